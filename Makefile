@@ -1,0 +1,117 @@
+# Everything one does with this project; `make help` lists it. Debian 12, any directory, root or a user with sudo.
+#
+# A normal user's virtual environment is .venv. Root's lies in /var/lib/inkwell, because Apache's children run as
+# www-data then and must read it, wherever the checkout is; service/apache/site.py says what else is put there.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Debian's own interpreter: another one on the PATH may lie in a home folder that www-data may not enter.
+SYSTEM_PYTHON := /usr/bin/python3
+# apache2-bin and not apache2, which would start a server on port 80.
+SERVE_PACKAGES := apache2-bin apache2-dev curl gcc python3-dev python3-venv
+TEST_PACKAGES := chromium wamerican
+
+ifeq ($(shell id -u),0)
+CHECKOUT_ID := $(shell basename '$(CURDIR)' | tr -c 'A-Za-z0-9\n' - | cut -c1-32)-$(shell printf %s '$(CURDIR)' | sha256sum | cut -c1-8)
+RUNTIME := /var/lib/inkwell/$(CHECKOUT_ID)
+VENV := $(RUNTIME)/venv
+STAGE := --stage $(RUNTIME)
+else
+SUDO := sudo
+VENV := .venv
+endif
+PYTHON := $(VENV)/bin/python
+# The model that requests without a name get is loaded at the start, so that the first answer does not wait for it.
+DEFAULT_MODEL := $(or $(MODEL),$(INKWELL_DEFAULT_MODEL),demo)
+INKWELL_PRELOAD ?= $(DEFAULT_MODEL)
+DEV_HOST := $(or $(INKWELL_HOST),127.0.0.1)
+DEV_PORT := $(or $(PORT),$(INKWELL_PORT),8000)
+SETTINGS := $(if $(PORT),INKWELL_PORT='$(PORT)') INKWELL_DEFAULT_MODEL='$(DEFAULT_MODEL)'
+
+# Install the packages of $(1) that are missing, and do nothing, not even ask for a password, when none is.
+define apt_install
+@missing=$$(for name in $(1); do \
+    [ "$$(dpkg-query -W -f '$${db:Status-Status}' $$name 2>/dev/null)" = installed ] || echo $$name; done | xargs); \
+if [ -n "$$missing" ]; then \
+    [ -z "$(SUDO)" ] || command -v $(SUDO) >/dev/null || { echo "Install these as root first: $$missing" >&2; exit 1; }; \
+    echo "==> Installing system packages: $$missing"; \
+    $(SUDO) apt-get -q -o DPkg::Lock::Timeout=300 update >/dev/null; \
+    $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 \
+        install --no-install-recommends $$missing >/dev/null; \
+fi
+endef
+
+# Install a requirements file; with a terminal pip shows its progress.
+define pip_install
+@echo "==> Installing $(1) into $(VENV)$(2)"
+@umask 022; quiet=$$([ -t 1 ] || echo -qq); \
+$(PYTHON) -m pip install $$quiet --disable-pip-version-check --no-input --use-pep517 -r $(1)
+@touch $@
+endef
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo "  PORT=9000 and MODEL=124M go with serve and dev; INKWELL_* variables set everything else (README.md)"
+
+.PHONY: serve
+serve: $(VENV)/.serve-ready ## Set everything up and serve on http://127.0.0.1:8000
+	@$(SETTINGS) INKWELL_PRELOAD='$(INKWELL_PRELOAD)' exec $(PYTHON) -m service $(STAGE)
+
+.PHONY: dev
+dev: $(VENV)/.serve-ready ## Flask's own server, which reloads changed code
+	@echo "==> http://$(DEV_HOST):$(DEV_PORT)/ and /apidocs/; Ctrl-C stops it"
+	@$(SETTINGS) INKWELL_PRELOAD= exec $(PYTHON) -m flask --app service.dev run --debug --host $(DEV_HOST) --port $(DEV_PORT)
+
+.PHONY: test
+test: $(VENV)/.test-ready | system-test ## Set everything up and run every test
+	@$(PYTHON) -m pytest
+
+.PHONY: test-fast
+test-fast: $(VENV)/.test-ready ## Tests that start neither Apache nor a browser
+	@$(PYTHON) -m pytest -m "not slow"
+
+.PHONY: lint
+lint: $(VENV)/.test-ready ## Check style and format
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+
+.PHONY: fmt
+fmt: $(VENV)/.test-ready ## Mend format, and style where that is safe
+	@$(PYTHON) -m ruff check --fix .
+	@$(PYTHON) -m ruff format .
+
+.PHONY: docs
+docs: $(VENV)/.serve-ready ## Render the generated parts of README.md
+	@$(PYTHON) scripts/render_docs.py
+
+.PHONY: model
+model: $(VENV)/.serve-ready ## Download a checkpoint: make model NAME=124M
+	@$(if $(NAME),,echo "which one? make model NAME=124M" >&2; exit 2;) $(PYTHON) scripts/download_model.py $(NAME)
+
+.PHONY: clean
+clean: ## Remove what the other targets made, except downloaded models
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+	@rm -rf .pytest_cache .ruff_cache .hypothesis $(or $(RUNTIME),$(VENV))
+
+# --- What the targets above need; the files that end in -ready are stamps
+
+.PHONY: serve-ready system-serve system-test
+serve-ready: $(VENV)/.serve-ready
+system-serve:
+	$(call apt_install,$(SERVE_PACKAGES))
+system-test:
+	$(call apt_install,$(TEST_PACKAGES))
+
+$(PYTHON): | system-serve
+	@echo "==> Creating the virtual environment $(VENV)"
+	@umask 022; mkdir -p "$$(dirname $(VENV))"; $(SYSTEM_PYTHON) -m venv $(VENV)
+
+$(VENV)/.serve-ready: requirements.txt | system-serve $(PYTHON)
+	$(call pip_install,$<,: PyTorch is large and takes minutes the first time)
+
+$(VENV)/.test-ready: requirements-dev.txt $(VENV)/.serve-ready
+	$(call pip_install,$<)

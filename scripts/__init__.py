@@ -1,0 +1,1 @@
+"""Commands around the service: fetching, making, converting and training checkpoints. The service imports none."""

@@ -1,0 +1,124 @@
+"""Where a model gathers before it is one: claim the folder, look for room, write down where from, move into place.
+
+Everything happens below `models/.incoming/NAME/REVISION`, which the registry never looks at; one rename makes a model.
+Takes and gives paths. Knows nothing of the hub.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from scripts.repository import PICKLE_INDEX, DownloadError, Listing, RemoteFile, is_pickle, sha256_of, size_text
+from service.catalog import ORIGIN_FILE
+
+INCOMING = ".incoming"
+RESERVE_BYTES = 16 << 20  # file systems keep books too
+
+
+@contextmanager
+def claim(models_dir: Path, name: str, say: Callable[[str], None]) -> Iterator[Path]:
+    """The folder in which `name` gathers, for one process at a time.
+
+    The lock saves double work and no more: on some network file systems it is granted to everyone, and the result is
+    right all the same, because contents are written by position, checked, and moved by rename.
+    """
+    root = models_dir / INCOMING
+    root.mkdir(parents=True, exist_ok=True)
+    folder, lock_path = root / name, root / f".{name}.lock"
+    with lock_path.open("a") as lock:
+        _wait_for(lock, lambda: say(f"another process is downloading {name}; waiting for it"))
+        folder.mkdir(exist_ok=True)
+        try:
+            yield folder
+        finally:
+            lock_path.unlink(missing_ok=True)
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def _wait_for(lock: TextIO, tell: Callable[[], None]) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        tell()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise
+
+
+def require_room(folder: Path, needed_bytes: int, what: str) -> None:
+    """Refuse before the first byte what the disk cannot hold in the end."""
+    free_bytes = shutil.disk_usage(folder).free
+    if needed_bytes + RESERVE_BYTES > free_bytes:
+        raise DownloadError(
+            f"{what} needs {size_text(needed_bytes)} more on the disk of {folder}, which has {size_text(free_bytes)} "
+            "free: make room, or choose another disk with --models-dir"
+        )
+
+
+def origin(folder: Path) -> tuple[str, str] | None:
+    """The hub id and revision that `folder` was downloaded from, as far as its record tells."""
+    try:
+        record = json.loads((folder / ORIGIN_FILE).read_text("utf-8"))
+        return record["hub_id"], record["revision"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def write_record(folder: Path, listing: Listing, fetched: Iterable[RemoteFile]) -> None:
+    """`inkwell.json`: where every file of the folder comes from, for GET /models and for whoever checks it later."""
+    known = {file.name: file.checksum for file in fetched if len(file.checksum) == 64}
+    entries = {
+        path.name: {"size_bytes": path.stat().st_size, "sha256": known.get(path.name) or sha256_of(path)}
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name not in (ORIGIN_FILE, PICKLE_INDEX)
+    }
+    record: dict[str, Any] = {
+        "hub_id": listing.hub_id,
+        "revision": listing.revision,
+        "downloaded": datetime.now(UTC).isoformat(timespec="seconds"),
+        "files": {name: entry for name, entry in entries.items() if not is_pickle(name)},
+    }
+    originals = {name: entry for name, entry in entries.items() if is_pickle(name)}
+    if originals:
+        record["converted_from"] = originals
+    with (folder / ORIGIN_FILE).open("w", encoding="utf-8") as target:
+        target.write(json.dumps(record, indent=2) + "\n")
+        target.flush()
+        os.fsync(target.fileno())
+
+
+def publish(folder: Path, target: Path, *, replace: bool) -> None:
+    """Make a complete folder the model; one that is there already stays until this moment."""
+    _sync_directory(folder)
+    old = target.parent / INCOMING / f".old-{uuid.uuid4().hex}"
+    if replace and target.exists():
+        target.rename(old)
+    try:
+        folder.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
+    _sync_directory(target.parent)
+    if old.is_symlink():
+        old.unlink()
+    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(folder.parent, ignore_errors=True)  # what interrupted downloads of other revisions left
+
+
+def _sync_directory(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

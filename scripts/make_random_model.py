@@ -1,0 +1,167 @@
+"""Write a checkpoint of the right shape with random weights: `make_random_model.py --shape 124M --out DIR`.
+
+For trials and tests of everything but the text: loading, memory, speed. Takes a shape, gives a folder that the service
+serves (config.json, safetensors, tokenizer.json). Tensors are drawn and written piece by piece, so even gpt-j-6B needs
+a few hundred megabytes of memory. Knows no hub.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, BinaryIO
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT_ROOT))
+
+import torch  # noqa: E402
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: E402
+
+from service.engine.layout import Piece, pieces  # noqa: E402
+from service.model_config import parse_config  # noqa: E402
+from service.tokenizer import END_OF_TEXT  # noqa: E402
+
+DEMO_TOKENIZER = PROJECT_ROOT / "models" / "demo" / "tokenizer.json"
+SPREAD = 0.02  # what both families were initialised with; wider ones overflow float16 after some layers
+VALUES_PER_WRITE = 1 << 24
+
+_GPT2 = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_positions": 1024, "vocab_size": 50257}
+_GPTJ = {"model_type": "gptj", "architectures": ["GPTJForCausalLM"], "n_positions": 2048, "vocab_size": 50400}
+SHAPES: dict[str, dict[str, Any]] = {
+    "124M": {**_GPT2, "n_embd": 768, "n_layer": 12, "n_head": 12},
+    "355M": {**_GPT2, "n_embd": 1024, "n_layer": 24, "n_head": 16},
+    "774M": {**_GPT2, "n_embd": 1280, "n_layer": 36, "n_head": 20},
+    "1558M": {**_GPT2, "n_embd": 1600, "n_layer": 48, "n_head": 25},
+    "gpt-j-6B": {**_GPTJ, "n_embd": 4096, "n_layer": 28, "n_head": 16, "rotary_dim": 64},
+    "tiny": {**_GPT2, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 128, "vocab_size": 300},
+    "tiny-gptj": {
+        **_GPTJ, "n_embd": 32, "n_layer": 2, "n_head": 4, "rotary_dim": 4, "n_positions": 128, "vocab_size": 300,
+    },
+}  # fmt: skip
+DTYPES = {"float32": (torch.float32, "F32"), "float16": (torch.float16, "F16"), "bfloat16": (torch.bfloat16, "BF16")}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to write where."""
+
+    out: Path
+    config: dict[str, Any]
+    dtype: str = "float32"
+    seed: int = 0
+    shards: int = 1
+
+
+def make(order: Order) -> None:
+    """Write the folder; config.json comes last, so that a half-written folder is never served."""
+    order.out.mkdir(parents=True, exist_ok=True)
+    config = {"activation_function": "gelu_new", **order.config, "dtype": order.dtype}
+    end = _write_tokenizer(order.out / "tokenizer.json", config["vocab_size"])
+    config |= {"bos_token_id": end, "eos_token_id": end, "pad_token_id": None}
+    tensors = pieces(parse_config(config))
+    generator = torch.Generator().manual_seed(order.seed)
+    if order.shards == 1:
+        _write_weights(order.out / "model.safetensors", tensors, order.dtype, generator)
+    else:
+        _write_shards(order, tensors, generator)
+    (order.out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
+def _write_shards(order: Order, tensors: Sequence[Piece], generator: torch.Generator) -> None:
+    weight_map = {}
+    for number, part in enumerate(_parts(tensors, order.shards), start=1):
+        name = f"model-{number:05}-of-{order.shards:05}.safetensors"
+        _write_weights(order.out / name, part, order.dtype, generator)
+        weight_map |= {_full_name(piece): name for piece in part}
+    bytes_each = DTYPES[order.dtype][0].itemsize
+    index = {
+        "metadata": {"total_size": sum(prod(piece.shape) for piece in tensors) * bytes_each},
+        "weight_map": weight_map,
+    }
+    (order.out / "model.safetensors.index.json").write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
+
+
+def _parts(tensors: Sequence[Piece], count: int) -> list[list[Piece]]:
+    """Cut the tensors into runs of about the same size."""
+    total = sum(prod(piece.shape) for piece in tensors)
+    parts: list[list[Piece]] = [[] for _ in range(count)]
+    before = 0
+    for piece in tensors:
+        parts[min(count - 1, before * count // total)].append(piece)
+        before += prod(piece.shape)
+    return parts
+
+
+def _write_weights(path: Path, tensors: Sequence[Piece], dtype: str, generator: torch.Generator) -> None:
+    """One safetensors file: eight bytes of header length, a JSON header, the tensors end to end."""
+    torch_dtype, code = DTYPES[dtype]
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    offset = 0
+    for piece in tensors:
+        end = offset + prod(piece.shape) * torch_dtype.itemsize
+        header[_full_name(piece)] = {"dtype": code, "shape": list(piece.shape), "data_offsets": [offset, end]}
+        offset = end
+    raw = json.dumps(header).encode()
+    raw += b" " * (-len(raw) % 8)  # the format wants the data aligned
+    with path.open("wb") as file:
+        file.write(len(raw).to_bytes(8, "little") + raw)
+        for piece in tensors:
+            _write_tensor(file, piece, torch_dtype, generator)
+
+
+def _write_tensor(file: BinaryIO, piece: Piece, dtype: torch.dtype, generator: torch.Generator) -> None:
+    for values in _draw(piece, generator):
+        file.write(values.to(dtype).view(torch.uint8).numpy().data)
+
+
+def _draw(piece: Piece, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """The tensor's values in float32, flat, a part at a time: norms scale by one, biases are zero, the rest random."""
+    left = prod(piece.shape)
+    while left:
+        count = min(left, VALUES_PER_WRITE)
+        left -= count
+        if piece.name.endswith("bias"):
+            yield torch.zeros(count)
+        elif len(piece.shape) == 1:
+            yield torch.ones(count)
+        else:
+            yield torch.empty(count).normal_(0.0, SPREAD, generator=generator)
+
+
+def _full_name(piece: Piece) -> str:
+    return piece.name if piece.name.startswith("lm_head.") else f"transformer.{piece.name}"
+
+
+def _write_tokenizer(path: Path, vocab_size: int) -> int:
+    """The demo's tokenizer if there is one that fits, else one token a byte; gives the id of the end of text."""
+    if DEMO_TOKENIZER.is_file() and Tokenizer.from_file(str(DEMO_TOKENIZER)).get_vocab_size() <= vocab_size:
+        shutil.copyfile(DEMO_TOKENIZER, path)
+    else:
+        letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+        tokenizer = Tokenizer(models.BPE(vocab={letter: number for number, letter in enumerate(letters)}, merges=[]))
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        tokenizer.add_special_tokens([END_OF_TEXT])
+        tokenizer.save(str(path))
+    return int(Tokenizer.from_file(str(path)).token_to_id(END_OF_TEXT))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="Write a checkpoint with random weights.")
+    parser.add_argument("--shape", choices=SHAPES, required=True, help="sizes of which model")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write, e.g. models/random")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="how the weights are stored (float32)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed, other weights (0)")
+    parser.add_argument("--shards", type=int, default=1, help="files to spread the weights over (1)")
+    options = parser.parse_args(arguments)
+    if not 1 <= options.shards <= 100:
+        parser.error("--shards must be from 1 to 100")
+    make(Order(options.out, SHAPES[options.shape], options.dtype, options.seed, options.shards))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+"""Train the small GPT-2 that ships in models/demo, from one text file of tales.
+
+In: a text whose stories are parted by lines `<|endoftext|>`; the last 5 % of the stories are held out. Out: a folder
+as transformers saves it, and training.json with the figures of the run. Knows nothing of the service.
+"""
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from tokenizers import ByteLevelBPETokenizer
+from torch import Tensor, nn
+
+END = "<|endoftext|>"
+
+
+def split_stories(text: str, held_share: float = 0.05) -> tuple[list[str], list[str]]:
+    """Stories for training, and the last `held_share` of them (one at least), which nothing may train on."""
+    stories = [story.strip() for story in text.split(END) if story.strip()]
+    held = max(1, round(len(stories) * held_share))
+    return stories[:-held], stories[-held:]
+
+
+def train_tokenizer(stories: list[str], vocab: int) -> ByteLevelBPETokenizer:
+    """Byte-level BPE; all 256 bytes are in the alphabet, so any text can be written."""
+    tokenizer = ByteLevelBPETokenizer(add_prefix_space=False)
+    tokenizer.train_from_iterator(stories, vocab, special_tokens=[END], show_progress=False)
+    return tokenizer
+
+
+def encode(tokenizer: ByteLevelBPETokenizer, stories: list[str]) -> Tensor:
+    """One stream: an end mark, then every story with an end mark behind it."""
+    ids = [tokenizer.token_to_id(END)]
+    for story in tokenizer.encode_batch(stories):
+        ids += [*story.ids, ids[0]]
+    return torch.tensor(ids)
+
+
+def batches(stream: Tensor, window: int, rows: int) -> Iterator[Tensor]:
+    """Endless [rows, window + 1]: each round cuts the stream at a new offset and shuffles the pieces."""
+    while True:
+        shift = int(torch.randint(window, ()))
+        starts = torch.arange(shift, len(stream) - window, window)
+        for chunk in starts[torch.randperm(len(starts))].split(rows):
+            yield torch.stack([stream[start : start + window + 1] for start in chunk.tolist()])
+
+
+class Block(nn.Module):
+    """One GPT-2 layer. q, k and v are apart because Muon makes each update orthogonal by itself."""
+
+    def __init__(self, width: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, nn.Dropout(dropout)
+        self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attn = nn.ModuleDict({name: nn.Linear(width, width) for name in ("q", "k", "v", "c_proj")})
+        self.mlp = nn.ModuleDict({"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)})
+
+    def forward(self, x: Tensor) -> Tensor:  # [B, T, D]
+        weight = torch.cat([self.attn[name].weight for name in "qkv"])
+        bias = torch.cat([self.attn[name].bias for name in "qkv"])
+        qkv = F.linear(self.ln_1(x), weight, bias).unflatten(-1, (3, self.heads, -1))  # [B, T, 3, H, d]
+        h = F.scaled_dot_product_attention(*qkv.permute(2, 0, 3, 1, 4), is_causal=True)  # [B, H, T, d]
+        x = x + self.dropout(self.attn["c_proj"](h.transpose(1, 2).flatten(2)))
+        return x + self.dropout(self.mlp["c_proj"](F.gelu(self.mlp["c_fc"](self.ln_2(x)), approximate="tanh")))
+
+
+class GPT2(nn.Module):
+    """The architecture of transformers' GPT2LMHeadModel; the head is the transposed token table."""
+
+    def __init__(self, vocab: int, args: argparse.Namespace) -> None:
+        super().__init__()
+        self.wte, self.wpe = nn.Embedding(vocab, args.width), nn.Embedding(args.positions, args.width)
+        self.h = nn.ModuleList(Block(args.width, args.heads, args.dropout) for _ in range(args.layers))
+        self.ln_f, self.dropout = nn.LayerNorm(args.width), nn.Dropout(args.dropout)
+        for name, parameter in self.named_parameters():
+            if parameter.ndim == 2:
+                last = name.endswith("c_proj.weight")  # what is added to the residual starts smaller
+                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * args.layers) if last else 0.02)
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
+
+    def forward(self, ids: Tensor, first: int = 0) -> Tensor:  # [B, T] -> [B, T, V]
+        x = self.dropout(self.wte(ids) + self.wpe.weight[first : first + ids.shape[1]])
+        for block in self.h:
+            x = block(x)
+        return F.linear(self.ln_f(x), self.wte.weight)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Names and [in, out] orientation as transformers saves them; no head, because it is tied."""
+        state = dict(self.named_parameters())
+        for name in [name for name in state if ".q." in name]:
+            parts = [state.pop(name.replace(".q.", f".{part}.")) for part in "qkv"]
+            state[name.replace(".q.", ".c_attn.")] = torch.cat(parts)
+        turned = {name: t.T if t.ndim == 2 and name.startswith("h.") else t for name, t in state.items()}
+        return {f"transformer.{name}": t.detach().half().contiguous() for name, t in turned.items()}
+
+
+@torch.inference_mode()
+def bits_per_byte(model: nn.Module, stream: Tensor, num_bytes: int, context: int) -> float:
+    """Bits of every token behind the first, over num_bytes; each token sees half a context of text or more."""
+    step, nats = max(1, context // 2), 0.0
+    for start in range(1, len(stream), step):
+        scored = stream[start : start + step]
+        end = start + len(scored)
+        logits = model(stream[None, max(0, end - 1 - context) : end - 1])[0, -len(scored) :].float()
+        nats += F.cross_entropy(logits, scored, reduction="sum").item()
+    return nats / math.log(2) / num_bytes
+
+
+def lr_scale(step: int, share: float) -> float:
+    """Warm-up over 100 steps, full until 30 % of the time, then straight down to nothing."""
+    return min(1.0, (step + 1) / 100, (1 - share) / 0.7)
+
+
+def window_at(share: float, positions: int) -> int:
+    """Short windows first, where a step is cheapest; whole ones in the last fifth of the time."""
+    return positions // next(part for limit, part in ((0.25, 8), (0.55, 4), (0.8, 2), (9, 1)) if share < limit)
+
+
+class Trainer:
+    """Model, data and optimizers of one run, and the folder that it writes."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args = args
+        stories, held = split_stories(args.corpus.read_text(encoding="utf-8"))
+        self.tokenizer = train_tokenizer(stories, args.vocab)
+        self.stream, self.held = encode(self.tokenizer, stories), encode(self.tokenizer, held)
+        self.model = GPT2(self.tokenizer.get_vocab_size(), args)
+        # Threads of our own, because OpenMP's waiting inside every operation fell from 5,700 to 450 tokens/s
+        # as soon as another process wanted one of the two cores.
+        self.pool = ThreadPoolExecutor(args.threads, initializer=torch.set_num_threads, initargs=(1,))
+        self.optimizers = self.make_optimizers()
+        self.tokens, self.steps, self.loss = 0, 0, math.log(self.tokenizer.get_vocab_size())
+        self.summary = {"parameters": sum(p.numel() for p in self.model.parameters()), "train_stories": len(stories)}
+        self.summary |= {"train_tokens": len(self.stream), "held_out_tokens": len(self.held) - 1, "history": []}
+        self.summary |= {"held_out_stories": len(held), "held_out_bytes": sum(len(story.encode()) for story in held)}
+        self.summary["options"] = {k: v for k, v in vars(args).items() if not isinstance(v, Path)}
+
+    def make_optimizers(self) -> list[torch.optim.Optimizer]:
+        """Muon for the matrices of the layers, AdamW for the rest; norms and biases do not decay."""
+        matrices = [p for p in self.model.h.parameters() if p.ndim == 2]
+        tables = {"params": [self.model.wte.weight, self.model.wpe.weight], "weight_decay": self.args.weight_decay}
+        vectors = {"params": [p for p in self.model.parameters() if p.ndim == 1], "weight_decay": 0.0}
+        adam = torch.optim.AdamW([tables, vectors], self.args.lr, (0.9, 0.95))
+        n, rates = self.args.threads, (self.args.muon_lr, self.args.weight_decay)
+        muons = [torch.optim.Muon(matrices[i::n], *rates) for i in range(n)]  # a share for each thread
+        for group in (group for optimizer in (adam, *muons) for group in optimizer.param_groups):
+            group["peak"] = group["lr"]
+        return [*muons, adam]
+
+    def gradients(self, rows: Tensor, first: int, weight: float) -> tuple[float, tuple[Tensor, ...]]:
+        """One thread's part of loss and gradients; returned and not accumulated, so that threads do not collide."""
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = self.model(rows[:, :-1], first)
+        loss = F.cross_entropy(logits.float().flatten(0, 1), rows[:, 1:].flatten()) * weight
+        return loss.item(), torch.autograd.grad(loss, list(self.model.parameters()))
+
+    def step(self, batch: Tensor, share: float) -> None:
+        # Every other batch starts at a random position: short windows alone would never train the late ones.
+        first = int(torch.randint(self.args.positions - batch.shape[1] + 2, ())) if self.steps % 2 else 0
+        chunks = batch.chunk(self.args.threads)
+        parts = self.pool.map(lambda rows: self.gradients(rows, first, len(rows) / len(batch)), chunks)
+        losses, gradients = zip(*parts, strict=True)
+        for parameter, *grads in zip(self.model.parameters(), *gradients, strict=True):
+            parameter.grad = sum(grads)
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
+            group["lr"] = group["peak"] * lr_scale(self.steps, share)
+        list(self.pool.map(lambda optimizer: optimizer.step(), self.optimizers))
+        self.tokens, self.steps = self.tokens + batch[:, 1:].numel(), self.steps + 1
+        self.loss += 0.02 * (sum(losses) - self.loss)
+
+    def run(self) -> None:
+        begin, window, share = time.monotonic(), 0, 0.0
+        while share < 1:
+            if window != window_at(share, self.args.positions):
+                window = window_at(share, self.args.positions)
+                feed = batches(self.stream, window, max(self.args.threads, self.args.batch_tokens // window))
+            self.step(next(feed), share)
+            minutes = (time.monotonic() - begin) / 60
+            share = minutes / self.args.minutes
+            if self.steps % 100 == 0:
+                print(f"{minutes:.1f} min {self.tokens} tokens {self.tokens / minutes / 60:.0f}/s loss {self.loss:.3f}")
+            if share >= 1 or minutes >= self.args.export_minutes * (1 + len(self.summary["history"])):
+                self.report(minutes, window, last=share >= 1)
+
+    def report(self, minutes: float, context: int, last: bool) -> None:
+        """Measures the held-out stories, prints, and writes the folder; the last one with the weights as shipped."""
+        self.model.eval()
+        if last:
+            self.model.half().float()
+        with torch.autocast("cpu", torch.bfloat16, enabled=not last):
+            bits = bits_per_byte(self.model, self.held, self.summary["held_out_bytes"], context)
+        self.model.train()
+        point = {"minutes": round(minutes, 1), "tokens_seen": self.tokens, "steps": self.steps}
+        point |= {"train_loss": round(self.loss, 4), "held_out_bits_per_byte": round(bits, 4), "context": context}
+        self.summary["history"].append(point)
+        self.summary |= point
+        print(json.dumps(point))
+        self.export()
+
+    def config(self) -> dict[str, object]:
+        args, kind = self.args, {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "torch_dtype": "float16"}
+        kind |= {"vocab_size": self.tokenizer.get_vocab_size(), "n_positions": args.positions, "n_embd": args.width}
+        kind |= {"n_layer": args.layers, "n_head": args.heads, "activation_function": "gelu_new"}
+        kind |= {"resid_pdrop": args.dropout, "embd_pdrop": args.dropout, "attn_pdrop": 0.0}
+        return kind | {"layer_norm_epsilon": 1e-5, "bos_token_id": 0, "eos_token_id": 0, "tie_word_embeddings": True}
+
+    def export(self) -> None:
+        """The complete folder, made beside its place and renamed into it file by file."""
+        out, part = self.args.out, self.args.out / ".part"
+        part.mkdir(parents=True, exist_ok=True)
+        tokens = {"tokenizer_class": "GPT2TokenizerFast", "model_max_length": self.args.positions}
+        tokens |= {"add_prefix_space": False} | dict.fromkeys(("bos_token", "eos_token", "unk_token"), END)
+        texts = {"config.json": self.config(), "tokenizer_config.json": tokens, "training.json": self.summary}
+        save_file(self.model.tensors(), part / "model.safetensors", metadata={"format": "pt"})
+        (part / "model.safetensors").chmod(0o644)  # it comes as 0600, and the server may run as another user
+        self.tokenizer.save(str(part / "tokenizer.json"), pretty=False)
+        for name, content in texts.items():
+            (part / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        for file in part.iterdir():
+            file.replace(out / file.name)
+        part.rmdir()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name in ("corpus", "out"):
+        parser.add_argument(f"--{name}", type=Path, required=True)
+    defaults = {"seed": 1, "threads": 2, "minutes": 100.0, "export-minutes": 10.0, "batch-tokens": 4096}
+    defaults |= {"vocab": 3000, "positions": 1024, "width": 256, "layers": 6, "heads": 8, "dropout": 0.1}
+    for name, value in (defaults | {"lr": 4e-3, "muon-lr": 0.025, "weight-decay": 0.1}).items():
+        parser.add_argument(f"--{name}", type=type(value), default=value, help=f"default {value}")
+    args = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)  # progress is read from a log file
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(1)
+    Trainer(args).run()
+
+
+if __name__ == "__main__":
+    main()

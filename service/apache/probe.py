@@ -1,0 +1,51 @@
+"""What /readyz says, asked over loopback as any client would.
+
+Takes the address that Apache listens on, gives a `Readiness`; an answer of any other shape is `None`, as is none at
+all. Knows no process and no signal.
+"""
+
+import http.client
+import json
+from dataclasses import dataclass
+
+TIMEOUT_S = 5.0
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """One answer of /readyz."""
+
+    ready: bool
+    status: str
+    requests: int
+    reason: str
+
+
+def local_host(host: str) -> str:
+    """A host that can be connected to, where Apache was told to listen on every address."""
+    return EVERY_ADDRESS.get(host, host)
+
+
+def ask(host: str, port: int) -> Readiness | None:
+    """One question to /readyz."""
+    connection = http.client.HTTPConnection(local_host(host), port, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", "/readyz", headers={"Connection": "close"})
+        response = connection.getresponse()
+        return _read(response.status, response.read())
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def _read(http_status: int, body: bytes) -> Readiness | None:
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return None
+    if not isinstance(answer, dict) or "status" not in answer:
+        return None
+    reason = str(answer.get("reason") or answer["status"])
+    return Readiness(http_status == 200, str(answer["status"]), int(answer.get("requests", 0)), reason)

@@ -1,0 +1,46 @@
+"""Everything that httpd needs on disk before it starts: the code, the models, the refusals, httpd.conf.
+
+Takes the settings, the run folder and, when root serves from a checkout that Apache's account may not read, the
+folder for copies. Starts nothing but the mirror of the models.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from service.apache.account import children_account, complaint, unreadable
+from service.apache.config import HTTPD_CONF, Site, render
+from service.apache.console import say
+from service.apache.refusals import write_refusals
+from service.apache.stage import ModelMirror, stage_code
+from service.errors import SettingsError
+from service.settings import PROJECT_ROOT, Settings
+
+
+@contextmanager
+def readable_models(models_dir: Path, stage: Path | None) -> Iterator[Path]:
+    """The folder from which the workers read: a mirror of the checkout's own models, or the one that was asked for."""
+    if stage is None or models_dir != PROJECT_ROOT / "models":
+        if hidden := unreadable(models_dir):
+            say(complaint(hidden))
+        yield models_dir
+    else:
+        mirror = stage / "models-mirror"  # whatever else lies in a folder of this name is removed
+        with ModelMirror(models_dir, mirror):
+            yield mirror
+
+
+def prepare_site(settings: Settings, run_dir: Path, stage: Path | None) -> None:
+    """Fill the run folder."""
+    root = _stage_package(run_dir) if stage else PROJECT_ROOT
+    if hidden := unreadable(root / "service") + unreadable(Path(sys.prefix)):
+        raise SettingsError(f"{complaint(hidden)}, or use `make serve`, which serves from copies")
+    write_refusals(run_dir / "refusals")
+    (run_dir / HTTPD_CONF).write_text(render(settings, Site(run_dir, root, children_account())))
+
+
+def _stage_package(run_dir: Path) -> Path:
+    root = run_dir / "code"
+    stage_code(PROJECT_ROOT / "service", root)
+    return root

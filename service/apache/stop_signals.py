@@ -1,0 +1,44 @@
+"""The signals that end the service, as a queue that the supervisor waits on.
+
+SIGINT, SIGTERM, SIGHUP and SIGWINCH mean the same: drain. Knows nothing of what draining is.
+"""
+
+import os
+import queue
+import signal
+from types import FrameType
+
+
+class StopSignals:
+    """Takes over the signals from the moment it is built."""
+
+    def __init__(self) -> None:
+        self._received: queue.SimpleQueue[int] = queue.SimpleQueue()  # may be put to from a signal handler
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH):
+            self._take(number)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether a signal arrived within that time."""
+        try:
+            self._received.get(timeout=timeout_s)
+        except queue.Empty:
+            return False
+        return True
+
+    def _take(self, number: signal.Signals) -> None:
+        """A terminal sends SIGWINCH when its window changes, which must not stop anything; `nohup` ignores SIGHUP."""
+        ignored = number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN
+        if not ignored and not (number == signal.SIGWINCH and _has_terminal()):
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        self._received.put(number)
+
+
+def _has_terminal() -> bool:
+    """Whether this process has a controlling terminal; a container without `tty: true` has none."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True

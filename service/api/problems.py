@@ -1,0 +1,120 @@
+"""From errors to HTTP: one table, one JSON shape, the same for whole replies and for streams.
+
+    {"error": {"message": "...", "type": "...", "param": "..." or null, "code": "..."}}
+
+Bodies carry an error's message and never its cause; the cause goes to the log under the same request id.
+"""
+
+import logging
+from typing import Any
+
+from flask import Flask, Response, g, jsonify
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from service.errors import (
+    DeadlineExceeded,
+    GenerationFailed,
+    InkwellError,
+    LoadTimeout,
+    ModelNotDownloaded,
+    ModelNotFound,
+    ModelUnavailable,
+    QueueFull,
+    Refused,
+    RequestError,
+    ShuttingDown,
+)
+from service.refusals import REFUSALS
+
+log = logging.getLogger(__name__)
+
+# The nearest class in an error's line of descent decides: (status, type, seconds for Retry-After or None).
+TABLE: dict[type[InkwellError], tuple[int, str, int | None]] = {
+    ModelNotFound: (404, "invalid_request_error", None),
+    ModelNotDownloaded: (404, "invalid_request_error", None),
+    RequestError: (400, "invalid_request_error", None),
+    QueueFull: (429, "rate_limit_error", 1),
+    ShuttingDown: (503, "overloaded_error", 5),
+    Refused: (503, "overloaded_error", 5),
+    LoadTimeout: (503, "overloaded_error", 10),
+    ModelUnavailable: (503, "server_error", None),
+    DeadlineExceeded: (504, "timeout_error", None),
+    GenerationFailed: (500, "server_error", None),
+    InkwellError: (500, "server_error", None),
+}
+
+MALFORMED = next(refusal for refusal in REFUSALS if refusal.status == 400)
+UNEXPECTED = "something went wrong in the service; the log has more under this request's id"
+
+
+def classify(error: InkwellError) -> tuple[int, str, int | None]:
+    """Status, type and Retry-After of an error."""
+    return next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
+
+
+def problem(message: str, kind: str, code: str, param: str | None = None) -> dict[str, Any]:
+    """The one error body."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def error_body(error: InkwellError) -> dict[str, Any]:
+    """The body of one of our own errors, for a reply or for an event of a stream."""
+    return problem(error.message, classify(error)[1], error.code, error.param)
+
+
+def unexpected_body() -> dict[str, Any]:
+    """The body of an error that nobody foresaw."""
+    return problem(UNEXPECTED, "server_error", "internal_error")
+
+
+def log_error(error: Exception, request_id: str) -> None:
+    """What the operator needs of a failure that is not the client's; refusals are not logged here."""
+    if not isinstance(error, InkwellError):
+        # The exception's text might quote a prompt, its type and place cannot.
+        log.error("unexpected error", extra={"request_id": request_id, "error": _place(error)})
+    elif classify(error)[0] >= 500 and not isinstance(error, Refused):
+        log.error(error.message, extra={"request_id": request_id, "code": error.code, "cause": error.cause})
+
+
+def register(app: Flask) -> None:
+    """Answer every error of the application in the one shape."""
+    app.register_error_handler(InkwellError, _own)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _own(error: InkwellError) -> Response:
+    log_error(error, g.request_id)
+    status, _, retry_after_s = classify(error)
+    response = jsonify(error_body(error))
+    response.status_code = status
+    if retry_after_s is not None:
+        response.headers["Retry-After"] = str(retry_after_s)
+    return response
+
+
+def _http(error: HTTPException) -> Response:
+    status = error.code or 500
+    if 300 <= status < 400:  # a redirect to the address with its slash
+        return error.get_response()
+    refusal = next((refusal for refusal in REFUSALS if refusal.status == status), MALFORMED)
+    response = jsonify(refusal.body())
+    response.status_code = status
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    log_error(error, g.request_id)
+    response = jsonify(unexpected_body())
+    response.status_code = 500
+    return response
+
+
+def _place(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" in {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}{where}"

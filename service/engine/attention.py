@@ -1,0 +1,55 @@
+"""Causal self-attention over a ragged batch: every row has its own length and reads its own cache slot.
+
+Takes hidden states [T, width] of a step's spans laid end to end, gives [T, width]. Linear layers see all rows at once;
+the attention itself goes row by row, so a row's result does not depend on who else shares the step. Knows no sampling
+and no requests.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from service.engine.kv_cache import KVCache
+from service.engine.linear import Linear
+from service.engine.rotary import rotate
+from service.engine.step import Step
+from service.model_config import ModelConfig
+
+
+class Attention(nn.Module):
+    """One layer's attention with a fused query-key-value product."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        bias = config.family == "gpt2"
+        self.qkv = Linear(config.width, 3 * config.width, bias=bias)
+        self.out = Linear(config.width, config.width, bias=bias)
+        self._layer = layer
+        self._head_shape = (config.heads, config.head_dim)
+        self._upcast = config.upcast_attention
+        scale = config.head_dim**-0.5 if config.scale_attention else 1.0
+        self._scale = scale / (layer + 1) if config.scale_by_inverse_layer else scale
+
+    def forward(self, hidden: Tensor, step: Step, cache: KVCache) -> Tensor:
+        queries, keys, values = self.qkv(hidden).unflatten(-1, (3, *self._head_shape)).unbind(1)  # [T, heads, head_dim]
+        if step.angles is not None:
+            queries, keys = rotate(queries, step.angles), rotate(keys, step.angles)
+        cache.write(self._layer, step.slots, step.positions, keys, values)
+        # On a CPU 16-bit attention for one token takes 3 to 5 times as long as converting its past and computing in
+        # float32 (AVX512-BF16, docs/lab-notes.md, "attention of one token"), and is less exact on top.
+        if self._upcast or hidden.device.type == "cpu":
+            queries = queries.float()
+        mixed = []
+        for row in step.rows:
+            past = cache.view(self._layer, row.span.slot, row.span.end)
+            mixed.append(self._attend(queries[row.tokens], *past, row.mask))
+        return self.out(torch.cat(mixed).flatten(1).to(hidden.dtype))
+
+    def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+        """Queries [length, heads, head_dim] over [heads, end, head_dim] give as many [length, heads, head_dim]."""
+        from_zero = mask is None and len(queries) > 1
+        keys, values = keys.to(queries.dtype), values.to(queries.dtype)
+        mixed = F.scaled_dot_product_attention(
+            queries.transpose(0, 1)[None], keys[None], values[None], mask, is_causal=from_zero, scale=self._scale
+        )
+        return mixed[0].transpose(0, 1)

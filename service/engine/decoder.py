@@ -1,0 +1,115 @@
+"""The decoder of GPT-2 and GPT-J: token ids of a ragged batch in, hidden states and logits out.
+
+A step's tokens come as one flat tensor [T]: the spans' tokens end to end, without padding, each span with its own
+length and its own past in the cache. What a span gives does not depend on the other spans. `Decoder` computes; it does
+not know sampling, requests or files, and never chooses what runs. `checkpoint.py` places the weights into it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from service.engine.activations import ACTIVATION_FUNCTIONS
+from service.engine.attention import Attention
+from service.engine.kv_cache import KVCache
+from service.engine.linear import ROWS_TOGETHER, Linear
+from service.engine.rotary import Rotary
+from service.engine.span import Span
+from service.engine.step import Step, groups_of, step_of
+from service.model_config import ModelConfig
+
+
+class Mlp(nn.Module):
+    """The two-layer perceptron of a block."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.up = Linear(config.width, config.inner)
+        self.down = Linear(config.inner, config.width)
+        self._activation = ACTIVATION_FUNCTIONS[config.activation]
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        return self.down(self._activation(self.up(hidden)))
+
+
+class Gpt2Block(nn.Module):
+    """Attention, then MLP, each behind a norm of its own."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(config.width, config.layer_norm_epsilon)
+        self.attention = Attention(config, layer)
+        self.mlp_norm = nn.LayerNorm(config.width, config.layer_norm_epsilon)
+        self.mlp = Mlp(config)
+
+    def forward(self, hidden: Tensor, step: Step, cache: KVCache) -> Tensor:
+        hidden = hidden + self.attention(self.norm(hidden), step, cache)
+        return hidden + self.mlp(self.mlp_norm(hidden))
+
+
+class GptjBlock(nn.Module):
+    """Attention and MLP side by side behind one norm."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(config.width, config.layer_norm_epsilon)
+        self.attention = Attention(config, layer)
+        self.mlp = Mlp(config)
+
+    def forward(self, hidden: Tensor, step: Step, cache: KVCache) -> Tensor:
+        normed = self.norm(hidden)
+        return hidden + self.attention(normed, step, cache) + self.mlp(normed)
+
+
+class Decoder(nn.Module):
+    """A whole model. GPT-2 adds learned positions to its input; GPT-J turns queries and keys instead."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        gpt2 = config.family == "gpt2"
+        block = Gpt2Block if gpt2 else GptjBlock
+        self.config = config
+        self.embedding = nn.Parameter(torch.empty(config.vocab_size, config.width))
+        self.positions = nn.Parameter(torch.empty(config.context, config.width)) if gpt2 else None
+        self.rotary = Rotary(config.context, config.rotary_dim) if config.rotary_dim else None
+        self.blocks = nn.ModuleList(block(config, layer) for layer in range(config.layers))
+        self.norm = nn.LayerNorm(config.width, config.layer_norm_epsilon)
+        # GPT-J's head keeps a bias of its own even when its matrix is tied
+        self.head = Linear(config.width, config.vocab_size, bias=not gpt2)
+        self.tie_head()
+        self.requires_grad_(False)
+
+    def tie_head(self) -> None:
+        """Make a tied head the embedding itself; again whenever the embedding was replaced."""
+        if self.config.tied_head:
+            self.head.weight = self.embedding
+
+    @torch.inference_mode()
+    def forward(self, tokens: Tensor, spans: Sequence[Span], cache: KVCache) -> Tensor:
+        """Hidden states [T, width] of the spans' tokens [T], behind the last norm; fills the cache on the way."""
+        assert tokens.shape == (sum(span.length for span in spans),), (tokens.shape, spans)
+        # An index past the table is an exception on a CPU, but on a GPU it ends the whole CUDA context.
+        assert all(span.end <= self.config.context for span in spans), (self.config.context, spans)
+        tokens = tokens.to(self.embedding.device)
+        groups = groups_of(spans)
+        parts = tokens.split([sum(span.length for span in group) for group in groups])
+        return torch.cat([self._run(part, group, cache) for part, group in zip(parts, groups, strict=True)])
+
+    def _run(self, tokens: Tensor, spans: Sequence[Span], cache: KVCache) -> Tensor:
+        step = step_of(spans, tokens.device)
+        hidden = F.embedding(tokens, self.embedding)  # [T, width]
+        if self.positions is not None:
+            hidden = hidden + F.embedding(step.positions, self.positions)
+        if self.rotary is not None:
+            step = replace(step, angles=self.rotary.at(step.positions))
+        for block in self.blocks:
+            hidden = block(hidden, step, cache)
+        return self.norm(hidden)
+
+    @torch.inference_mode()
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores of the next token [n, vocab] in float32 for n hidden states [n, width]."""
+        return torch.cat([self.head(rows).float() for rows in hidden.split(ROWS_TOGETHER)])

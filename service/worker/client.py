@@ -1,0 +1,190 @@
+"""The web tier's side of a worker: starts the process, sends jobs, and hands each job its events.
+
+Any thread may call it; one reader thread a worker sorts what comes back. When the process ends, for whatever reason,
+every open job gets a `worker_died` event at once. It knows no HTTP, no text and no model names.
+"""
+
+import itertools
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from service.engine.contract import EngineConfig, Event, Job, Sampling
+from service.errors import InkwellError, LoadFailed, LoadTimeout, WorkerDied, error_of
+from service.worker.messages import Broken, Cancel, Load, Message, Ready, Step, Submit, decode, encode
+from service.worker.stream import TokenStream
+
+log = logging.getLogger(__name__)
+
+PACKAGE_ROOT = Path(__file__).resolve().parent.parent.parent
+HANG_S = 120.0  # far above a step: 256 tokens of a 6 B model are 3 TFLOP, so even 0.1 TFLOP/s leaves room
+DIED = "the model's process ended while the request ran; sending the request again starts a new one"
+
+
+class Worker:
+    """One worker process, from its start to its end. `on_exit` is called once, in the reader thread, after the end."""
+
+    def __init__(
+        self, folder: Path, config: EngineConfig, on_exit: Callable[["Worker"], None], hang_s: float = HANG_S
+    ) -> None:
+        self._on_exit = on_exit
+        self._lock = threading.Lock()  # guards _streams and _gone
+        self._send_lock = threading.Lock()
+        self._streams: dict[int, TokenStream] = {}  # by job key
+        self._keys = itertools.count(1)
+        self._gone = False
+        self._hang_s = hang_s
+        self._last_heard = time.monotonic()
+        self.stopped = False  # whether we ended it, rather than a crash or a kill
+        self._loaded = threading.Event()
+        self._answer: Ready | InkwellError | None = None
+        self._line, self.process = _spawn()
+        self._connection = Connection(os.dup(self._line.fileno()))
+        threading.Thread(target=self._read, name=f"worker-{self.process.pid}", daemon=True).start()
+        self._send(Load(str(folder), config))
+
+    @property
+    def alive(self) -> bool:
+        """Whether jobs can still be sent; asks the kernel too, because a killed process is gone before its line is."""
+        return not self._gone and self.process.poll() is None
+
+    @property
+    def ready(self) -> Ready | None:
+        """What the worker said of itself when it had loaded; None before that."""
+        return self._answer if isinstance(self._answer, Ready) else None
+
+    @property
+    def resident_bytes(self) -> int | None:
+        """Memory that the process holds at present; None where /proc does not tell."""
+        try:
+            pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        except (OSError, IndexError):
+            return None
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def wait_ready(self, timeout_s: float) -> Ready:
+        """Block until the model is loaded; raises what kept it from loading, or LoadTimeout."""
+        if not self._loaded.wait(timeout_s):
+            raise LoadTimeout(f"the model is still loading after {timeout_s:g} s; try again later")
+        if isinstance(self._answer, InkwellError):
+            raise error_of(self._answer.code, self._answer.message, self._answer.cause)  # one object per waiter
+        assert self._answer is not None, "set before the event"
+        return self._answer
+
+    def submit(self, prompt: Sequence[int], samplings: Sequence[Sampling]) -> TokenStream:
+        """Send one job per sampling of the same prompt; their events come back in one stream."""
+        jobs = [Job(next(self._keys), tuple(prompt), sampling) for sampling in samplings]
+        stream = TokenStream([job.key for job in jobs], self._cancel, self._end_if_hung)
+        with self._lock:
+            if self._gone:
+                raise WorkerDied(DIED)
+            if not self._streams:  # it had nothing to do, and so nothing to say
+                self._last_heard = time.monotonic()
+            self._streams.update({job.key: stream for job in jobs})
+        for job in jobs:
+            self._send(Submit(job))
+        return stream
+
+    def stop(self) -> None:
+        """Close the line, which ends the process; returns at once and may be called again."""
+        self.stopped = True
+        self._hang_up()
+
+    def end(self) -> None:
+        """Stop, and wait until the process is gone and its memory free; for a worker that nobody uses."""
+        self.stop()
+        self.process.kill()
+        self.process.wait()
+
+    def _hang_up(self) -> None:
+        try:
+            self._line.shutdown(socket.SHUT_RDWR)
+        except OSError:  # the other side was faster
+            pass
+
+    def _cancel(self, keys: Sequence[int]) -> None:
+        with self._lock:
+            open_keys = [key for key in keys if self._streams.pop(key, None) is not None]
+        for key in open_keys:
+            self._send(Cancel(key))
+
+    def _send(self, message: Message) -> None:
+        try:
+            with self._send_lock:
+                self._connection.send_bytes(encode(message))
+        except OSError:
+            self._hang_up()  # the reader thread sees the end of the line and tells every open job
+
+    def _read(self) -> None:
+        try:
+            while True:
+                self._receive(decode(self._connection.recv_bytes()))
+        except (EOFError, OSError):
+            return
+        finally:  # also when a bug of ours raises here: nobody may be left waiting
+            self._finish()
+
+    def _end_if_hung(self) -> None:
+        """Kill a worker that has work and has not finished a step for longer than a step can take."""
+        if time.monotonic() - self._last_heard > self._hang_s and self.alive:
+            log.error("a worker is silent and will be killed", extra={"silent_s": self._hang_s})
+            self.process.kill()
+
+    def _receive(self, message: Message) -> None:
+        self._last_heard = time.monotonic()
+        if isinstance(message, Step):
+            for event in message.events:
+                self._deliver(event)
+        elif isinstance(message, Ready):
+            self._answer = message
+            self._loaded.set()
+        elif isinstance(message, Broken):
+            self._answer = error_of(message.code, message.message, message.cause)
+
+    def _deliver(self, event: Event) -> None:
+        with self._lock:
+            stream = self._streams.get(event.key)  # none: cancelled while the event was under way
+            if stream is not None and stream.ends(event):
+                del self._streams[event.key]
+        if stream is not None:
+            stream.put(event)
+
+    def _finish(self) -> None:
+        """The line is closed: reap the process, then tell everybody who still waits."""
+        self.process.kill()  # it ends by itself when its line closes; this is for one that hangs
+        status = self.process.wait()
+        with self._lock:
+            self._gone = True
+            streams, self._streams = self._streams, {}
+        for key, stream in streams.items():
+            stream.fail(key, WorkerDied(DIED, cause=f"exit status {status}"))
+        if self._answer is None:
+            self._answer = LoadFailed("the model's process ended while it loaded", cause=f"exit status {status}")
+        self._loaded.set()
+        with self._send_lock:  # a thread that sends must never meet a descriptor that was given to somebody else
+            self._connection.close()
+        self._on_exit(self)
+        self._line.close()
+
+
+def _spawn() -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """Start a worker with its end of a new socket pair. A new session keeps a terminal's Ctrl-C from it."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        # Under Apache sys.executable names Apache; the interpreter of the virtual environment is below its prefix.
+        python = Path(sys.prefix) / "bin" / "python3"
+        process = subprocess.Popen(
+            [str(python), "-m", "service.worker", str(theirs.fileno())],
+            cwd=PACKAGE_ROOT,
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+    return ours, process

@@ -1,0 +1,13 @@
+"""What Apache's mod_wsgi imports: `application`. Runs on the daemon's main thread, before requests are accepted."""
+
+import mod_wsgi
+
+from service.app import create_app
+from service.logs import configure
+from service.settings import Settings
+
+_settings = Settings.from_environ()
+configure(_settings.log_level)
+application = create_app(_settings)
+# Workers would end anyway when this process does; telling them first lets them go while streams' last bytes leave.
+mod_wsgi.subscribe_shutdown(lambda name, **_: application.extensions["inkwell"].close())

@@ -1,0 +1,77 @@
+"""No prompt and no generated text is ever written anywhere but into the reply."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+PATH = "/text-generate"
+CANARY = "canary-in-the-prompt"
+
+
+def ask_everything(client: FlaskClient) -> None:
+    """Requests with the canary in them that end in every kind of way."""
+    good = {"input_text": CANARY, "length": 20, "temperature": 0}
+    client.get(PATH, query_string=good)
+    client.post(PATH, data=good)
+    client.post(PATH, json=good, headers={"Accept": "application/json"})
+    client.post(PATH, json=good | {"stream": True}, buffered=True)
+    client.post(PATH, json=good | {"stream": True}).close()
+    client.get(PATH, query_string=good | {"temperature": CANARY})
+    client.get(PATH, query_string=good | {CANARY: "1"})
+    client.get(PATH, query_string=good | {"model_name": CANARY})
+    client.get(PATH, query_string=good | {"model_name": "foreign"})
+    client.get(PATH, query_string=good | {"model_name": "half"})
+    client.get(PATH, query_string=good | {"input_text": CANARY * 100})
+    client.post(PATH, data=f'{{"input_text": "{CANARY}', content_type="application/json")
+    client.post(PATH, data=CANARY, content_type="text/plain")
+    client.get(f"/{CANARY}")
+
+
+def test_no_record_of_any_level_holds_a_prompt(client: FlaskClient, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.DEBUG)
+    ask_everything(client)
+    assert any(record.message == "generation ended" for record in caplog.records)
+    written = repr([vars(record) for record in caplog.records])
+    assert CANARY not in written and "uvwxyz" not in written  # the text that goes on from the prompt's last letter
+
+
+PROGRAM = """
+import json, os, signal, sys
+from pathlib import Path
+from service.app import create_app
+from service.logs import configure
+from service.settings import Settings
+from tests.api.test_privacy import CANARY, PATH, ask_everything
+
+settings = Settings.from_environ()
+configure(settings.log_level)
+app = create_app(settings)
+client = app.test_client()
+ask_everything(client)
+response = client.post(PATH, json={"input_text": CANARY, "stream": True, "length": 900})
+worker = app.extensions["inkwell"].worker("124M")
+os.kill(worker.process.pid, signal.SIGKILL)
+response.close()
+client.post(PATH, json={"input_text": CANARY, "length": 1})
+app.extensions["inkwell"].close()
+"""
+
+
+@pytest.mark.slow
+def test_nothing_that_the_service_and_its_workers_print_holds_a_prompt(models_dir: Path):
+    variables = {"MODELS_DIR": str(models_dir), "DEFAULT_MODEL": "124M", "LOG_LEVEL": "debug", "DEVICE": "cpu"}
+    environ = os.environ | {f"INKWELL_{name}": value for name, value in variables.items()}
+    root = Path(__file__).resolve().parent.parent.parent
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], cwd=root, env=environ, capture_output=True, text=True, timeout=120, check=True
+    )
+    written = done.stdout + done.stderr
+    records = [json.loads(line) for line in written.splitlines()]
+    assert {"starting a worker", "generation ended", "a worker ended"} <= {record["message"] for record in records}
+    assert CANARY not in written and "uvwxyz" not in written

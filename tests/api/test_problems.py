@@ -1,0 +1,99 @@
+"""Errors on their way to HTTP: the table, the one shape, and what may leave the house."""
+
+import logging
+
+import pytest
+from flask.testing import FlaskClient
+
+from service.api.problems import TABLE, classify
+from service.errors import InkwellError, SettingsError, error_kinds
+from tests.serving import problem, running_app
+
+STATUS = {
+    "invalid_parameter": 400,
+    "unknown_parameter": 400,
+    "invalid_body": 400,
+    "context_length_exceeded": 400,
+    "model_not_found": 404,
+    "model_not_downloaded": 404,
+    "queue_full": 429,
+    "server_shutting_down": 503,
+    "model_corrupt": 503,
+    "model_needs_conversion": 503,
+    "model_loading": 503,
+    "model_load_failed": 503,
+    "deadline_exceeded": 504,
+    "worker_died": 500,
+    "engine_error": 500,
+    "invalid_logits": 500,
+}
+LEAVES = [kind for kind in error_kinds() if kind is not SettingsError]
+
+
+def test_every_leaf_of_the_tree_has_the_status_that_is_promised():
+    assert {kind.code: classify(kind("x"))[0] for kind in LEAVES} == STATUS
+
+
+@pytest.mark.parametrize("kind", LEAVES, ids=lambda kind: kind.__name__)
+def test_every_leaf_has_a_row_of_its_own_branch(kind: type[InkwellError]):
+    assert next(row for row in kind.__mro__ if row in TABLE) is not InkwellError
+
+
+def test_what_may_pass_later_says_when_to_try_again():
+    retried = {kind.code for kind in LEAVES if classify(kind("x"))[2]}
+    assert retried == {"queue_full", "server_shutting_down", "model_loading"}
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/text-generate/", "/v1/models", "/.env", "/apidocs/nothing"])
+def test_an_unknown_address_is_told_in_the_one_shape(client: FlaskClient, path: str):
+    problem(client.get(path), 404, "not_found")
+
+
+@pytest.mark.parametrize("path", ["/models", "/livez", "/readyz", "/apidocs/"])
+def test_a_wrong_method_is_told_in_the_one_shape_with_the_right_ones(client: FlaskClient, path: str):
+    response = client.post(path, json={})
+    problem(response, 405, "method_not_allowed")
+    assert "GET" in response.headers["Allow"]
+
+
+def test_a_redirect_stays_one_and_carries_the_id(client: FlaskClient):
+    response = client.get("/apidocs")
+    assert response.status_code == 308 and response.headers["X-Request-Id"]
+
+
+def test_the_root_leads_to_the_documentation(client: FlaskClient):
+    response = client.get("/")
+    assert (response.status_code, response.headers["Location"]) == (302, "apidocs/")
+
+
+def test_an_error_that_nobody_foresaw_tells_its_place_to_the_log_and_nothing_to_the_client(models_dir, caplog):
+    def fail() -> None:
+        raise ValueError("canary of the prompt")
+
+    with running_app(models_dir) as app:
+        app.add_url_rule("/fail", view_func=fail)
+        response = app.test_client().get("/fail", headers={"X-Request-Id": "mine"})
+    assert "canary" not in problem(response, 500, "internal_error")
+    record = next(record for record in caplog.records if record.levelno == logging.ERROR)
+    assert record.request_id == "mine" and "ValueError in " in record.error and __file__ in record.error
+    assert "canary" not in caplog.text and "canary" not in str([vars(record) for record in caplog.records])
+
+
+def test_a_refusal_is_no_entry_in_the_log(client: FlaskClient, caplog):
+    caplog.set_level(logging.DEBUG)
+    client.get("/text-generate?input_text=")
+    client.get("/text-generate?input_text=a&model_name=nobody")
+    assert [record for record in caplog.records if not record.name.startswith("service.registry")] == []
+
+
+@pytest.mark.parametrize("host", ["a b", "<x>", "x:y", "", "\xff", "a" * 5000])
+def test_a_host_that_is_no_name_changes_nothing(client: FlaskClient, host: str):
+    response = client.get("/livez", environ_overrides={"HTTP_HOST": host})
+    assert response.status_code in (200, 400) and response.is_json and response.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize("origin", ["https://evil.invalid", "null"])
+def test_no_other_site_may_read_the_replies(client: FlaskClient, origin: str):
+    asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    for response in (client.options("/text-generate", headers=asked), client.get("/models", headers=asked)):
+        assert not any(name.startswith("Access-Control") for name in response.headers.keys())

@@ -1,0 +1,78 @@
+"""When the service is full or draining: refused at once, and what runs goes on."""
+
+import logging
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.servable import continued
+from tests.serving import MAX_REQUESTS, problem, running_app
+
+PATH = "/text-generate"
+STREAMED = {"input_text": "a", "length": 30, "temperature": 0, "stream": True}
+
+
+@pytest.fixture
+def drain(state_dir: Path):
+    """Puts the flag of a draining service up; it comes down with the test."""
+    flag = state_dir / "draining"
+    yield flag.touch
+    flag.unlink(missing_ok=True)
+
+
+def finish(response: TestResponse) -> bytes:
+    """The rest of an open stream."""
+    data = b"".join(response.iter_encoded())
+    response.close()
+    return data
+
+
+def test_a_full_service_refuses_at_once_and_says_when_to_try_again(client: FlaskClient):
+    running = [client.post(PATH, json=STREAMED) for _ in range(MAX_REQUESTS)]
+    refused = client.post(PATH, json=STREAMED)
+    assert str(MAX_REQUESTS) in problem(refused, 429, "queue_full")
+    assert refused.headers["Retry-After"] == "1"
+    assert refused.json["error"]["type"] == "rate_limit_error"
+    assert client.get("/readyz").json == {"status": "ready", "reason": None, "requests": MAX_REQUESTS}
+    assert all(finish(response).endswith(b"data: [DONE]\n\n") for response in running)
+    assert client.post(PATH, json=STREAMED | {"stream": False}).text == continued("a", 30)
+
+
+def test_a_refused_or_malformed_request_takes_no_place(client: FlaskClient):
+    for _ in range(2 * MAX_REQUESTS):
+        assert client.post(PATH, json=STREAMED | {"input_text": "a" * 1024}).status_code == 400
+        assert client.post(PATH, json=STREAMED | {"model_name": "foreign"}).status_code == 503
+    assert client.get("/readyz").json["requests"] == 0
+
+
+def test_a_draining_service_finishes_what_runs_and_refuses_the_rest(client: FlaskClient, drain):
+    running = client.post(PATH, json=STREAMED)
+    drain()
+    refused = client.get(f"{PATH}?input_text=a")
+    problem(refused, 503, "server_shutting_down")
+    assert refused.headers["Retry-After"] == "5"
+    assert refused.json["error"]["type"] == "overloaded_error"
+    assert finish(running).endswith(b"data: [DONE]\n\n")
+
+
+def test_a_request_that_waits_too_long_for_a_load_may_come_again(models_dir: Path):
+    with running_app(models_dir, default_model="124M", load_timeout_s=0.01) as app:
+        client = app.test_client()
+        refused = client.get(f"{PATH}?input_text=a")
+        assert "0.01 s" in problem(refused, 503, "model_loading")
+        assert refused.headers["Retry-After"] == "10"
+        assert client.get("/readyz").json == {"status": "ready", "reason": None, "requests": 0}
+
+
+def test_every_admitted_request_ends_in_one_record(client: FlaskClient, caplog):
+    caplog.set_level(logging.INFO)
+    client.post(PATH, json=STREAMED | {"stream": False})
+    finish(client.post(PATH, json=STREAMED))
+    client.post(PATH, json=STREAMED).close()
+    client.get(f"{PATH}?input_text=")
+    records = [record for record in caplog.records if record.message == "generation ended"]
+    assert [record.outcome for record in records] == ["ok", "ok", "cancelled"]
+    assert all(record.model == "124M" and record.prompt_tokens == 1 and record.duration_s >= 0 for record in records)
+    assert len({record.request_id for record in records}) == 3

@@ -1,0 +1,68 @@
+"""Fixtures that many tests share: one folder of models, one application with its workers, one real server."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests.servable import save_servable
+from tests.serving import MAX_REQUESTS, RETRY_LOAD_S, running_app, running_server
+
+
+def pytest_configure() -> None:
+    """Signals as a shell in a terminal hands them on: who runs the tests in the background may have them ignored, and
+    every process that a test starts would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="session")
+def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models that can be served under the names of published ones, and folders that cannot be served at all."""
+    root = tmp_path_factory.mktemp("models")
+    save_servable(root / "124M")
+    save_servable(root / "demo")
+    save_servable(root / "gpt-j-6B", "gptj", context=2048)
+    save_servable(root / "pickled")
+    (root / "pickled" / "model.safetensors").rename(root / "pickled" / "pytorch_model.bin")
+    save_servable(root / "half")
+    (root / "half" / "model.safetensors").unlink()
+    save_servable(root / "foreign")
+    (root / "foreign" / "config.json").write_text(json.dumps({"model_type": "bert", "vocab_size": 257}))
+    return root
+
+
+@pytest.fixture(scope="session")
+def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="session")
+def app(models_dir: Path, state_dir: Path) -> Iterator[Flask]:
+    """The application that most tests of the API talk to; its workers start when they are first asked."""
+    limits = {"max_requests": MAX_REQUESTS, "ping_s": 0.2, "retry_load_s": RETRY_LOAD_S}
+    with running_app(models_dir, default_model="124M", state_dir=state_dir, **limits) as app:
+        yield app
+
+
+@pytest.fixture
+def client(app: Flask) -> Iterator[FlaskClient]:
+    """A client without a socket. Whatever a test did, no request is left in the service after it."""
+    client = app.test_client()
+    yield client
+    deadline = time.monotonic() + 5
+    while requests := client.get("/readyz").json["requests"]:
+        assert time.monotonic() < deadline, f"{requests} requests were never ended"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="session")
+def server(app: Flask) -> Iterator[str]:
+    """The address of the same application behind a real socket."""
+    with running_server(app) as address:
+        yield address

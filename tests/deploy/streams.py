@@ -1,0 +1,54 @@
+"""A stream held in its middle, so that tests can act while it runs without racing it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import requests
+
+from tests.live import LiveServer
+
+DONE = "data: [DONE]"
+PROMPT = {"input_text": "Once upon a time", "stream": "true", "length": 100, "seed": 1}
+
+
+class HeldStream:
+    """A stream whose worker is stopped after the first event."""
+
+    def __init__(self, server: LiveServer) -> None:
+        self._response = requests.get(f"{server.url}/text-generate", params=PROMPT, stream=True, timeout=60)
+        self._response.raise_for_status()
+        self._lines = self._response.iter_lines(decode_unicode=True)
+        self.first = next(line for line in self._lines if line.startswith("data:"))
+        self._workers = server.workers()
+        assert self._workers
+        for worker in self._workers:
+            worker.suspend()
+
+    def release(self) -> None:
+        """Let the worker go on; may be called again, and after its end."""
+        for worker in self._workers:
+            if worker.is_running():
+                worker.resume()
+
+    def rest(self) -> list[str]:
+        """The remaining events, until the stream ends or breaks."""
+        self.release()
+        events: list[str] = []
+        try:
+            events.extend(line for line in self._lines if line.startswith("data:"))
+        except requests.exceptions.ChunkedEncodingError:
+            events.append("broken")
+        return events
+
+    def close(self) -> None:
+        self.release()
+        self._response.close()
+
+
+@contextmanager
+def held_stream(server: LiveServer) -> Iterator[HeldStream]:
+    stream = HeldStream(server)
+    try:
+        yield stream
+    finally:
+        stream.close()

@@ -1,0 +1,41 @@
+"""httpd.conf and the environment of Apache, as text."""
+
+from pathlib import Path
+
+import pytest
+
+from service.apache.config import Site, authority, render
+from service.apache.httpd import environment
+from service.refusals import REFUSALS
+from service.settings import Settings
+
+HERE = Site(Path("/run/here"), Path("/srv/root"), None)
+
+
+@pytest.mark.parametrize(("host", "expected"), [("127.0.0.1", "127.0.0.1:80"), ("::", "[::]:80"), ("name", "name:80")])
+def test_addresses_are_written_as_apache_and_urls_want_them(host: str, expected: str) -> None:
+    assert authority(host, 80) == expected
+
+
+def test_every_placeholder_is_filled_and_every_refusal_has_its_document() -> None:
+    text = render(Settings.from_environ({}), HERE)
+    assert "$" not in text.replace("$#", "").replace("$/", "")
+    for refusal in REFUSALS:
+        assert f"ErrorDocument {refusal.status} /.refusals/{refusal.status}.json" in text
+
+
+def test_only_a_start_by_root_names_an_account() -> None:
+    settings = Settings.from_environ({})
+    assert "\nUser " not in render(settings, HERE)
+    assert "\nUser www-data\nGroup www-data\n" in render(settings, Site(HERE.run_dir, HERE.root, "www-data"))
+
+
+def test_apache_is_silent_for_longer_than_a_request_may_take() -> None:
+    assert "socket-timeout=1030" in render(Settings.from_environ({"INKWELL_REQUEST_TIMEOUT_S": "999.5"}), HERE)
+
+
+def test_the_environment_carries_every_setting_to_the_web_process() -> None:
+    given = {"INKWELL_PRELOAD": "demo,124M", "INKWELL_MODELS_DIR": "/srv/models", "INKWELL_LOAD_TIMEOUT_S": "12.5"}
+    settings = Settings.from_environ(given)
+    variables = environment(settings, Path("/run/here"))
+    assert Settings.from_environ(variables) == settings

@@ -1,0 +1,157 @@
+"""The engine on tiny random models: against transformers, in shifting crowds, and when a step fails."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from service.engine.contract import EngineConfig, FailureEvent, Job, Sampling, TokenEvent
+from service.engine.engine import Engine
+from service.engine.loading import load_model
+from service.engine.runner import Runner
+from service.engine.scheduler import Scheduler
+from service.errors import LoadFailed
+from tests.engine.tiny import save_tiny
+
+CONFIG = EngineConfig(device="cpu", dtype="float32", threads=1, max_rows=4, prefill_chunk=8)
+PROMPTS = [[5], [7, 8, 9], list(range(1, 20)), [11] * 8, list(range(40, 49)), [3, 1, 4, 1, 5, 9, 2, 6], [60, 61]]
+
+
+def greedy(max_tokens: int = 16) -> Sampling:
+    return Sampling(max_tokens, 0.0, 0, 1.0, 0, 0, ())
+
+
+def drive(engine: Engine, arrivals: dict[int, list[Job]], cancels: dict[int, list[int]] | None = None) -> dict:
+    """Step until nothing is left; jobs arrive and leave before the step of that number. Events by key."""
+    events: dict[int, list] = {}
+    step = 0
+    while engine.has_work or step <= max(arrivals):
+        for job in arrivals.get(step, []):
+            engine.submit(job)
+        for key in (cancels or {}).get(step, []):
+            engine.cancel(key)
+        for event in engine.step() if engine.has_work else []:
+            events.setdefault(event.key, []).append(event)
+        step += 1
+    return events
+
+
+def tokens_of(events: list) -> list[int]:
+    return [event.token for event in events if event.token is not None]
+
+
+@pytest.fixture(scope="module", params=["gpt2", "gptj"])
+def oracle(request, tmp_path_factory):
+    """A folder and what transformers generates from it, greedily, for every prompt."""
+    folder = tmp_path_factory.mktemp(request.param)
+    model = save_tiny(folder, request.param)
+    texts = []
+    for prompt in PROMPTS:
+        ids = torch.tensor([prompt])
+        mask = torch.ones_like(ids)
+        out = model.generate(ids, attention_mask=mask, max_new_tokens=64, do_sample=False, pad_token_id=0)
+        texts.append(out[0, len(prompt) :].tolist())
+    return folder, texts
+
+
+def test_each_request_of_a_shifting_crowd_gets_what_transformers_gives_it_alone(oracle):
+    folder, expected = oracle
+    engine = load_model(folder, CONFIG).engine
+    arrivals = {3 * key: [Job(key, tuple(prompt), greedy(64))] for key, prompt in enumerate(PROMPTS)}
+    arrivals[4] = [Job(100, (9, 9), greedy(64))]  # somebody who joins and is cancelled in the middle
+    events = drive(engine, arrivals, cancels={20: [100]})
+    for key, text in enumerate(expected):
+        assert tokens_of(events[key]) == text, f"prompt {key}"
+        assert [event.finish for event in events[key]] == [None] * 63 + ["length"]
+    assert 0 < len(events[100]) < 64
+
+
+def test_sampled_text_is_the_same_alone_and_in_a_crowd_in_bfloat16(tmp_path: Path):
+    save_tiny(tmp_path)
+    config = EngineConfig(device="cpu", dtype="bfloat16", threads=1, max_rows=8, prefill_chunk=8)
+    jobs = [
+        Job(key, tuple(prompt), Sampling(40, 0.9, 20, 0.9, seed=key, sample=0, stop_tokens=()))
+        for key, prompt in enumerate(PROMPTS)
+    ]
+    alone = {job.key: tokens_of(drive(load_model(tmp_path, config).engine, {0: [job]})[job.key]) for job in jobs[:3]}
+    crowd = drive(load_model(tmp_path, config).engine, {2 * job.key: [job] for job in jobs})
+    assert {key: tokens_of(crowd[key]) for key in alone} == alone
+
+
+def test_the_stop_token_ends_the_text_and_is_no_part_of_it(oracle):
+    folder, expected = oracle
+    stop = expected[2][10]
+    before = expected[2][: expected[2].index(stop)]
+    engine = load_model(folder, CONFIG).engine
+    job = Job(1, tuple(PROMPTS[2]), Sampling(64, 0.0, 0, 1.0, 0, 0, (stop,)))
+    events = drive(engine, {0: [job]})[1]
+    assert tokens_of(events) == before
+    assert events[-1] == TokenEvent(1, None, "stop")
+
+
+def test_the_last_position_of_the_context_can_be_used(oracle):
+    folder, _ = oracle
+    engine = load_model(folder, CONFIG).engine
+    prompt = tuple(index % 90 for index in range(120))  # the tiny context is 128
+    assert len(tokens_of(drive(engine, {0: [Job(1, prompt, greedy(8))]})[1])) == 8
+
+
+def test_damaged_weights_end_only_with_a_typed_failure(tmp_path: Path):
+    save_tiny(tmp_path)
+    loaded = load_model(tmp_path, CONFIG)
+    loaded.engine._runner._decoder.norm.weight.data[0] = torch.nan
+    (event,) = drive(loaded.engine, {0: [Job(1, (5, 6), greedy())]})[1]
+    assert isinstance(event, FailureEvent) and event.code == "invalid_logits"
+    assert not loaded.engine.has_work
+
+
+def test_a_model_that_loads_and_cannot_compute_is_a_failed_load(tmp_path: Path, monkeypatch):
+    save_tiny(tmp_path)
+    monkeypatch.setattr(Runner, "run", lambda self, plan: 1 / 0)
+    with pytest.raises(LoadFailed, match="cannot compute"):
+        load_model(tmp_path, CONFIG)
+
+
+class FailingRunner:
+    """Computes made-up logits, except in the step whose number it is told."""
+
+    def __init__(self, failing_step: int) -> None:
+        self.steps_left = failing_step
+
+    def run(self, plan):
+        self.steps_left -= 1
+        if self.steps_left == 0:
+            raise RuntimeError("kernel failed")
+        return torch.zeros(len(plan.rows), 10)
+
+
+def test_a_failed_step_fails_its_rows_and_the_next_request_works():
+    engine = Engine(FailingRunner(failing_step=2), Scheduler(slots=2, prefill_chunk=8))
+    events = drive(engine, {0: [Job(1, (5,), greedy(4))], 4: [Job(2, (5,), greedy(4))]})
+    assert isinstance(events[1][-1], FailureEvent)
+    assert events[1][-1].code == "engine_error" and "kernel failed" not in events[1][-1].message
+    assert events[2][-1].finish == "length"
+
+
+def test_nan_in_one_row_leaves_its_neighbours_alone():
+    class OneBadRow(FailingRunner):
+        def run(self, plan):
+            logits = torch.zeros(len(plan.rows), 10)
+            for place, row in enumerate(plan.rows):
+                if row.sequence.job.key == 2:
+                    logits[place, 3] = torch.nan
+            return logits
+
+    engine = Engine(OneBadRow(0), Scheduler(slots=3, prefill_chunk=8))
+    events = drive(engine, {0: [Job(key, (5,), greedy(4)) for key in (1, 2, 3)]})
+    assert [type(event) for event in events[2]] == [FailureEvent]
+    assert events[1][-1].finish == events[3][-1].finish == "length"
+
+
+def test_as_many_rows_as_fit_the_cache_and_never_none(tmp_path: Path):
+    save_tiny(tmp_path)
+    slot_bytes = 2 * 3 * 30 * 128 * 4  # keys and values, layers, width, context, float32
+    room_for_two = EngineConfig(device="cpu", dtype="float32", max_rows=16, cache_bytes=2 * slot_bytes)
+    room_for_none = EngineConfig(device="cpu", dtype="float32", max_rows=16, cache_bytes=1)
+    assert load_model(tmp_path, room_for_two).rows == 2
+    assert load_model(tmp_path, room_for_none).rows == 1

@@ -1,0 +1,86 @@
+"""Admission: the bound on requests, and the flag that closes the door."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from service.admission import DRAIN_FLAG, Admission
+from service.errors import QueueFull, ShuttingDown
+from service.once import Once
+
+
+def test_no_more_than_the_limit_get_in_and_the_refusal_names_it():
+    admission = Admission(2, None)
+    leave = [admission.enter(), admission.enter()]
+    with pytest.raises(QueueFull, match="^2 requests"):
+        admission.enter()
+    assert admission.requests == 2
+    leave[0]()
+    admission.enter()
+
+
+def test_leaving_twice_frees_one_place():
+    admission = Admission(2, None)
+    first, _ = admission.enter(), admission.enter()
+    first()
+    first()
+    assert admission.requests == 1
+
+
+def test_a_refused_request_takes_no_place():
+    admission = Admission(1, None)
+    leave = admission.enter()
+    for _ in range(3):
+        with pytest.raises(QueueFull):
+            admission.enter()
+    leave()
+    assert admission.requests == 0
+
+
+def test_a_crowd_never_exceeds_the_limit():
+    admission = Admission(5, None)
+    barrier = threading.Barrier(40)
+    admitted = []
+
+    def enter() -> None:
+        barrier.wait()
+        try:
+            admitted.append(admission.enter())
+        except QueueFull:
+            pass
+
+    threads = [threading.Thread(target=enter) for _ in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(admitted) == admission.requests == 5
+
+
+def test_the_flag_in_the_state_folder_refuses_new_requests_and_keeps_the_running(tmp_path: Path):
+    admission = Admission(2, tmp_path)
+    leave = admission.enter()
+    (tmp_path / DRAIN_FLAG).touch()
+    assert admission.draining
+    with pytest.raises(ShuttingDown):
+        admission.enter()
+    assert admission.requests == 1
+    leave()
+    (tmp_path / DRAIN_FLAG).unlink()
+    assert not admission.draining
+
+
+def test_without_a_state_folder_there_is_no_flag():
+    assert not Admission(1, None).draining
+
+
+def test_once_calls_once_from_many_threads():
+    calls = []
+    once = Once(lambda: calls.append(1))
+    threads = [threading.Thread(target=once) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert calls == [1]

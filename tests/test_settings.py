@@ -1,0 +1,127 @@
+"""Settings: what the environment may say, what is taken when it says nothing, and how a mistake is told."""
+
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
+
+import pytest
+
+from service.errors import SettingsError
+from service.settings import PROJECT_ROOT, Settings, settings_table
+
+
+def test_an_empty_environment_gives_the_defaults():
+    settings = Settings.from_environ({})
+    assert (settings.host, settings.port, settings.default_model, settings.preload) == ("127.0.0.1", 8000, "demo", ())
+    assert settings.models_dir == PROJECT_ROOT / "models"
+    assert settings.state_dir is None
+
+
+def test_the_environment_of_the_process_is_read_by_default(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("INKWELL_PORT", "9000")
+    assert Settings.from_environ().port == 9000
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "value"),
+    [
+        ("HOST", "0.0.0.0", "0.0.0.0"),
+        ("HOST", "::1", "::1"),
+        ("PORT", "1", 1),
+        ("PORT", "65535", 65_535),
+        ("MODELS_DIR", "/somewhere/else", Path("/somewhere/else")),
+        ("MODELS_DIR", "more", PROJECT_ROOT / "more"),
+        ("DEFAULT_MODEL", " 124M ", "124M"),
+        ("PRELOAD", "demo, 124M,,", ("demo", "124M")),
+        ("MAX_MODELS", "64", 64),
+        ("LOAD_TIMEOUT_S", "0.5", 0.5),
+        ("LOAD_TIMEOUT_S", "86400", 86_400.0),
+        ("RETRY_LOAD_S", "1e1", 10.0),
+        ("DEVICE", "cuda:1", "cuda:1"),
+        ("DTYPE", "bfloat16", "bfloat16"),
+        ("THREADS", "0", 0),
+        ("MAX_ROWS", "256", 256),
+        ("CACHE_MIB", "16", 16),
+        ("MAX_REQUESTS", "56", 56),
+        ("PING_S", "0.1", 0.1),
+        ("STATE_DIR", "/run/inkwell", Path("/run/inkwell")),
+        ("STATE_DIR", "", None),
+        ("LOG_LEVEL", "debug", "debug"),
+    ],
+)
+def test_a_variable_sets_its_field(variable: str, text: str, value: object):
+    assert getattr(Settings.from_environ({f"INKWELL_{variable}": text}), variable.lower()) == value
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "reason"),
+    [
+        ("HOST", "", "must not be empty"),
+        ("HOST", "  ", "must not be empty"),
+        ("PORT", "0", "between 1 and 65535"),
+        ("PORT", "65536", "between 1 and 65535"),
+        ("PORT", "-1", "between 1 and 65535"),
+        ("PORT", "", "must be a whole number"),
+        ("PORT", "http", "must be a whole number"),
+        ("PORT", "8000.5", "must be a whole number"),
+        ("PORT", "8_000", "must be a whole number"),
+        ("PORT", "٨٠٠٠", "must be a whole number"),
+        ("PORT", "9" * 5000, "must be a whole number"),
+        ("MODELS_DIR", "", "must not be empty"),
+        ("DEFAULT_MODEL", "", "must not be empty"),
+        ("MAX_MODELS", "0", "between 1 and 64"),
+        ("MAX_MODELS", "65", "between 1 and 64"),
+        ("LOAD_TIMEOUT_S", "0", "above 0"),
+        ("LOAD_TIMEOUT_S", "-1", "above 0"),
+        ("LOAD_TIMEOUT_S", "86401", "at most 86400"),
+        ("LOAD_TIMEOUT_S", "nan", "above 0"),
+        ("LOAD_TIMEOUT_S", "inf", "at most 86400"),
+        ("RETRY_LOAD_S", "soon", "must be a number"),
+        ("DEVICE", "gpu", "auto, cpu, cuda or cuda:N"),
+        ("DEVICE", "cuda:", "auto, cpu, cuda or cuda:N"),
+        ("DEVICE", "cuda:x", "auto, cpu, cuda or cuda:N"),
+        ("DEVICE", "cpu:0", "auto, cpu, cuda or cuda:N"),
+        ("DTYPE", "int8", "one of auto, float32, bfloat16, float16"),
+        ("THREADS", "-1", "between 0 and 1024"),
+        ("MAX_ROWS", "0", "between 1 and 256"),
+        ("CACHE_MIB", "2GB", "must be a whole number"),
+        ("CACHE_MIB", "15", "between 16 and 1048576"),
+        ("MAX_REQUESTS", "57", "between 1 and 56"),  # threads must be left to refuse with
+        ("PING_S", "0", "above 0"),
+        ("LOG_LEVEL", "INFO", "one of debug, info, warning, error"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_told_in_one_line_with_its_name(variable: str, text: str, reason: str):
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environ({f"INKWELL_{variable}": text})
+    message = caught.value.message
+    assert message.startswith(f"INKWELL_{variable} must") and reason in message and "\n" not in message
+    assert len(message) < 300 and repr(text)[:20] in message
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("INKWELL_PROT", "INKWELL_PORT"), ("INKWELL_MODEL_DIR", "INKWELL_MODELS_DIR"), ("INKWELL_port", "INKWELL_PORT")],
+)
+def test_an_unknown_variable_is_told_with_the_nearest_known_one(name: str, meant: str):
+    with pytest.raises(SettingsError, match=f"^{name} is not a setting.*did you mean {meant}\\?$"):
+        Settings.from_environ({name: "1", "PATH": "/bin"})
+
+
+def test_an_unknown_variable_that_resembles_none_is_told_alone():
+    with pytest.raises(SettingsError, match="^INKWELL_ZZZZZZZZ is not a setting$"):
+        Settings.from_environ({"INKWELL_ZZZZZZZZ": ""})
+
+
+def test_variables_of_others_are_left_alone():
+    assert Settings.from_environ({"MY_INKWELL_PORT": "x", "PORT": "y"}) == Settings.from_environ({})
+
+
+def test_settings_cannot_be_changed_after_the_start():
+    with pytest.raises(FrozenInstanceError):
+        Settings.from_environ({}).port = 1
+
+
+def test_the_table_has_a_row_with_a_meaning_for_every_field():
+    rows = settings_table()
+    assert [name for name, *_ in rows] == [f"INKWELL_{item.name.upper()}" for item in fields(Settings)]
+    assert all(kind and meaning.endswith(".") for _, kind, _, meaning in rows)

@@ -1,0 +1,31 @@
+"""What goes over the line comes out as it went in."""
+
+import pytest
+
+from service.engine.contract import EngineConfig, FailureEvent, Job, Sampling, TokenEvent
+from service.worker.messages import Broken, Cancel, Load, Ready, Step, Submit, decode, encode
+
+MESSAGES = [
+    Load("/models/demo", EngineConfig(max_rows=3, cache_bytes=1 << 40)),
+    Submit(Job(3, (1, 2, 50256), Sampling(9, 0.7, 40, 0.95, 2**63 - 1, 2, (50256, 0)))),
+    Submit(Job(4, (0,), Sampling(1, 0.0, 0, 1.0, 0, 0, ()))),
+    Cancel(12),
+    Ready("cuda:0", "bfloat16", "in words", 16, 1 << 33),
+    Broken("model_corrupt", "what", None),
+    Step((TokenEvent(1, 5, None), TokenEvent(2, None, "stop"), FailureEvent(3, "engine_error", "why", "cause"))),
+    Step(()),
+]
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_a_message_survives_the_line(message):
+    assert decode(encode(message)) == message
+
+
+def test_the_line_carries_text_and_never_a_pickle():
+    assert all(encode(message)[:1] == b"[" for message in MESSAGES)
+
+
+def test_a_message_of_another_kind_is_a_bug_and_raises():
+    with pytest.raises(KeyError):
+        decode(b'["Nonsense", 1]')
