@@ -157,12 +157,16 @@ class Worker:
             stream.put(event)
 
     def _finish(self) -> None:
-        """The line is closed: reap the process, then tell everybody who still waits."""
+        """The line is closed: reap the process, tell the owner, then everybody who still waits.
+
+        In this order: who hears of the end and sends the request again must not meet the same worker.
+        """
         self.process.kill()  # it ends by itself when its line closes; this is for one that hangs
         status = self.process.wait()
         with self._lock:
             self._gone = True
             streams, self._streams = self._streams, {}
+        self._on_exit(self)
         for key, stream in streams.items():
             stream.fail(key, WorkerDied(DIED, cause=f"exit status {status}"))
         if self._answer is None:
@@ -170,7 +174,6 @@ class Worker:
         self._loaded.set()
         with self._send_lock:  # a thread that sends must never meet a descriptor that was given to somebody else
             self._connection.close()
-        self._on_exit(self)
         self._line.close()
 
 
