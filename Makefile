@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 # Debian's own interpreter: another one on the PATH may lie in a home folder that www-data may not enter.
 SYSTEM_PYTHON := /usr/bin/python3
 # apache2-bin and not apache2, which would start a server on port 80.
-SERVE_PACKAGES := apache2-bin apache2-dev curl gcc python3-dev python3-venv
+SERVE_PACKAGES := apache2-bin apache2-dev curl g++ gcc python3-dev python3-venv
 TEST_PACKAGES := chromium wamerican
 
 ifeq ($(shell id -u),0)
@@ -110,8 +110,14 @@ $(PYTHON): | system-serve
 	@echo "==> Creating the virtual environment $(VENV)"
 	@umask 022; mkdir -p "$$(dirname $(VENV))"; $(SYSTEM_PYTHON) -m venv $(VENV)
 
-$(VENV)/.serve-ready: requirements.txt | system-serve $(PYTHON)
+$(VENV)/.packages-ready: requirements.txt | system-serve $(PYTHON)
 	$(call pip_install,$<,: PyTorch is large and takes minutes the first time)
+
+# Without kernels the service computes with torch alone: slower, and not a reason to stop.
+$(VENV)/.serve-ready: $(VENV)/.packages-ready $(wildcard service/engine/native/*.?pp) service/engine/native/build.py
+	@echo "==> Compiling the native kernels"
+	@umask 022; $(PYTHON) -m service.engine.native.build >/dev/null || echo "==> No native kernels: torch computes alone"
+	@touch $@
 
 $(VENV)/.test-ready: requirements-dev.txt $(VENV)/.serve-ready
 	$(call pip_install,$<)

@@ -16,7 +16,8 @@ from torch.nn import functional as F
 Activation = Callable[[Tensor], Tensor]
 
 
-def _gelu_tanh(x: Tensor) -> Tensor:
+def gelu_tanh(x: Tensor) -> Tensor:
+    """The GELU of the published models; the native kernels have their own."""
     return F.gelu(x, approximate="tanh")
 
 
@@ -49,11 +50,11 @@ ACTIVATION_FUNCTIONS: MappingProxyType[str, Activation] = MappingProxyType(
         "gelu": F.gelu,
         "gelu_10": _clipped_gelu,
         # five names of one function: they differ in how it is spelt out, not in what it computes
-        "gelu_accurate": _gelu_tanh,
-        "gelu_fast": _gelu_tanh,
-        "gelu_new": _gelu_tanh,
-        "gelu_python_tanh": _gelu_tanh,
-        "gelu_pytorch_tanh": _gelu_tanh,
+        "gelu_accurate": gelu_tanh,
+        "gelu_fast": gelu_tanh,
+        "gelu_new": gelu_tanh,
+        "gelu_python_tanh": gelu_tanh,
+        "gelu_pytorch_tanh": gelu_tanh,
         "gelu_python": F.gelu,
         "hardswish": F.hardswish,
         "laplace": _laplace,

@@ -24,6 +24,9 @@ from torch import Tensor
 from service.engine.decoder import Decoder
 from service.engine.layout import Piece, pieces
 from service.engine.linear import steady_rows
+from service.engine.native.library import Kernels
+from service.engine.precision import Precision
+from service.engine.weights import WeightTensors
 from service.errors import ModelCorrupt
 from service.model_config import ModelConfig
 
@@ -47,25 +50,36 @@ class Stored:
     dtype: str
 
 
-def load_decoder(folder: Path, config: ModelConfig, device: torch.device | str, dtype: torch.dtype) -> Decoder:
-    """The checkpoint in `folder` as a decoder on `device` with weights of `dtype`."""
+def load_decoder(
+    folder: Path,
+    config: ModelConfig,
+    device: torch.device | str,
+    precision: Precision,
+    kernels: Kernels | None = None,
+    steady: bool = True,
+) -> Decoder:
+    """The checkpoint in `folder` as a decoder on `device`; a native precision needs the `kernels`.
+
+    `steady` False leaves out the trial of which products need idle rows (linear.py).
+    """
     stored = _read_headers(folder)
     wanted = pieces(config)
     _compare(stored, wanted, config)
     with torch.device("meta"):
         decoder = Decoder(config)
-    steady_rows(decoder, device, dtype)  # first, while its trial matrices are all there is in memory
-    weights = {
-        name: torch.empty(parameter.shape, dtype=dtype, device=device) for name, parameter in decoder.named_parameters()
-    }
+    if steady and not precision.native:
+        steady_rows(decoder, device, precision.matrices)  # first, while its trial matrices are all there is in memory
+    tensors = WeightTensors(decoder, precision, device)
     # Largest first: its mapped pages come on top of an almost empty decoder.
     for piece in sorted(wanted, key=lambda piece: -prod(piece.shape)):
-        _copy(stored[piece.name], piece, weights[piece.target])
+        with _opened(stored[piece.name].path) as file:
+            tensors.fill(piece, _read(file, stored[piece.name], piece))
     if config.tied_head and "lm_head.weight" in stored:
-        _insist_on_tie(stored["lm_head.weight"], weights["embedding"])
-    decoder.load_state_dict(weights, assign=True, strict=False)  # a tied head is no parameter of its own
-    decoder.tie_head()
-    assert not any(parameter.is_meta for parameter in decoder.parameters()), "a parameter that no piece fills"
+        _insist_on_tie(stored["lm_head.weight"], stored["wte.weight"])
+    tensors.place(decoder)
+    if precision.native:
+        assert kernels is not None, "a native precision is resolved only where there are kernels"
+        decoder.use(kernels)
     return decoder.to(device).eval()  # moves the rotary table, which no file holds
 
 
@@ -74,25 +88,6 @@ def stored_dtype(folder: Path) -> str | None:
     largest = max(_read_headers(folder).values(), key=lambda stored: prod(stored.shape), default=None)
     dtype = _DTYPES.get(largest.dtype) if largest else None
     return None if dtype is None else str(dtype).removeprefix("torch.")
-
-
-def resolve_dtype(
-    config: ModelConfig, header_dtype: str | None, device: torch.device | str, wanted: str
-) -> torch.dtype:
-    """The dtype to compute in: the one asked for, or for "auto" the smallest that this device is fast with."""
-    if wanted != "auto":
-        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[wanted]
-    if torch.device(device).type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    # A 16-bit checkpoint in float32 would take twice its size in memory without gaining a digit.
-    stored_in_16_bit = (header_dtype or config.stored_dtype) in ("float16", "bfloat16")
-    return torch.bfloat16 if stored_in_16_bit or _cpu_has_bfloat16() else torch.float32
-
-
-def _cpu_has_bfloat16() -> bool:
-    # private in torch 2.13, hence the guard; without the instructions bfloat16 is emulated and slower than float32
-    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
 
 
 def _read_headers(folder: Path) -> dict[str, Stored]:
@@ -172,22 +167,17 @@ def _compare(stored: dict[str, Stored], wanted: Iterable[Piece], config: ModelCo
         raise ModelCorrupt(f"the checkpoint does not fit its config.json: tensors {counts}", cause="; ".join(first))
 
 
-def _copy(stored: Stored, piece: Piece, target: Tensor) -> None:
-    """Copy one tensor into its place, in the target's dtype and on its device."""
-    if piece.third is not None:
-        target = target.chunk(3)[piece.third]
-    with _opened(stored.path) as file:
-        source = file.get_tensor(stored.name)
-        if tuple(source.shape) != piece.shape:
-            raise ValueError(f"{stored.name} changed while it was loaded")
-        target.copy_(source.T if piece.transposed else source)
+def _read(file: Any, stored: Stored, piece: Piece) -> Tensor:
+    source: Tensor = file.get_tensor(stored.name)
+    if tuple(source.shape) != piece.shape:
+        raise ValueError(f"{stored.name} changed while it was loaded")
+    return source.T if piece.transposed else source
 
 
-def _insist_on_tie(stored: Stored, embedding: Tensor) -> None:
+def _insist_on_tie(head: Stored, embedding: Stored) -> None:
     """A separate copy of a tied head must be the same matrix, else one of the two was meant and we cannot say which."""
-    with _opened(stored.path) as file:
-        head = file.get_slice(stored.name)
-        for begin in range(0, len(embedding), 4096):  # in blocks: a copy in another dtype is not for free
-            rows = embedding[begin : begin + 4096]
-            if not torch.equal(head[begin : begin + 4096].to(rows), rows):
+    with _opened(head.path) as head_file, _opened(embedding.path) as embedding_file:
+        copy, original = head_file.get_slice(head.name), embedding_file.get_slice(embedding.name)
+        for begin in range(0, embedding.shape[0], 4096):  # in blocks: a copy in another dtype is not for free
+            if not torch.equal(copy[begin : begin + 4096].float(), original[begin : begin + 4096].float()):
                 raise ModelCorrupt("config.json ties the head to the embedding, but the checkpoint holds two matrices")

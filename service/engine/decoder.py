@@ -12,13 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from service.engine.activations import ACTIVATION_FUNCTIONS
+from service.engine.activations import ACTIVATION_FUNCTIONS, gelu_tanh
 from service.engine.attention import Attention
 from service.engine.kv_cache import KVCache
 from service.engine.linear import ROWS_TOGETHER, Linear
+from service.engine.native.library import Kernels
+from service.engine.quantization import dequantize_rows
 from service.engine.rotary import Rotary
 from service.engine.span import Span
-from service.engine.step import Step, groups_of, step_of
+from service.engine.step import Step, groups_of, native_step, reach_for, step_of, token_step
 from service.model_config import ModelConfig
 
 
@@ -27,12 +29,12 @@ class Mlp(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.up = Linear(config.width, config.inner)
+        self.up = Linear(config.width, config.inner, activation=ACTIVATION_FUNCTIONS[config.activation])
         self.down = Linear(config.inner, config.width)
-        self._activation = ACTIVATION_FUNCTIONS[config.activation]
 
-    def forward(self, hidden: Tensor) -> Tensor:
-        return self.down(self._activation(self.up(hidden)))
+    def forward(self, hidden: Tensor, onto: Tensor) -> Tensor:
+        """[T, width] to the same, added to `onto`, which may be changed in place."""
+        return self.down(self.up(hidden), onto)
 
 
 class Gpt2Block(nn.Module):
@@ -46,8 +48,8 @@ class Gpt2Block(nn.Module):
         self.mlp = Mlp(config)
 
     def forward(self, hidden: Tensor, step: Step, cache: KVCache) -> Tensor:
-        hidden = hidden + self.attention(self.norm(hidden), step, cache)
-        return hidden + self.mlp(self.mlp_norm(hidden))
+        hidden = self.attention(self.norm(hidden), hidden, step, cache)
+        return self.mlp(self.mlp_norm(hidden), hidden)
 
 
 class GptjBlock(nn.Module):
@@ -61,7 +63,7 @@ class GptjBlock(nn.Module):
 
     def forward(self, hidden: Tensor, step: Step, cache: KVCache) -> Tensor:
         normed = self.norm(hidden)
-        return hidden + self.attention(normed, step, cache) + self.mlp(normed)
+        return self.mlp(normed, self.attention(normed, hidden, step, cache))
 
 
 class Decoder(nn.Module):
@@ -73,19 +75,35 @@ class Decoder(nn.Module):
         block = Gpt2Block if gpt2 else GptjBlock
         self.config = config
         self.embedding = nn.Parameter(torch.empty(config.vocab_size, config.width))
+        self.embedding_scale: Tensor | None = None  # [vocab] float32, of an 8-bit embedding
         self.positions = nn.Parameter(torch.empty(config.context, config.width)) if gpt2 else None
         self.rotary = Rotary(config.context, config.rotary_dim) if config.rotary_dim else None
         self.blocks = nn.ModuleList(block(config, layer) for layer in range(config.layers))
         self.norm = nn.LayerNorm(config.width, config.layer_norm_epsilon)
         # GPT-J's head keeps a bias of its own even when its matrix is tied
         self.head = Linear(config.width, config.vocab_size, bias=not gpt2)
+        self._kernels: Kernels | None = None
         self.tie_head()
         self.requires_grad_(False)
 
     def tie_head(self) -> None:
         """Make a tied head the embedding itself; again whenever the embedding was replaced."""
         if self.config.tied_head:
-            self.head.weight = self.embedding
+            self.head.weight, self.head.scale = self.embedding, self.embedding_scale
+
+    def use(self, kernels: Kernels) -> None:
+        """Compute with the native kernels from now on; the weights must be of a precision for them."""
+        for module in self.modules():
+            if isinstance(module, Linear | Attention):
+                module.kernels = kernels
+        self._kernels = kernels
+
+    @property
+    def uniform(self) -> bool:
+        """Whether a token's bits do not depend on how its sequence is cut into spans, and on who shares a step."""
+        # An activation of torch's own computes the last few numbers of a tensor in another way than the others.
+        fixed = ACTIVATION_FUNCTIONS[self.config.activation] is gelu_tanh or self.config.inner % 32 == 0
+        return self._kernels is not None and fixed
 
     @torch.inference_mode()
     def forward(self, tokens: Tensor, spans: Sequence[Span], cache: KVCache) -> Tensor:
@@ -94,13 +112,25 @@ class Decoder(nn.Module):
         # An index past the table is an exception on a CPU, but on a GPU it ends the whole CUDA context.
         assert all(span.end <= self.config.context for span in spans), (self.config.context, spans)
         tokens = tokens.to(self.embedding.device)
+        if self._kernels is not None:
+            return self.run(tokens, native_step(spans), cache)
         groups = groups_of(spans)
         parts = tokens.split([sum(span.length for span in group) for group in groups])
-        return torch.cat([self._run(part, group, cache) for part, group in zip(parts, groups, strict=True)])
+        steps = [self._lay(group, tokens.device) for group in groups]
+        return torch.cat([self.run(part, step, cache) for part, step in zip(parts, steps, strict=True)])
 
-    def _run(self, tokens: Tensor, spans: Sequence[Span], cache: KVCache) -> Tensor:
-        step = step_of(spans, tokens.device)
-        hidden = F.embedding(tokens, self.embedding)  # [T, width]
+    def _lay(self, group: Sequence[Span], device: torch.device) -> Step:
+        if device.type != "cuda" or group[0].length > 1:
+            return step_of(group, device)
+        slots, positions = torch.tensor([[span.slot for span in group], [span.start for span in group]], device=device)
+        return token_step(slots, positions, reach_for(max(span.end for span in group), self.config.context))
+
+    def run(self, tokens: Tensor, step: Step, cache: KVCache) -> Tensor:
+        """One pass through the layers: hidden states [T, width] of tokens [T] on the embedding's device.
+
+        For those who lay out a step themselves; the caller turns inference mode on.
+        """
+        hidden = self._embed(tokens)  # [T, width]
         if self.positions is not None:
             hidden = hidden + F.embedding(step.positions, self.positions)
         if self.rotary is not None:
@@ -109,7 +139,14 @@ class Decoder(nn.Module):
             hidden = block(hidden, step, cache)
         return self.norm(hidden)
 
+    def _embed(self, tokens: Tensor) -> Tensor:
+        if self.embedding_scale is not None:
+            return dequantize_rows(self.embedding, self.embedding_scale, tokens)
+        return F.embedding(tokens, self.embedding).to(self.norm.weight.dtype)
+
     @torch.inference_mode()
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of the next token [n, vocab] in float32 for n hidden states [n, width]."""
+        if self._kernels is not None:
+            return self.head(hidden)
         return torch.cat([self.head(rows).float() for rows in hidden.split(ROWS_TOGETHER)])

@@ -1,15 +1,19 @@
-"""Matrix products in which a row's bits do not depend on how many rows share the product.
+"""Linear layers, computed by the native kernels or by torch.
 
-Takes and gives [rows, features]. In 16 bits a kernel may add a sum up in another order for one row than for several,
-and the last bit decides between two near-equal tokens: a request would say something else in a crowd than alone.
-Whether it does differs by CPU and shape, so `steady_rows` tries it at a load, and a product that wavers gets idle rows
-up to the number from which on it is steady. In float32 the difference is a millionth and decides nothing, while idle
-rows would double the time. Knows no layers and no sequences. Measured: docs/lab-notes.md, "rows that share a product".
+Takes and gives [rows, features]. With the native kernels a row's bits never depend on the other rows. With torch in
+16 bits they may: a kernel may add a sum up in another order for one row than for several, and the last bit decides
+between two near-equal tokens, so a request would say something else in a crowd than alone. Whether it does differs by
+CPU and shape; `steady_rows` tries it at a load, and a product that wavers gets idle rows up to the number from which on
+it is steady. In float32 the difference is a millionth and decides nothing, while idle rows would double the time.
+Knows no layers and no sequences. Measured: docs/lab-notes.md, "rows that share a product".
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from service.engine.activations import Activation, gelu_tanh
+from service.engine.native.library import Kernels
 
 ROWS_TOGETHER = 32  # so many rows of different sequences share a product at most; larger products are one sequence's
 _ROWS_TRIED = (1, 2, 3, 4, 8, 16, ROWS_TOGETHER)  # each number costs most of a megabyte of generated code
@@ -17,20 +21,30 @@ _LEAST_TRIED = (1, 2, 4, 8, 16)
 
 
 class Linear(nn.Module):
-    """A product with weights [out, in] and perhaps a bias.
+    """A product with weights [out, in], perhaps a bias, perhaps an activation behind it.
 
     Not `nn.Linear`, because that fills its weights with random numbers even on the meta device, for which torch
     imports 800 modules: 72 MiB and some seconds of every load.
     """
 
-    def __init__(self, inputs: int, outputs: int, bias: bool = True) -> None:
+    def __init__(self, inputs: int, outputs: int, bias: bool = True, activation: Activation | None = None) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(outputs, inputs))
         self.bias = nn.Parameter(torch.empty(outputs)) if bias else None
+        self.scale: Tensor | None = None  # [out] float32, of 8-bit weights
         self.least_rows = 1
+        self.kernels: Kernels | None = None
+        self._activation = activation
 
-    def forward(self, rows: Tensor) -> Tensor:
-        return _product(rows, self.weight, self.bias, self.least_rows)
+    def forward(self, rows: Tensor, onto: Tensor | None = None) -> Tensor:
+        """[n, in] to [n, out]; added to `onto`, which may be changed in place, if that is given."""
+        if self.kernels is not None:
+            fused = self._activation is gelu_tanh
+            out = self.kernels.linear(rows, self.weight, self.scale, self.bias, onto, fused)
+            return out if fused or self._activation is None else self._activation(out)
+        out = _product(rows, self.weight, self.bias, self.least_rows)
+        out = out if self._activation is None else self._activation(out)
+        return out if onto is None else onto + out
 
 
 def _product(rows: Tensor, weight: Tensor, bias: Tensor | None, least_rows: int) -> Tensor:

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from service.engine.checkpoint import load_decoder, resolve_dtype, stored_dtype
+from service.engine.checkpoint import stored_dtype
 from service.engine.layout import pieces
-from service.model_config import ModelConfig, parse_config, read_config
+from service.model_config import read_config
 from tests.engine.tiny import Tensors, edit, load_tiny, new_cache, random_tokens, run_chunks, save_tiny
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -93,29 +93,9 @@ def test_the_stored_dtype_is_that_of_the_largest_tensor(copy: Callable[[str], Pa
     assert stored_dtype(folder) == "float16"
 
 
-SMALL = parse_config({"model_type": "gpt2", "vocab_size": 9, "n_positions": 8, "n_embd": 4, "n_layer": 1, "n_head": 2})
-
-
-@pytest.mark.parametrize("name", ["float32", "bfloat16", "float16"])
-def test_a_dtype_that_was_asked_for_is_used(name: str) -> None:
-    assert resolve_dtype(SMALL, "float32", "cpu", name) == getattr(torch, name)
-
-
-@pytest.mark.parametrize("stored", ["float16", "bfloat16"])
-def test_a_checkpoint_in_16_bits_is_never_blown_up_on_a_cpu(stored: str) -> None:
-    assert resolve_dtype(SMALL, stored, "cpu", "auto") == torch.bfloat16
-
-
-def test_a_float32_checkpoint_is_halved_where_the_cpu_computes_in_bfloat16() -> None:
-    flags = Path("/proc/cpuinfo").read_text()
-    expected = torch.bfloat16 if "avx512_bf16" in flags or "amx_bf16" in flags else torch.float32
-    assert resolve_dtype(SMALL, "float32", "cpu", "auto") == expected
-
-
 def test_a_file_truncated_after_the_load_cannot_hurt(copy: Callable[[str], Path]) -> None:
     folder = copy("gpt2")
-    config: ModelConfig = read_config(folder)
-    decoder = load_decoder(folder, config, "cpu", torch.float32)
+    decoder = load_tiny(folder)
     expected = run_chunks(decoder, new_cache(decoder), 0, PROMPT, chunk=20)
     os.truncate(folder / "model.safetensors", 0)
     assert torch.equal(run_chunks(decoder, new_cache(decoder), 0, PROMPT, chunk=20), expected)

@@ -55,12 +55,17 @@ class Pair:
     decoder: Decoder
 
 
+@pytest.fixture(scope="module", params=[True, False], ids=["native", "torch"])
+def native(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
 @pytest.fixture(scope="module", params=CASES)
-def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Pair:
+def pair(request: pytest.FixtureRequest, native: bool, tmp_path_factory: pytest.TempPathFactory) -> Pair:
     folder = tmp_path_factory.mktemp("oracle")
     case = CASES[request.param]
     seed = 1 if case.get("family") == "gptj" else 2  # of the first three, those whose greedy texts repeat least
-    return Pair(save_tiny(folder, seed=seed, **case), load_tiny(folder))
+    return Pair(save_tiny(folder, seed=seed, **case), load_tiny(folder, native=native))
 
 
 def worst_difference(logits: Tensor, reference: PreTrainedModel, tokens: list[int]) -> float:
@@ -167,10 +172,10 @@ def test_the_crowd_says_what_transformers_says_for_each_request(family: str, tmp
 @pytest.mark.parametrize("family", ["gpt2", "gptj"])
 @pytest.mark.parametrize(("width", "heads", "inner"), [(192, 6, None), (320, 5, 4096), (30, 3, None)])
 def test_in_bfloat16_a_row_has_the_same_bits_alone_and_in_any_crowd(
-    family: str, width: int, heads: int, inner: int | None, tmp_path: Path
+    family: str, width: int, heads: int, inner: int | None, native: bool, tmp_path: Path
 ) -> None:
     save_tiny(tmp_path, family, n_embd=width, n_head=heads, n_inner=inner)
-    decoder = load_tiny(tmp_path, torch.bfloat16)
+    decoder = load_tiny(tmp_path, "bfloat16", native)
     cache = new_cache(decoder, slots=16)
     pasts = [random_tokens(3 + 7 * slot, seed=slot) for slot in range(16)]
     for slot, past in enumerate(pasts):
@@ -184,9 +189,11 @@ def test_in_bfloat16_a_row_has_the_same_bits_alone_and_in_any_crowd(
 
 
 @pytest.mark.parametrize("family", ["gpt2", "gptj"])
-def test_in_bfloat16_a_prompt_beside_others_leaves_every_bit_as_it_is(family: str, tmp_path: Path) -> None:
+def test_in_bfloat16_a_prompt_beside_others_leaves_every_bit_as_it_is(
+    family: str, native: bool, tmp_path: Path
+) -> None:
     save_tiny(tmp_path, family, n_embd=320, n_head=5, n_inner=4096)
-    decoder = load_tiny(tmp_path, torch.bfloat16)
+    decoder = load_tiny(tmp_path, "bfloat16", native)
     spans = [Span(0, 0, 40), Span(1, 0, 1), Span(2, 0, 1), Span(3, 0, 7), Span(4, 0, 1)]
     tokens = torch.tensor(random_tokens(50))
     together = decoder(tokens, spans, new_cache(decoder, slots=5))
@@ -196,10 +203,10 @@ def test_in_bfloat16_a_prompt_beside_others_leaves_every_bit_as_it_is(family: st
 
 
 @pytest.mark.parametrize("case", ["gpt2", "gpt2, upcast", "gpt2, scaled by layer", "gptj", "gptj, tied"])
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_in_16_bits_the_logits_stay_near_those_of_float32(case: str, dtype: torch.dtype, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("dtype", "native"), [("bfloat16", True), ("bfloat16", False), ("float16", False)])
+def test_in_16_bits_the_logits_stay_near_those_of_float32(case: str, dtype: str, native: bool, tmp_path: Path) -> None:
     reference = save_tiny(tmp_path, **{"spread": 0.2, **CASES[case]})
-    decoder = load_tiny(tmp_path, dtype)
+    decoder = load_tiny(tmp_path, dtype, native)
     assert worst_difference(run_chunks(decoder, new_cache(decoder), 0, PROMPT, 16), reference, PROMPT) < 0.1
 
 

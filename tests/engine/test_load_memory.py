@@ -21,21 +21,25 @@ from pathlib import Path
 import torch
 from service.engine.checkpoint import load_decoder
 from service.engine.kv_cache import KVCache
+from service.engine.native.library import open_kernels
+from service.engine.precision import resolve_precision
 from service.engine.span import Span
 from service.model_config import read_config
 
 def peak_bytes():
     return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) * 1024
 
-folder, dtype = Path(sys.argv[1]), getattr(torch, sys.argv[2])
+folder = Path(sys.argv[1])
 torch.set_num_threads(1)
+kernels = open_kernels(threads=1)
+precision = resolve_precision(sys.argv[2], None, "cpu", kernels is not None)
 config = read_config(folder)
 before = peak_bytes()
-decoder = load_decoder(folder, config, "cpu", dtype)
+decoder = load_decoder(folder, config, "cpu", precision, kernels)
 print(peak_bytes() - before)
 for file in folder.glob("*.safetensors"):
     os.truncate(file, 0)  # whoever still had it mapped would be killed by SIGBUS here
-decoder.logits(decoder(torch.arange(4), [Span(0, 0, 4)], KVCache(config, 1, "cpu", dtype)))
+decoder.logits(decoder(torch.arange(4), [Span(0, 0, 4)], KVCache(config, 1, "cpu", precision.cache)))
 print("alive")
 """
 

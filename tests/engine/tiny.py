@@ -17,6 +17,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, GPTJConfig, GPTJForCausalL
 from service.engine.checkpoint import load_decoder
 from service.engine.decoder import Decoder
 from service.engine.kv_cache import KVCache
+from service.engine.native.library import open_kernels
+from service.engine.precision import resolve_precision
 from service.engine.span import Span
 from service.model_config import read_config
 
@@ -56,13 +58,18 @@ def edit(folder: Path, change: Callable[[Tensors], Tensors]) -> Path:
     return folder
 
 
-def load_tiny(folder: Path, dtype: torch.dtype = torch.float32) -> Decoder:
-    """The folder's decoder on the CPU."""
-    return load_decoder(folder, read_config(folder), "cpu", dtype)
+def load_tiny(folder: Path, precision: str = "float32", native: bool = True) -> Decoder:
+    """The folder's decoder on the CPU, computed by the native kernels or by torch."""
+    kernels = open_kernels(threads=2) if native else None
+    assert not native or kernels is not None, "the tests need a CPU with AVX2 and the kernels that make builds"
+    return load_decoder(
+        folder, read_config(folder), "cpu", resolve_precision(precision, None, "cpu", kernels is not None), kernels
+    )
 
 
 def new_cache(decoder: Decoder, slots: int = 1) -> KVCache:
-    return KVCache(decoder.config, slots, "cpu", decoder.embedding.dtype)
+    dtype = decoder.embedding.dtype
+    return KVCache(decoder.config, slots, "cpu", dtype if dtype.is_floating_point else torch.bfloat16)
 
 
 def run_chunks(decoder: Decoder, cache: KVCache, slot: int, tokens: Sequence[int], chunk: int) -> Tensor:

@@ -1,0 +1,110 @@
+// A linear layer: out = activation(x W^T * scale + bias), or out += the same.
+//
+// A row's result does not depend on the other rows, on how many there are, or on the number of threads: every output is
+// one thread's sum, in the order that tile.hpp gives it, over pieces of DEPTH inputs.
+#include "int4.hpp"
+#include "pool.hpp"
+#include "tile.hpp"
+#include <algorithm>
+#include <vector>
+
+namespace {
+
+constexpr int PANEL = 24;    // outputs that a thread takes at a time; a multiple of TILE_COLUMNS
+constexpr int DEPTH = 1024;  // inputs: PANEL x DEPTH floats fit into a core's second cache, TILE_ROWS x DEPTH into the first
+constexpr int SLAB = 512;    // rows that share one unpacking of the weights
+constexpr int PADDED = (PANEL + LANES - 1) / LANES * LANES;
+static_assert(PANEL % TILE_COLUMNS == 0);
+
+struct Layer {
+    Pool &pool;
+    const float *x;
+    int64_t x_step, rows, inputs, outputs;
+    const void *weights;
+    int64_t row_bytes;
+    const float *scale, *bias;
+    float *out;
+    int64_t out_step;
+    bool gelu, accumulate;
+};
+
+void finish(const Layer &layer, const float *sums, int64_t row, int64_t first, int64_t count) {
+    alignas(64) float values[PADDED] = {};
+    for (int64_t i = 0; i < count; ++i)
+        values[i] = fused(sums[i], layer.scale ? layer.scale[first + i] : 1.0f, layer.bias ? layer.bias[first + i] : 0.0f);
+    if (layer.gelu)
+        for (int i = 0; i < PADDED; i += LANES) store(values + i, gelu(load(values + i)));
+    float *out = layer.out + row * layer.out_step + first;
+    for (int64_t i = 0; i < count; ++i) out[i] = layer.accumulate ? out[i] + values[i] : values[i];
+}
+
+// Outputs first .. first + count of `rows` rows that begin at `row`.
+template <class Format>
+void panel(const Layer &layer, int64_t row, int64_t rows, int64_t first, int64_t count) {
+    using Element = typename Format::Element;
+    thread_local float sums[SLAB * PANEL];
+    alignas(64) thread_local float unpacked[PANEL * DEPTH];
+    int64_t step = layer.row_bytes / (int64_t)sizeof(Element);
+    const Element *weights = (const Element *)layer.weights + first * step;
+    const float *x = layer.x + row * layer.x_step;
+    std::fill(sums, sums + rows * PANEL, 0.0f);
+    for (int64_t begin = 0; begin < layer.inputs; begin += DEPTH) {
+        int64_t length = std::min<int64_t>(DEPTH, layer.inputs - begin);
+        if (rows <= TILE_ROWS) {
+            products<Format, true>(x, layer.x_step, rows, weights, step, count, begin, length, sums, PANEL);
+            continue;
+        }
+        for (int64_t c = 0; c < count; ++c) {
+            int64_t i = 0;
+            for (; i + LANES <= length; i += LANES)
+                store(unpacked + c * DEPTH + i, Format::at(weights + c * step, begin + i));
+            for (; i < length; ++i) unpacked[c * DEPTH + i] = Format::one(weights + c * step, begin + i);
+        }
+        products<Float32>(x + begin, layer.x_step, rows, unpacked, DEPTH, count, 0, length, sums, PANEL);
+    }
+    for (int64_t r = 0; r < rows; ++r) finish(layer, sums + r * PANEL, row + r, first, count);
+}
+
+// body(first output, outputs) for every panel; `rows` of a layer at a time.
+template <class Body>
+void for_panels(const Layer &layer, const Body &body) {
+    layer.pool.run((layer.outputs + PANEL - 1) / PANEL,
+                   [&](int64_t p) { body(p * PANEL, std::min<int64_t>(PANEL, layer.outputs - p * PANEL)); });
+}
+
+template <class Format>
+void run(const Layer &layer, int64_t row, int64_t rows) {
+    for_panels(layer, [&](int64_t first, int64_t count) { panel<Format>(layer, row, rows, first, count); });
+}
+
+template <>
+void run<Int4>(const Layer &layer, int64_t row, int64_t rows) {
+    int64_t groups = layer.inputs / Int4::GROUP;
+    std::vector<Activations> rounded(rows * groups);
+    layer.pool.run(rows, [&](int64_t r) {
+        for (int64_t g = 0; g < groups; ++g)
+            round_to_bytes(layer.x + (row + r) * layer.x_step + g * Int4::GROUP, rounded[r * groups + g]);
+    });
+    for_panels(layer, [&](int64_t first, int64_t count) {
+        thread_local float sums[SLAB * PANEL];
+        const uint8_t *weights = (const uint8_t *)layer.weights + first * layer.row_bytes;
+        products(rounded.data(), rows, weights, layer.row_bytes, count, groups, sums, PANEL);
+        for (int64_t r = 0; r < rows; ++r) finish(layer, sums + r * PANEL, row + r, first, count);
+    });
+}
+
+}  // namespace
+
+// `format`: 0 Float32, 1 BFloat16, 2 Int8, 3 Int4; `scale` and `bias` may be null.
+extern "C" void inkwell_linear(Pool *pool, int format, const float *x, int64_t x_step, int64_t rows, int64_t inputs, int64_t outputs,
+                               const void *weights, int64_t row_bytes, const float *scale, const float *bias, float *out,
+                               int64_t out_step, int gelu, int accumulate) {
+    Layer layer{*pool, x, x_step, rows, inputs, outputs, weights, row_bytes, scale, bias, out, out_step, gelu != 0, accumulate != 0};
+    for (int64_t row = 0; row < rows; row += SLAB) {
+        int64_t slab = std::min<int64_t>(SLAB, rows - row);
+        if (format == 0) run<Float32>(layer, row, slab);
+        if (format == 1) run<BFloat16>(layer, row, slab);
+        if (format == 2) run<Int8>(layer, row, slab);
+        if (format == 3) run<Int4>(layer, row, slab);
+    }
+}
