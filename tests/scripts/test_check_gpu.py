@@ -1,0 +1,32 @@
+"""The check for machines with a GPU, as far as one without can run it: it says so, and tells right texts from wrong."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from scripts.check_gpu import NEAR, _follows, _generate, main
+from scripts.make_random_model import SHAPES, Order, make
+from service.engine.contract import EngineConfig
+from service.engine.loading import load_model
+
+
+def test_without_a_gpu_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert main([]) == 2
+    assert "no usable GPU" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("shape", ["tiny", "tiny-gptj"])
+def test_it_tells_right_texts_from_wrong_ones(shape: str, tmp_path: Path) -> None:
+    make(Order(tmp_path, SHAPES[shape]))
+    engine = load_model(tmp_path, EngineConfig(device="cpu", dtype="float32", threads=1, max_rows=4)).engine
+    prompts = [[7, 8, 9], [200]]
+    texts, seconds = _generate(engine, prompts, 20)
+    assert [len(text) for text in texts.values()] == [20, 20] and min(seconds) > 0
+    model = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32)
+    for key, prompt in enumerate(prompts):
+        assert _follows(model, prompt, texts[key], NEAR["float32"])
+        wrong = [*texts[key][:-1], texts[key][-1] ^ 1]
+        assert not _follows(model, prompt, wrong, NEAR["float32"])
