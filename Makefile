@@ -24,6 +24,7 @@ SUDO := sudo
 VENV := .venv
 endif
 PYTHON := $(VENV)/bin/python
+OPENVINO_VENV := $(VENV)-openvino
 # The model that requests without a name get is loaded at the start, so that the first answer does not wait for it.
 DEFAULT_MODEL := $(or $(MODEL),$(INKWELL_DEFAULT_MODEL),demo)
 INKWELL_PRELOAD ?= $(DEFAULT_MODEL)
@@ -74,6 +75,14 @@ test: $(VENV)/.test-ready | system-test ## Set everything up and run every test
 test-fast: $(VENV)/.test-ready ## Tests that start neither Apache nor a browser
 	@$(PYTHON) -m pytest -m "not slow"
 
+.PHONY: bench
+bench: $(VENV)/.bench-ready ## Measure Inkwell and transformers side by side; BENCH='--quick' for a minute of it
+	@$(PYTHON) scripts/bench.py $(BENCH)
+
+.PHONY: bench-openvino
+bench-openvino: $(VENV)/.bench-ready $(OPENVINO_VENV)/.packages-ready ## The same, and OpenVINO GenAI
+	@$(PYTHON) scripts/bench.py --openvino $(OPENVINO_VENV)/bin/python $(BENCH)
+
 .PHONY: lint
 lint: $(VENV)/.test-ready ## Check style and format
 	@$(PYTHON) -m ruff check .
@@ -95,7 +104,7 @@ model: $(VENV)/.serve-ready ## Download a checkpoint: make model NAME=124M
 .PHONY: clean
 clean: ## Remove what the other targets made, except downloaded models
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
-	@rm -rf .pytest_cache .ruff_cache .hypothesis $(or $(RUNTIME),$(VENV))
+	@rm -rf .pytest_cache .ruff_cache .hypothesis $(or $(RUNTIME),$(VENV) $(OPENVINO_VENV))
 
 # --- What the targets above need; the files that end in -ready are stamps
 
@@ -119,5 +128,15 @@ $(VENV)/.serve-ready: $(VENV)/.packages-ready $(wildcard service/engine/native/*
 	@umask 022; $(PYTHON) -m service.engine.native.build >/dev/null || echo "==> No native kernels: torch computes alone"
 	@touch $@
 
-$(VENV)/.test-ready: requirements-dev.txt $(VENV)/.serve-ready
+$(VENV)/.test-ready: requirements-dev.txt $(VENV)/.bench-ready
 	$(call pip_install,$<)
+
+$(VENV)/.bench-ready: requirements-bench.txt $(VENV)/.serve-ready
+	$(call pip_install,$<)
+
+# An environment of its own: the exporter wants another torch than the service has.
+$(OPENVINO_VENV)/.packages-ready: requirements-openvino.txt | system-serve
+	@echo "==> Installing $< into $(OPENVINO_VENV)"
+	@$(SYSTEM_PYTHON) -m venv $(OPENVINO_VENV)
+	@$(OPENVINO_VENV)/bin/python -m pip install -qq --disable-pip-version-check torch==2.13.0 -r $<
+	@touch $@

@@ -1,7 +1,8 @@
 """Train the small GPT-2 that ships in models/demo, from one text file of tales.
 
 In: a text whose stories are parted by lines `<|endoftext|>`; the last 5 % of the stories are held out. Out: a folder
-as transformers saves it, and training.json with the figures of the run. Knows nothing of the service.
+as transformers saves it, and training.json with the figures of the run. With `--from FOLDER --layers N` it goes on
+with a model that it trained before, made deeper: a larger sibling of the same vocabulary. Knows nothing of the service.
 """
 
 import argparse
@@ -15,9 +16,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
-from tokenizers import ByteLevelBPETokenizer
+from safetensors.torch import load_file, save_file
+from tokenizers import ByteLevelBPETokenizer, Tokenizer
 from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # started as a file, Python finds its own folder alone
+
+from scripts.demo_model import GPT2, deepen  # noqa: E402
 
 END = "<|endoftext|>"
 
@@ -36,7 +41,19 @@ def train_tokenizer(stories: list[str], vocab: int) -> ByteLevelBPETokenizer:
     return tokenizer
 
 
-def encode(tokenizer: ByteLevelBPETokenizer, stories: list[str]) -> Tensor:
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer of a trained folder; its end mark is in the file."""
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+
+def take_shape(args: argparse.Namespace) -> None:
+    """All of the shape that must be as in the folder that the run goes on with; the number of layers may grow."""
+    config = json.loads((args.origin / "config.json").read_text(encoding="utf-8"))
+    args.vocab, args.positions = config["vocab_size"], config["n_positions"]
+    args.width, args.heads = config["n_embd"], config["n_head"]
+
+
+def encode(tokenizer: ByteLevelBPETokenizer | Tokenizer, stories: list[str]) -> Tensor:
     """One stream: an end mark, then every story with an end mark behind it."""
     ids = [tokenizer.token_to_id(END)]
     for story in tokenizer.encode_batch(stories):
@@ -51,56 +68,6 @@ def batches(stream: Tensor, window: int, rows: int) -> Iterator[Tensor]:
         starts = torch.arange(shift, len(stream) - window, window)
         for chunk in starts[torch.randperm(len(starts))].split(rows):
             yield torch.stack([stream[start : start + window + 1] for start in chunk.tolist()])
-
-
-class Block(nn.Module):
-    """One GPT-2 layer. q, k and v are apart because Muon makes each update orthogonal by itself."""
-
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.heads, self.dropout = heads, nn.Dropout(dropout)
-        self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attn = nn.ModuleDict({name: nn.Linear(width, width) for name in ("q", "k", "v", "c_proj")})
-        self.mlp = nn.ModuleDict({"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)})
-
-    def forward(self, x: Tensor) -> Tensor:  # [B, T, D]
-        weight = torch.cat([self.attn[name].weight for name in "qkv"])
-        bias = torch.cat([self.attn[name].bias for name in "qkv"])
-        qkv = F.linear(self.ln_1(x), weight, bias).unflatten(-1, (3, self.heads, -1))  # [B, T, 3, H, d]
-        h = F.scaled_dot_product_attention(*qkv.permute(2, 0, 3, 1, 4), is_causal=True)  # [B, H, T, d]
-        x = x + self.dropout(self.attn["c_proj"](h.transpose(1, 2).flatten(2)))
-        return x + self.dropout(self.mlp["c_proj"](F.gelu(self.mlp["c_fc"](self.ln_2(x)), approximate="tanh")))
-
-
-class GPT2(nn.Module):
-    """The architecture of transformers' GPT2LMHeadModel; the head is the transposed token table."""
-
-    def __init__(self, vocab: int, args: argparse.Namespace) -> None:
-        super().__init__()
-        self.wte, self.wpe = nn.Embedding(vocab, args.width), nn.Embedding(args.positions, args.width)
-        self.h = nn.ModuleList(Block(args.width, args.heads, args.dropout) for _ in range(args.layers))
-        self.ln_f, self.dropout = nn.LayerNorm(args.width), nn.Dropout(args.dropout)
-        for name, parameter in self.named_parameters():
-            if parameter.ndim == 2:
-                last = name.endswith("c_proj.weight")  # what is added to the residual starts smaller
-                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * args.layers) if last else 0.02)
-            elif name.endswith("bias"):
-                nn.init.zeros_(parameter)
-
-    def forward(self, ids: Tensor, first: int = 0) -> Tensor:  # [B, T] -> [B, T, V]
-        x = self.dropout(self.wte(ids) + self.wpe.weight[first : first + ids.shape[1]])
-        for block in self.h:
-            x = block(x)
-        return F.linear(self.ln_f(x), self.wte.weight)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Names and [in, out] orientation as transformers saves them; no head, because it is tied."""
-        state = dict(self.named_parameters())
-        for name in [name for name in state if ".q." in name]:
-            parts = [state.pop(name.replace(".q.", f".{part}.")) for part in "qkv"]
-            state[name.replace(".q.", ".c_attn.")] = torch.cat(parts)
-        turned = {name: t.T if t.ndim == 2 and name.startswith("h.") else t for name, t in state.items()}
-        return {f"transformer.{name}": t.detach().half().contiguous() for name, t in turned.items()}
 
 
 @torch.inference_mode()
@@ -131,9 +98,12 @@ class Trainer:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
         stories, held = split_stories(args.corpus.read_text(encoding="utf-8"))
-        self.tokenizer = train_tokenizer(stories, args.vocab)
+        self.tokenizer = load_tokenizer(args.origin) if args.origin else train_tokenizer(stories, args.vocab)
         self.stream, self.held = encode(self.tokenizer, stories), encode(self.tokenizer, held)
         self.model = GPT2(self.tokenizer.get_vocab_size(), args)
+        if args.origin:
+            self.model.load_tensors(deepen(load_file(args.origin / "model.safetensors"), args.layers))
+        self.bfloat16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # elsewhere it is emulated: slower than float32
         # Threads of our own, because OpenMP's waiting inside every operation fell from 5,700 to 450 tokens/s
         # as soon as another process wanted one of the two cores.
         self.pool = ThreadPoolExecutor(args.threads, initializer=torch.set_num_threads, initargs=(1,))
@@ -145,20 +115,27 @@ class Trainer:
         self.summary["options"] = {k: v for k, v in vars(args).items() if not isinstance(v, Path)}
 
     def make_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Muon for the matrices of the layers, AdamW for the rest; norms and biases do not decay."""
+        """Muon for the matrices of the layers, AdamW for the rest; norms and biases do not decay.
+
+        Muon computes in bfloat16; where a processor emulates it, `--muon-lr 0` leaves all to AdamW.
+        """
         matrices = [p for p in self.model.h.parameters() if p.ndim == 2]
         tables = {"params": [self.model.wte.weight, self.model.wpe.weight], "weight_decay": self.args.weight_decay}
+        if not self.args.muon_lr:
+            tables["params"] += matrices
+            matrices = []
         vectors = {"params": [p for p in self.model.parameters() if p.ndim == 1], "weight_decay": 0.0}
         adam = torch.optim.AdamW([tables, vectors], self.args.lr, (0.9, 0.95))
         n, rates = self.args.threads, (self.args.muon_lr, self.args.weight_decay)
-        muons = [torch.optim.Muon(matrices[i::n], *rates) for i in range(n)]  # a share for each thread
+        shares = [matrices[i::n] for i in range(n)]  # one for each thread
+        muons = [torch.optim.Muon(share, *rates) for share in shares if share]
         for group in (group for optimizer in (adam, *muons) for group in optimizer.param_groups):
             group["peak"] = group["lr"]
         return [*muons, adam]
 
     def gradients(self, rows: Tensor, first: int, weight: float) -> tuple[float, tuple[Tensor, ...]]:
         """One thread's part of loss and gradients; returned and not accumulated, so that threads do not collide."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
             logits = self.model(rows[:, :-1], first)
         loss = F.cross_entropy(logits.float().flatten(0, 1), rows[:, 1:].flatten()) * weight
         return loss.item(), torch.autograd.grad(loss, list(self.model.parameters()))
@@ -197,7 +174,7 @@ class Trainer:
         self.model.eval()
         if last:
             self.model.half().float()
-        with torch.autocast("cpu", torch.bfloat16, enabled=not last):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16 and not last):
             bits = bits_per_byte(self.model, self.held, self.summary["held_out_bytes"], context)
         self.model.train()
         point = {"minutes": round(minutes, 1), "tokens_seen": self.tokens, "steps": self.steps}
@@ -239,7 +216,10 @@ def main() -> None:
     defaults |= {"vocab": 3000, "positions": 1024, "width": 256, "layers": 6, "heads": 8, "dropout": 0.1}
     for name, value in (defaults | {"lr": 4e-3, "muon-lr": 0.025, "weight-decay": 0.1}).items():
         parser.add_argument(f"--{name}", type=type(value), default=value, help=f"default {value}")
+    parser.add_argument("--from", dest="origin", type=Path, help="go on with this trained folder, made --layers deep")
     args = parser.parse_args()
+    if args.origin:
+        take_shape(args)
     sys.stdout.reconfigure(line_buffering=True)  # progress is read from a log file
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)

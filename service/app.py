@@ -12,6 +12,7 @@ from service.engine.contract import EngineConfig
 from service.generation import Generator
 from service.preload import Preload
 from service.refusals import BODY_BYTES
+from service.registry.drafts import Drafts
 from service.registry.model import Library
 from service.registry.registry import Registry
 from service.settings import Settings
@@ -45,7 +46,11 @@ def _registry(settings: Settings) -> Registry:
         threads=settings.threads,
         max_rows=settings.max_rows,
         cache_bytes=settings.cache_mib << 20,
+        speculation=settings.speculation,
+        kernels=settings.kernels,
+        max_memory=settings.max_memory,
     )
     library = Library(settings.models_dir)
     load_timeout_s = min(settings.load_timeout_s, settings.request_timeout_s)  # who waits is under a deadline already
-    return Registry(library, config, settings.max_models, load_timeout_s, settings.retry_load_s)
+    drafts = Drafts(library, settings.draft_models if settings.speculation != "off" else ())
+    return Registry(library, config, settings.max_models, load_timeout_s, settings.retry_load_s, drafts)

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from service.admission import Admission
-from service.engine.contract import FailureEvent, FinishReason, Sampling
+from service.engine.contract import FailureEvent, FinishReason, Sampling, TokenEvent
 from service.errors import ContextLengthExceeded, DeadlineExceeded, InkwellError, InvalidParameter, error_of
 from service.once import Once
 from service.params import GenerationRequest
@@ -48,6 +48,7 @@ class Sample:
     decoder: TextDecoder
     text: str = ""
     tokens: int = 0
+    cached_tokens: int = 0  # of the prompt, found computed already; known at the end
     finish: FinishReason | None = None
 
 
@@ -127,7 +128,7 @@ class Generation:
             number, event = received
             if isinstance(event, FailureEvent):
                 raise self._failed(error_of(event.code, event.message, event.cause))
-            text = _advance(self.samples[number], event.token, event.finish)
+            text = _advance(self.samples[number], event)
             if text or event.finish:
                 yield TextEvent(number, text, event.finish)
 
@@ -163,16 +164,17 @@ class Generation:
         )
 
 
-def _advance(sample: Sample, token: int | None, finish: FinishReason | None) -> str:
+def _advance(sample: Sample, event: TokenEvent) -> str:
     """Take one token; gives the text that it completes."""
     text = ""
-    if token is not None:
+    if event.token is not None:
         sample.tokens += 1
-        text = sample.decoder.push(token)
-    if finish:
+        text = sample.decoder.push(event.token)
+    if event.finish:
         text += sample.decoder.finish()
+        sample.cached_tokens = event.cached_tokens
     sample.text += text
-    sample.finish = finish
+    sample.finish = event.finish
     return text
 
 
@@ -212,6 +214,11 @@ def _samplings(request: GenerationRequest, model: Model) -> list[Sampling]:
             seed=request.seed,
             sample=number,
             stop_tokens=model.config.eos_token_ids,
+            min_p=request.min_p,
+            typical_p=request.typical_p,
+            repetition_penalty=request.repetition_penalty,
+            presence_penalty=request.presence_penalty,
+            frequency_penalty=request.frequency_penalty,
         )
         for number in range(request.nsamples)
     ]

@@ -65,6 +65,34 @@ PARAMETERS = (
         0.95, above=0, high=1,
     ),
     Parameter(
+        "min_p", "number", 0.0,
+        "Drop tokens less likely than this share of the likeliest token's probability; 0 is no limit.",
+        0.05, low=0, high=1,
+    ),
+    Parameter(
+        "typical_p", "number", 1.0,
+        "Choose among the tokens about as surprising as is to be expected that together have this probability; "
+        "1 is no limit.",
+        0.9, above=0, high=1,
+    ),
+    Parameter(
+        "repetition_penalty", "number", 1.0,
+        "Above 1, tokens that the prompt or the generated text holds become less likely: a positive logit is divided "
+        "by it, a negative one multiplied; 1 is none.",
+        1.1, low=0.01, high=100,
+    ),
+    Parameter(
+        "presence_penalty", "number", 0.0,
+        "Taken off the logit of every token that the generated text holds; the prompt does not count. 0 is none.",
+        0.5, low=-2, high=2,
+    ),
+    Parameter(
+        "frequency_penalty", "number", 0.0,
+        "Taken off a token's logit once for each time that the generated text holds it; the prompt does not count. "
+        "0 is none.",
+        0.5, low=-2, high=2,
+    ),
+    Parameter(
         "seed", "integer", None,
         "The same request with the same seed gives the same text. If absent, one is drawn; the JSON answer tells it.",
         7, low=0, high=2**63 - 1,
@@ -87,6 +115,11 @@ class GenerationRequest:
     temperature: float
     top_k: int
     top_p: float
+    min_p: float
+    typical_p: float
+    repetition_penalty: float
+    presence_penalty: float
+    frequency_penalty: float
     seed: int | None
     nsamples: int
     stream: bool

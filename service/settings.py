@@ -18,7 +18,16 @@ PREFIX = "INKWELL_"
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 SHOWN_CHARACTERS = 80  # of a value in a message
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-TYPES = {int: "integer", float: "number", str: "text", tuple[str, ...]: "list", Path: "path", Path | None: "path"}
+Pairs = tuple[tuple[str, str], ...]
+TYPES = {
+    int: "integer",
+    float: "number",
+    str: "text",
+    tuple[str, ...]: "list",
+    Pairs: "list",
+    Path: "path",
+    Path | None: "path",
+}
 
 
 def _integer(low: int, high: int) -> Callable[[str], int]:
@@ -51,8 +60,8 @@ def _choice(*allowed: str) -> Callable[[str], str]:
 
 def _device(text: str) -> str:
     name, colon, index = text.partition(":")
-    if name not in ("auto", "cpu", "cuda") or (colon and not (name == "cuda" and index.isdecimal())):
-        raise ValueError("must be auto, cpu, cuda or cuda:N")
+    if name not in ("auto", "cpu", "cuda", "spread") or (colon and not (name == "cuda" and index.isdecimal())):
+        raise ValueError("must be auto, cpu, cuda, cuda:N or spread")
     return text
 
 
@@ -70,6 +79,19 @@ def _word(text: str) -> str:
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _pairs(text: str) -> Pairs:
+    pairs = tuple(tuple(side.strip() for side in word.split("=")) for word in _words(text))
+    if not all(len(pair) == 2 and all(pair) for pair in pairs):
+        raise ValueError("must be comma-separated pairs such as 1558M=124M")
+    return pairs
+
+
+def _memory(text: str) -> str:
+    if not all(re.fullmatch(r"\s*(\d+|cpu)\s*=\s*\d+(\.\d+)?[KMG]i?B\s*", word) for word in _words(text)):
+        raise ValueError("must be comma-separated sizes such as 0=20GiB,cpu=64GiB")
+    return text
 
 
 def _setting(default: str, parse: Callable[[str], Any], meaning: str) -> Any:
@@ -92,15 +114,33 @@ class Settings:
         "300", _seconds, "The longest that a request may take, its model's load included."
     )
     retry_load_s: float = _setting("5", _seconds, "After a failed load, requests get the same error for this long.")
-    device: str = _setting("auto", _device, "Where models run: auto (a GPU if there is one), cpu, cuda or cuda:N.")
+    device: str = _setting(
+        "auto", _device, "Where models run: auto (a GPU if there is one), cpu, cuda, cuda:N or spread."
+    )
     dtype: str = _setting(
-        "auto", _choice("auto", "float32", "bfloat16", "float16"),
-        "Number format of weights and caches; auto takes bfloat16 where the processor computes in it.",
+        "auto", _choice("auto", "float32", "bfloat16", "float16", "int8", "int4"),
+        "Number format of the weights; auto is bfloat16 wherever that is fast. int8 and int4 need a CPU with AVX2.",
     )  # fmt: skip
+    kernels: str = _setting(
+        "auto", _choice("auto", "torch"),
+        "What computes on a CPU: auto takes the native kernels where they run; torch may be faster for long prompts on "
+        "a CPU with AMX, and gives up drafts and most of prefix reuse.",
+    )  # fmt: skip
+    max_memory: str = _setting(
+        "", _memory, "Memory of each device for spread, such as 0=20GiB,cpu=64GiB; empty is nearly all that is free."
+    )
     threads: int = _setting("0", _integer(0, 1024), "Processor threads of a worker; 0 means all that it may use.")
     max_rows: int = _setting("16", _integer(1, 256), "Sequences of a model that share a step.")
     cache_mib: int = _setting("4096", _integer(16, 1_048_576), "Upper bound of a model's key/value cache in MiB.")
-    max_requests: int = _setting("48", _integer(1, 56), "Requests running or waiting at once; more are refused (429).")
+    speculation: str = _setting(
+        "ngram", _choice("ngram", "off"),
+        "Guess tokens ahead and verify them in one step, which never changes a text: ngram looks up what followed the "
+        "same tokens before; off also turns off draft models.",
+    )  # fmt: skip
+    draft_models: Pairs = _setting(
+        "", _pairs, "Small models that guess ahead for large ones of the same vocabulary, such as 1558M=124M."
+    )
+    max_requests: int = _setting("72", _integer(1, 88), "Requests running or waiting at once; more are refused (429).")
     ping_s: float = _setting("5", _seconds, "Longest silence on a stream before a comment is sent to test the client.")
     state_dir: Path | None = _setting("", lambda text: Path(text) if text else None, "Set by the launcher: run folder.")
     log_level: str = _setting("info", _choice("debug", "info", "warning", "error"), "Least severe records to log.")

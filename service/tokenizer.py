@@ -30,6 +30,11 @@ class TextTokenizer:
         """The largest id that `encode` can return."""
         return len(self._bytes_of_id) - 1
 
+    def agrees_with(self, other: "TextTokenizer") -> bool:
+        """Whether every id that both have means the same text; GPT-J has some that GPT-2 lacks and nobody uses."""
+        both = min(len(self._bytes_of_id), len(other._bytes_of_id))
+        return self._bytes_of_id[:both] == other._bytes_of_id[:both]
+
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`, which must be encodable as UTF-8 (no lone surrogates)."""
         return self._tokenizer.encode(text, add_special_tokens=False).ids

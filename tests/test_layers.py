@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# What few need and everybody would wait for: accelerate takes a quarter of a second, only models that are spread use it.
+# What few need and everybody would wait for: accelerate takes a quarter of a second, and only spread models use it.
 IMPORTED_LATE = {("engine.loading", "service.engine.placement")}
 
 # A layer is a module or a package of service/; it may import itself and what stands beside it here, and nothing else

@@ -11,6 +11,7 @@ from service.errors import InvalidParameter, RequestError, UnknownParameter
 from service.params import MAX_INPUT_BYTES, PARAMETERS, GenerationRequest, parse_json, parse_text
 
 HUGE = 10**400
+NUMBERS = [row.name for row in PARAMETERS if row.is_number]
 
 
 def from_json(**values: Any) -> GenerationRequest:
@@ -33,8 +34,9 @@ def refusal(parse: Any, **values: Any) -> str:
 def test_the_defaults_are_those_of_the_old_service():
     request = parse_json({"input_text": "where is finland?"})
     assert request == GenerationRequest(
-        "where is finland?", None, length=None, temperature=1.0, top_k=0, top_p=1.0, seed=None, nsamples=1, stream=False
-    )
+        "where is finland?", None, length=None, temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, typical_p=1.0,
+        repetition_penalty=1.0, presence_penalty=0.0, frequency_penalty=0.0, seed=None, nsamples=1, stream=False,
+    )  # fmt: skip
     assert parse_text({"input_text": "where is finland?"}) == request
 
 
@@ -50,6 +52,9 @@ def test_null_stands_for_the_default():
         ("temperature", 0), ("temperature", 2), ("temperature", 1e-9), ("temperature", 1e-400),
         ("top_k", 0), ("top_k", 100_000),
         ("top_p", 1e-9), ("top_p", 1),
+        ("min_p", 0), ("min_p", 1), ("typical_p", 1e-9), ("typical_p", 1),
+        ("repetition_penalty", 0.01), ("repetition_penalty", 100),
+        ("presence_penalty", -2), ("presence_penalty", 2), ("frequency_penalty", -2), ("frequency_penalty", 2),
         ("seed", 0), ("seed", 2**63 - 1),
         ("nsamples", 8), ("stream", True),
     ],
@@ -75,6 +80,16 @@ def test_the_limits_themselves_are_allowed(name: str, value: Any):
         ("top_p", 0, "above 0 and at most 1; it is 0"),
         ("top_p", 1.5, "above 0 and at most 1; it is 1.5"),
         ("top_p", -0.0, "above 0"),
+        ("min_p", -0.1, "between 0 and 1; it is -0.1"),
+        ("min_p", 1.1, "between 0 and 1; it is 1.1"),
+        ("typical_p", 0, "above 0 and at most 1; it is 0"),
+        ("typical_p", 1.1, "above 0 and at most 1; it is 1.1"),
+        ("repetition_penalty", 0, "between 0.01 and 100; it is 0"),
+        ("repetition_penalty", 100.5, "between 0.01 and 100; it is 100.5"),
+        ("presence_penalty", -2.1, "between -2 and 2; it is -2.1"),
+        ("presence_penalty", 2.1, "between -2 and 2; it is 2.1"),
+        ("frequency_penalty", -2.1, "between -2 and 2; it is -2.1"),
+        ("frequency_penalty", 2.1, "between -2 and 2; it is 2.1"),
         ("seed", -1, "between 0 and 9223372036854775807; it is -1"),
         ("seed", 2**63, "it is 9223372036854775808"),
         ("nsamples", 0, "between 1 and 8; it is 0"),
@@ -86,14 +101,14 @@ def test_a_value_beyond_a_limit_is_refused_with_field_limit_and_value(name: str,
     assert limits in refusal(from_text, **{name: str(value)})
 
 
-@pytest.mark.parametrize("name", ["length", "temperature", "top_k", "top_p", "seed", "nsamples"])
+@pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", [HUGE, -HUGE])
 def test_an_absurd_number_is_refused_without_its_digits(name: str, value: int):
     assert "a number of 40" in refusal(from_json, **{name: value})
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("name", ["temperature", "top_p"])
+@pytest.mark.parametrize("name", [row.name for row in PARAMETERS if row.kind == "number"])
 def test_nan_and_infinity_are_in_no_range(name: str, value: float):
     assert f"it is {value}" in refusal(from_json, **{name: value})
     assert f"it is {value}" in refusal(from_text, **{name: str(value)})
@@ -107,7 +122,7 @@ def test_a_number_that_overflows_is_infinite():
     ("value", "shown"),
     [(True, "true"), (False, "false"), ("5", "'5'"), ([5], "a list"), ({"a": 1}, "an object")],
 )
-@pytest.mark.parametrize("name", ["length", "temperature", "top_k", "top_p", "seed", "nsamples"])
+@pytest.mark.parametrize("name", NUMBERS)
 def test_another_json_type_is_no_number(name: str, value: Any, shown: str):
     message = refusal(from_json, **{name: value})
     assert message.endswith(f"; it is {shown}") and ("must be an integer" in message or "must be a number" in message)
@@ -204,7 +219,7 @@ def test_an_unknown_parameter_that_resembles_none_is_told_with_all_of_them():
 def test_an_endless_name_is_cut():
     with pytest.raises(UnknownParameter) as caught:
         parse_json({"input_text" * 10_000: 1})
-    assert len(caught.value.message) < 200 and len(caught.value.param) == 64
+    assert len(caught.value.message) < 400 and len(caught.value.param) == 64
 
 
 def test_every_row_has_a_meaning_a_sane_default_and_an_example_that_fits():
@@ -239,6 +254,10 @@ def test_any_form_is_either_a_valid_request_or_refused(values: dict):
 def check(request: GenerationRequest) -> None:
     assert request.input_text.encode()
     assert isinstance(request.temperature, float) and 0 <= request.temperature <= 2
-    assert isinstance(request.top_p, float) and 0 < request.top_p <= 1
+    assert all(isinstance(share, float) and 0 < share <= 1 for share in (request.top_p, request.typical_p))
+    assert isinstance(request.min_p, float) and 0 <= request.min_p <= 1
+    assert isinstance(request.repetition_penalty, float) and request.repetition_penalty > 0
+    for penalty in (request.presence_penalty, request.frequency_penalty):
+        assert isinstance(penalty, float) and -2 <= penalty <= 2
     for value in (request.length, request.top_k, request.seed, request.nsamples):
         assert value is None or type(value) is int and value >= 0

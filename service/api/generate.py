@@ -86,6 +86,7 @@ def _details(generation: Generation, request_id: str, with_texts: bool) -> dict[
         "model_name": request_.model_name,
         "samples": samples,
         "prompt_tokens": generation.prompt_tokens,
+        "cached_tokens": generation.samples[0].cached_tokens,  # the others share what the first one computed
         "generated_tokens": generation.generated_tokens,
         "parameters": {row.name: getattr(request_, row.name) for row in PARAMETERS if row.is_number},
         "duration_s": round(generation.duration_s, 4),

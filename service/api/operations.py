@@ -214,6 +214,7 @@ def _details_schema() -> Spec:
             "model_name": text | {"example": "demo"},
             "samples": {"type": "array", "items": {"type": "object", "properties": sample}},
             "prompt_tokens": count,
+            "cached_tokens": count | {"description": "Of the prompt, found computed by an earlier request."},
             "generated_tokens": count,
             "parameters": {"type": "object", "properties": effective, "description": "As used, with the seed."},
             "duration_s": {"type": "number", "example": 0.0521},

@@ -9,13 +9,16 @@ from pathlib import Path
 
 import torch
 
-from service.engine.checkpoint import load_decoder, resolve_dtype, stored_dtype
+from service.engine.assembly import assemble, drafts_in_words, speculates
+from service.engine.checkpoint import load_decoder, stored_dtype
 from service.engine.contract import EngineConfig, FailureEvent, Job, Sampling
 from service.engine.decoder import Decoder
+from service.engine.draft import DraftModel
 from service.engine.engine import Engine
+from service.engine.graphs import SPARE_SLOTS, recorded
 from service.engine.kv_cache import KVCache
-from service.engine.runner import Runner
-from service.engine.scheduler import Scheduler
+from service.engine.native.library import Kernels, open_kernels
+from service.engine.precision import Precision, resolve_precision
 from service.errors import EngineFailed, LoadFailed
 from service.model_config import ModelConfig, read_config
 
@@ -25,42 +28,84 @@ class LoadedModel:
     """A ready engine and what was decided on the way."""
 
     engine: Engine
-    device: str
-    dtype: str
+    device: str  # of a model that is spread: all of them, the first one first
+    precision: Precision
     rows: int
     gpu_bytes: int
+    drafts: str  # how tokens are guessed ahead, in words
+
+    @property
+    def dtype(self) -> str:
+        return self.precision.name
 
     @property
     def path(self) -> str:
         """Which way the numbers are computed, in words."""
-        on_cpu = self.device == "cpu"
-        where = torch.backends.cpu.get_cpu_capability() if on_cpu else torch.cuda.get_device_name(self.device)
-        return f"{self.dtype} linear layers, row-wise attention, {where}"
+        first = self.device.partition(",")[0]
+        where = torch.backends.cpu.get_cpu_capability() if first == "cpu" else torch.cuda.get_device_name(first)
+        return f"{self.dtype} weights, {'native kernels' if self.precision.native else 'torch'}, {where}, {self.drafts}"
 
 
 def load_model(folder: Path, config: EngineConfig) -> LoadedModel:
     """Load the checkpoint and run one token through it, so that the first request finds everything warm."""
-    if config.threads:
-        torch.set_num_threads(config.threads)
+    threads = config.threads or torch.get_num_threads()
+    torch.set_num_threads(threads)
     model = read_config(folder)
     device = _device(config.device)
-    dtype = resolve_dtype(model, stored_dtype(folder), device, config.dtype)
-    rows = _rows(model, dtype, config)
+    kernels = open_kernels(threads) if device.type == "cpu" and config.kernels != "torch" else None
+    precision = resolve_precision(config.dtype, stored_dtype(folder) or model.stored_dtype, device, kernels is not None)
+    rows = _rows(model, precision.cache, config)
     try:
-        decoder = load_decoder(folder, model, device, dtype)
-        cache = KVCache(model, rows, device, dtype)
+        decoder, cache = _decoder_and_cache(folder, model, config, device, precision, kernels)
+        draft = _load_draft(config, rows, device, kernels) if speculates(decoder, config) else None
     except (MemoryError, RuntimeError) as error:  # on a CPU, torch says so with a plain RuntimeError
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
         raise LoadFailed("the model does not fit into the memory that is free", cause=repr(error)) from error
-    engine = Engine(Runner(decoder, cache), Scheduler(rows, config.prefill_chunk))
+    if precision.native:
+        torch.set_num_threads(1)  # what torch still does is small, and two crews of threads would fight for the cores
+    engine = assemble(recorded(decoder, cache), cache, rows, config, draft)
     _warm_up(engine)
-    gpu_bytes = 0 if device.type == "cpu" else _weights_bytes(decoder) + cache.nbytes
-    return LoadedModel(engine, str(device), str(dtype).removeprefix("torch."), rows, gpu_bytes)
+    where = ", ".join(dict.fromkeys(str(device) for device in (decoder.embedding.device, *cache.devices)))
+    drafts = drafts_in_words(decoder, config)
+    return LoadedModel(engine, where, precision, rows, _gpu_bytes(decoder, cache), drafts)
+
+
+def _decoder_and_cache(
+    folder: Path,
+    model: ModelConfig,
+    config: EngineConfig,
+    device: torch.device,
+    precision: Precision,
+    kernels: Kernels | None,
+) -> tuple[Decoder, KVCache]:
+    rows = _rows(model, precision.cache, config)
+    if device.type == "cpu":
+        decoder = load_decoder(folder, model, device, precision, kernels)
+        return decoder, KVCache(model, rows, device, precision.cache)
+    slots = rows + SPARE_SLOTS
+    if config.device != "spread":
+        decoder = load_decoder(folder, model, device, precision, steady=False)
+        return decoder, KVCache(model, slots, device, precision.cache)
+    from service.engine.placement import place  # accelerate takes a quarter of a second to import, and few need it
+
+    decoder = load_decoder(folder, model, "cpu", precision, steady=False)
+    return decoder, KVCache(model, slots, place(decoder, config.max_memory, slots, precision.cache), precision.cache)
+
+
+def _load_draft(config: EngineConfig, rows: int, device: torch.device, kernels: Kernels | None) -> DraftModel | None:
+    """The model that drafts, in the same numbers and with the same threads; None if there is none."""
+    if not config.draft_folder:
+        return None
+    folder = Path(config.draft_folder)
+    model = read_config(folder)
+    precision = resolve_precision(config.dtype, stored_dtype(folder) or model.stored_dtype, device, kernels is not None)
+    decoder = load_decoder(folder, model, device, precision, kernels)
+    return DraftModel(decoder, KVCache(model, rows, device, precision.cache), rows, config.prefill_chunk)
 
 
 def _device(wanted: str) -> torch.device:
-    if wanted == "auto":
+    if wanted in ("auto", "spread"):
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if wanted.startswith("cuda") and not torch.cuda.is_available():
         raise LoadFailed(f"the setting asks for {wanted}, and this machine has no usable GPU")
@@ -73,8 +118,8 @@ def _rows(model: ModelConfig, dtype: torch.dtype, config: EngineConfig) -> int:
     return max(1, min(config.max_rows, config.cache_bytes // slot_bytes))
 
 
-def _weights_bytes(decoder: Decoder) -> int:
-    return sum(parameter.nbytes for parameter in decoder.parameters())
+def _gpu_bytes(decoder: Decoder, cache: KVCache) -> int:
+    return cache.gpu_bytes + sum(parameter.nbytes for parameter in decoder.parameters() if parameter.is_cuda)
 
 
 def _warm_up(engine: Engine) -> None:

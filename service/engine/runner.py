@@ -18,9 +18,16 @@ class Runner:
 
     @torch.inference_mode()
     def run(self, plan: Plan) -> Tensor:
-        """Logits of the last position of every row of the plan: [rows, vocab] float32."""
+        """Logits [wanted, vocab] float32 of the last `row.wanted` positions of every row, in the order of the rows."""
+        for copy in plan.copies:
+            self._cache.copy(copy.source, copy.target, copy.length)
         spans = [Span(row.sequence.slot, row.start, row.length) for row in plan.rows]
-        tokens = [token for row in plan.rows for token in row.sequence.tokens[row.start : row.start + row.length]]
+        tokens = [token for row in plan.rows for token in row.tokens]
         hidden = self._decoder(torch.tensor(tokens), spans, self._cache)  # [tokens, width]
-        last = torch.tensor([row.length for row in plan.rows], device=hidden.device).cumsum(0) - 1
-        return self._decoder.logits(hidden[last])
+        places, end = [], 0
+        for row in plan.rows:
+            end += row.length
+            places += range(end - row.wanted, end)
+        if not places:
+            return hidden.new_empty(0, self._decoder.config.vocab_size, dtype=torch.float32)
+        return self._decoder.logits(hidden[torch.tensor(places, device=hidden.device)])

@@ -8,11 +8,12 @@ import itertools
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.engine.contract import EngineConfig
 from service.errors import InkwellError, LoadFailed, LoadTimeout, QueueFull, ShuttingDown, error_of
 from service.once import Once
+from service.registry.drafts import Drafts
 from service.registry.model import Library, Model
 from service.worker.client import Worker
 
@@ -49,9 +50,16 @@ class Registry:
     """The running workers of one service. Thread-safe."""
 
     def __init__(
-        self, library: Library, config: EngineConfig, max_models: int, load_timeout_s: float, retry_load_s: float
+        self,
+        library: Library,
+        config: EngineConfig,
+        max_models: int,
+        load_timeout_s: float,
+        retry_load_s: float,
+        drafts: Drafts | None = None,
     ) -> None:
         self.library = library
+        self._drafts = drafts or Drafts(library, ())
         self._config = config
         self._max_models = max_models
         self._load_timeout_s = load_timeout_s
@@ -119,8 +127,9 @@ class Registry:
         return running
 
     def _start(self, model: Model) -> Worker:
+        config = replace(self._config, draft_folder=self._drafts.folder_of(model))
         try:
-            return Worker(model.path, self._config, on_exit=lambda worker: self._forget(model.name, worker))
+            return Worker(model.path, config, on_exit=lambda worker: self._forget(model.name, worker))
         except OSError as error:  # no memory, no process or no descriptor is left
             raise LoadFailed("no process could be started for the model", cause=repr(error)) from error
 

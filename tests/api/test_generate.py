@@ -84,9 +84,21 @@ def test_the_json_answer_tells_everything(client: FlaskClient):
         "model_name": "124M",
         "samples": [{"finish_reason": "length", "generated_tokens": 20, "text": continued("Hello ", 20)}],
         "prompt_tokens": 6,
+        "cached_tokens": 0,
         "generated_tokens": 20,
-        "parameters": {"length": 20, "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 7, "nsamples": 1},
+        "parameters": {
+            **{"length": 20, "temperature": 0.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0},
+            **{"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0, "seed": 7, "nsamples": 1},
+        },
     }
+
+
+def test_a_beginning_that_was_computed_before_is_told_and_changes_nothing(client: FlaskClient):
+    asked = {"input_text": "a beginning of its own, " * 25, "length": 20, "temperature": 0}
+    first, second = details_of(client, **asked), details_of(client, **asked)
+    assert first["cached_tokens"] == 0
+    assert 512 <= second["cached_tokens"] < second["prompt_tokens"] == 600
+    assert first["samples"] == second["samples"]
 
 
 @pytest.mark.parametrize("name", ["124M", "gpt2", "gpt2-small", "openai-community/gpt2"])

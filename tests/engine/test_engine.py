@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from service.engine.contract import EngineConfig, FailureEvent, Job, Sampling, TokenEvent
+from service.engine.costs import StepCosts
 from service.engine.engine import Engine
 from service.engine.loading import load_model
 from service.engine.runner import Runner
 from service.engine.scheduler import Scheduler
+from service.engine.speculation import Speculation
 from service.errors import LoadFailed
 from tests.engine.tiny import save_tiny
 
@@ -59,7 +61,7 @@ def test_each_request_of_a_shifting_crowd_gets_what_transformers_gives_it_alone(
     engine = load_model(folder, CONFIG).engine
     arrivals = {3 * key: [Job(key, tuple(prompt), greedy(64))] for key, prompt in enumerate(PROMPTS)}
     arrivals[4] = [Job(100, (9, 9), greedy(64))]  # somebody who joins and is cancelled in the middle
-    events = drive(engine, arrivals, cancels={20: [100]})
+    events = drive(engine, arrivals, cancels={7: [100]})
     for key, text in enumerate(expected):
         assert tokens_of(events[key]) == text, f"prompt {key}"
         assert [event.finish for event in events[key]] == [None] * 63 + ["length"]
@@ -146,6 +148,66 @@ def test_nan_in_one_row_leaves_its_neighbours_alone():
     events = drive(engine, {0: [Job(key, (5,), greedy(4)) for key in (1, 2, 3)]})
     assert [type(event) for event in events[2]] == [FailureEvent]
     assert events[1][-1].finish == events[3][-1].finish == "length"
+
+
+class Agreeable:
+    """Drafts what the made-up model says: always the same token."""
+
+    def propose(self, wishes):
+        return [(3,) * wish.count for wish in wishes]
+
+
+class Monotonous(FailingRunner):
+    """Says token 3, and nothing at all behind a sequence of so many tokens."""
+
+    def __init__(self, silent_at: int = 10**6) -> None:
+        self.silent_at, self.steps = silent_at, 0
+
+    def run(self, plan):
+        self.steps += 1
+        ends = [row.start + row.length - back for row in plan.rows for back in reversed(range(row.wanted))]
+        logits = torch.zeros(len(ends), 10)
+        logits[:, 3] = 1
+        for place, end in enumerate(ends):
+            if end >= self.silent_at:
+                logits[place] = torch.nan
+        return logits
+
+
+def speculative(runner: Monotonous) -> Engine:
+    costs = StepCosts()
+    costs.observe(1, 0, 1.0)
+    return Engine(runner, Scheduler(2, 8, uniform=True), None, Speculation(Agreeable(), costs))
+
+
+def test_right_drafts_save_steps_and_every_token_has_its_event():
+    runner = Monotonous()
+    events = drive(speculative(runner), {0: [Job(1, (5,), greedy(40))]})[1]
+    assert [event.token for event in events] == [3] * 40 and runner.steps < 15
+    assert [event.finish for event in events] == [None] * 39 + ["length"]
+
+
+def test_a_text_that_breaks_behind_right_drafts_gives_what_was_sound_and_then_fails():
+    events = drive(speculative(Monotonous(silent_at=9)), {0: [Job(1, (5,), greedy(40))]})[1]
+    assert [event.token for event in events[:-1]] == [3] * 8
+    assert isinstance(events[-1], FailureEvent) and events[-1].code == "invalid_logits"
+
+
+def test_a_text_that_ends_before_it_breaks_is_whole():
+    events = drive(speculative(Monotonous(silent_at=9)), {0: [Job(1, (5,), greedy(8))]})[1]
+    assert [event.token for event in events] == [3] * 8 and events[-1].finish == "length"
+
+
+def test_the_last_event_tells_what_was_found_computed(tmp_path: Path):
+    save_tiny(tmp_path)
+    config = EngineConfig(device="cpu", dtype="float32", threads=1, max_rows=2, prefill_chunk=16)
+    engine = load_model(tmp_path, config).engine
+    prompt = tuple(range(40))
+    first = drive(engine, {0: [Job(1, prompt, greedy(5))]})[1]
+    second = drive(engine, {0: [Job(2, prompt, greedy(5))]})[2]
+    assert tokens_of(first) == tokens_of(second)
+    assert [event.cached_tokens for event in first] == [0] * 5
+    assert [event.cached_tokens for event in second][:-1] == [0] * 4 and second[-1].cached_tokens >= 32
 
 
 def test_as_many_rows_as_fit_the_cache_and_never_none(tmp_path: Path):

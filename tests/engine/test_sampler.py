@@ -1,17 +1,34 @@
-"""The sampler against the slow, obvious way: transformers' processors and counting."""
+"""The sampler as a whole: counted against transformers' processors, and every row as if it were alone."""
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
-from transformers.generation.logits_process import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers.generation.logits_process import (
+    MinPLogitsWarper,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+    TypicalLogitsWarper,
+)
 
+from service.engine import sampler
 from service.engine.contract import Sampling
-from service.engine.sampler import choose, finite_rows, uniform
+from service.engine.sampler import Draw, finite_rows
 
 
-def sampling(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, seed: int = 0, sample: int = 0) -> Sampling:
-    return Sampling(8, temperature, top_k, top_p, seed, sample, ())
+def sampling(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, seed: int = 0, **more: Any) -> Sampling:
+    return Sampling(8, temperature, top_k, top_p, seed, 0, (), **more)
+
+
+def choose(logits: torch.Tensor, samplings: list[Sampling], drawn: list[int]) -> list[int]:
+    """The next tokens of sequences that have drawn so many before."""
+    draws = [Draw(wanted, (), (0,) * count) for wanted, count in zip(samplings, drawn, strict=True)]
+    return sampler.choose(logits, draws)
 
 
 def random_logits(rows: int, vocabulary: int = 50, spread: float = 2.0) -> torch.Tensor:
@@ -19,12 +36,15 @@ def random_logits(rows: int, vocabulary: int = 50, spread: float = 2.0) -> torch
 
 
 def allowed(logits: torch.Tensor, wanted: Sampling) -> torch.Tensor:
-    """Probabilities [vocab] that transformers leaves after temperature, top_k and top_p, in its order."""
+    """Probabilities [vocab] that transformers leaves, in its order."""
     scores = TemperatureLogitsWarper(wanted.temperature)(None, logits[None])
     if wanted.top_k:
         scores = TopKLogitsWarper(wanted.top_k)(None, scores)
     if wanted.top_p < 1:
         scores = TopPLogitsWarper(wanted.top_p)(None, scores)
+    scores = MinPLogitsWarper(wanted.min_p)(None, scores)
+    if wanted.typical_p < 1:
+        scores = TypicalLogitsWarper(wanted.typical_p)(None, scores)
     return scores.softmax(-1)[0]
 
 
@@ -39,13 +59,15 @@ def allowed(logits: torch.Tensor, wanted: Sampling) -> torch.Tensor:
         sampling(top_k=1),
         sampling(top_p=1e-6),
         sampling(top_k=100_000),
+        sampling(min_p=0.1),
+        sampling(typical_p=0.6),
     ],
 )
 def test_tokens_come_with_the_probabilities_that_transformers_gives_them(wanted):
     draws = 4000
     logits = random_logits(1)
     expected = allowed(logits[0], wanted)
-    many = [sampling(wanted.temperature, wanted.top_k, wanted.top_p, seed) for seed in range(draws)]
+    many = [replace(wanted, seed=seed) for seed in range(draws)]
     tokens = choose(logits.expand(draws, -1), many, [0] * draws)
     counts = torch.bincount(torch.tensor(tokens), minlength=50) / draws
     assert counts[expected == 0].sum() == 0
@@ -65,32 +87,86 @@ def test_the_smallest_temperatures_are_greedy_and_never_overflow(temperature):
     assert choose(logits, [sampling(temperature=temperature)] * 3, [0] * 3) == logits.argmax(-1).tolist()
 
 
-def test_a_row_draws_the_same_token_alone_and_in_any_crowd():
-    logits = random_logits(6)
-    mixed = [
-        sampling(0.0), sampling(0.7, seed=1), sampling(1.0, top_k=5, seed=2),
-        sampling(1.3, top_p=0.7, seed=3), sampling(1.0, top_k=9, top_p=0.5, seed=4), sampling(1.0, seed=5),
-    ]  # fmt: skip
-    draws = [3, 1, 4, 1, 5, 9]
-    together = choose(logits, mixed, draws)
-    alone = [choose(logits[row : row + 1], [mixed[row]], [draws[row]])[0] for row in range(6)]
+@pytest.mark.parametrize(
+    ("cut", "tokens"),
+    [
+        ({}, [852, 470, 1803, 2706, 1521, 852, 642, 2844]),
+        ({"temperature": 0.5}, [852, 482, 1815, 2706, 1531, 852, 642, 2852]),
+        ({"top_k": 40}, [1284, 2642, 2568, 2852, 1247, 1284, 2963, 1173]),
+        ({"top_p": 0.9}, [1877, 2099, 2137, 2410, 717, 2877, 2667, 1040]),
+    ],
+)
+def test_a_seed_gives_the_tokens_that_it_always_gave(cut: dict, tokens: list[int]):
+    # What the first release drew: it sorted whole rows and added in float64.
+    logits = torch.tensor([[(7919 * token % 1000) / 125 for token in range(3000)]]).expand(8, -1)
+    assert choose(logits, [sampling(**cut, seed=seed) for seed in range(8)], [2] * 8) == tokens
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1e-6])
+def test_a_greedy_row_obeys_its_penalties_too(temperature: float):
+    logits = torch.tensor([[1.0, 3.0, 2.5, 2.0]])
+    wanted = sampling(temperature, repetition_penalty=1.3, frequency_penalty=0.3)
+    for text, token in (([], 1), ([1], 2), ([1, 2], 1), ([1, 2, 1], 3), ([1, 2, 1, 3], 1)):
+        assert sampler.choose(logits, [Draw(wanted, (), text)]) == [token]
+    assert sampler.choose(logits, [Draw(wanted, (1,), [])]) == [2]
+
+
+def test_tokens_at_minus_infinity_are_never_drawn():
+    logits = random_logits(1, 300)
+    logits[0, 1:] = -math.inf
+    cuts = [{}, {"top_k": 40}, {"top_p": 0.5}, {"min_p": 0.1}, {"typical_p": 0.5}, {"temperature": 0.0}]
+    many = [sampling(seed=seed, **cut) for cut in cuts for seed in range(20)]
+    assert choose(logits.expand(len(many), -1), many, [0] * len(many)) == [0] * len(many)
+
+
+samplings = st.builds(
+    sampling,
+    st.sampled_from([0.0, 1e-6, 0.3, 1.0, 2.0]),
+    st.sampled_from([0, 0, 1, 5, 40, 300, 100_000]),
+    st.sampled_from([1.0, 1.0, 0.95, 0.5, 1e-6]),
+    st.integers(0, 2**63 - 1),
+    min_p=st.sampled_from([0.0, 0.0, 0.05, 1.0]),
+    typical_p=st.sampled_from([1.0, 1.0, 0.9, 0.3]),
+    repetition_penalty=st.sampled_from([1.0, 1.0, 1.2, 0.5]),
+    presence_penalty=st.sampled_from([0.0, 0.0, 0.5]),
+    frequency_penalty=st.sampled_from([0.0, 0.0, -0.5]),
+)
+texts = st.lists(st.integers(0, 299), max_size=12)
+draws = st.builds(Draw, samplings, texts.map(tuple), texts)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(draws, min_size=1, max_size=17),
+    st.integers(0, 2**32),
+    st.sampled_from([300, 3001, 50_257]),
+    st.sampled_from([0.0, 0.1, 3.0]),
+    st.booleans(),
+    st.randoms(),
+)
+def test_a_row_draws_the_same_token_alone_and_in_any_crowd(crowd, seed, vocabulary, spread, coarse, random):
+    logits = torch.randn(len(crowd), vocabulary, generator=torch.Generator().manual_seed(seed)) * spread
+    logits = logits.bfloat16().float() if coarse else logits  # coarse ones are often equal
+    together = sampler.choose(logits, crowd)
+    alone = [sampler.choose(logits[row : row + 1].clone(), [draw])[0] for row, draw in enumerate(crowd)]
     assert together == alone
+    order = list(range(len(crowd)))
+    random.shuffle(order)
+    some = order[: random.randint(1, len(order))]
+    assert sampler.choose(logits[some], [crowd[row] for row in some]) == [together[row] for row in some]
 
 
-def test_another_seed_sample_or_place_gives_another_number():
-    numbers = {uniform(seed, sample, draw) for seed in range(10) for sample in range(10) for draw in range(10)}
-    assert len(numbers) == 1000
-
-
-def test_the_stream_of_numbers_is_uniform():
-    numbers = [uniform(11, 0, draw) for draw in range(10_000)]
-    assert all(0 <= number < 1 for number in numbers)
-    assert abs(sum(numbers) / len(numbers) - 0.5) < 5 * math.sqrt(1 / 12 / len(numbers))
-
-
-def test_the_first_numbers_of_a_seed_never_change():
-    # A seed is a promise across restarts and releases; whoever changes the stream breaks every stored seed.
-    assert [uniform(7, 0, draw) for draw in range(3)] == [0.3446969192561492, 0.15257522553019165, 0.9474764098837682]
+def test_the_number_of_threads_decides_nothing():
+    logits = random_logits(16, 50_257)
+    wanted = [sampling(seed=seed, top_k=seed % 3 * 100, top_p=1 - seed % 2 / 10) for seed in range(16)]
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = choose(logits, wanted, [0] * 16)
+        torch.set_num_threads(3)
+        assert choose(logits, wanted, [0] * 16) == alone
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_rows_with_nan_or_infinity_are_told_apart():
@@ -98,3 +174,8 @@ def test_rows_with_nan_or_infinity_are_told_apart():
     logits[0, 4] = math.nan
     logits[2, 0] = math.inf
     assert finite_rows(logits) == [False, True, False]
+
+
+def test_finite_numbers_may_have_a_sum_that_is_not():
+    assert finite_rows(torch.full((2, 50), 3e38)) == [True, True]
+    assert finite_rows(torch.tensor([[math.inf, -math.inf], [3e38, 3e38]])) == [False, True]

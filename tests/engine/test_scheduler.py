@@ -1,20 +1,44 @@
 """The scheduler alone: no torch, no model, a made-up token for every row that completes."""
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.engine.contract import Job, Sampling
-from service.engine.scheduler import Plan, Scheduler
+from service.engine.costs import StepCosts
+from service.engine.scheduler import LEAST_PIECE, STRETCH, Plan, Scheduler
 
 CHUNK = 4
 
 
 def job(key: int, prompt_tokens: int = 3, max_tokens: int = 5) -> Job:
-    return Job(key, tuple(range(prompt_tokens)), Sampling(max_tokens, 0.0, 0, 1.0, 0, 0, (99,)))
+    """No two jobs begin alike."""
+    prompt = tuple(range(1000 * key, 1000 * key + prompt_tokens))
+    return Job(key, prompt, Sampling(max_tokens, 0.0, 0, 1.0, 0, 0, (99,)))
 
 
-def commit(scheduler: Scheduler, plan: Plan, token: int = 1) -> list[tuple[int, int, str | None]]:
-    return scheduler.commit(plan, {row.sequence.job.key: token for row in plan.rows if row.completes})
+def commit(scheduler: Scheduler, plan: Plan, *tokens: int) -> list[tuple[int, int, str | None]]:
+    chosen = {row.sequence.job.key: list(tokens or (1,)) for row in plan.rows if row.completes}
+    return [(taken.sequence.job.key, taken.token, taken.finish) for taken in scheduler.commit(plan, chosen)]
+
+
+def known_costs(per_row: float = 0.05, per_token: float = 0.01) -> StepCosts:
+    """Costs as they are learned from steps that take 1 s and so much more for each row and token of a prompt."""
+    costs = StepCosts()
+    for turn in range(3000):
+        rows, prompt = turn % 17, (turn * 7) % 256 if turn % 3 == 0 else 0
+        costs.observe(rows, prompt, 1 + per_row * rows + per_token * prompt)
+    return costs
+
+
+def decoding(scheduler: Scheduler, count: int) -> None:
+    """Let `count` jobs decode."""
+    for key in range(900, 900 + count):
+        scheduler.add(job(key, max_tokens=1000))
+    while (plan := scheduler.plan()).prefill:
+        commit(scheduler, plan)
 
 
 def test_a_prompt_is_computed_in_chunks_that_end_at_fixed_positions():
@@ -28,7 +52,7 @@ def test_a_prompt_is_computed_in_chunks_that_end_at_fixed_positions():
     assert spans == [(0, 4), (4, 4), (8, 2)]
 
 
-def test_a_step_holds_one_chunk_of_one_prompt_and_every_decoding_row():
+def test_a_decoder_that_is_not_uniform_gets_one_chunk_of_one_prompt_and_every_decoding_row():
     scheduler = Scheduler(slots=3, prefill_chunk=CHUNK)
     scheduler.add(job(1))
     commit(scheduler, scheduler.plan())
@@ -65,8 +89,106 @@ def test_a_sequence_ends_at_its_limit_and_on_its_stop_token():
     assert commit(scheduler, scheduler.plan()) == [(1, 1, None)]
     assert commit(scheduler, scheduler.plan()) == [(1, 1, "length")]
     scheduler.add(job(2))
-    assert commit(scheduler, scheduler.plan(), token=99) == [(2, 99, "stop")]
+    assert commit(scheduler, scheduler.plan(), 99) == [(2, 99, "stop")]
     assert not scheduler.has_work
+
+
+def test_short_prompts_share_the_budget_of_a_step_in_the_order_they_came():
+    scheduler = Scheduler(slots=4, prefill_chunk=10, uniform=True)
+    for key, length in ((3, 4), (1, 3), (2, 20)):
+        scheduler.add(job(key, prompt_tokens=length))
+    spans = []
+    for _ in range(3):
+        plan = scheduler.plan()
+        spans.append([(row.sequence.job.key, row.start, row.length) for row in plan.prefill])
+        commit(scheduler, plan)
+    assert spans == [[(3, 0, 4), (1, 0, 3), (2, 0, 3)], [(2, 3, 10)], [(2, 13, 7)]]
+
+
+def test_only_rows_that_reach_their_newest_token_need_logits():
+    scheduler = Scheduler(slots=2, prefill_chunk=10, uniform=True)
+    decoding(scheduler, 1)
+    scheduler.add(job(1, prompt_tokens=15))
+    wanted = []
+    for _ in range(2):
+        plan = scheduler.plan()
+        wanted.append([row.wanted for row in plan.rows])
+        commit(scheduler, plan)
+    assert wanted == [[0, 1], [1, 1]]
+
+
+@pytest.mark.parametrize("rows", [1, 4, 16])
+def test_a_prompt_stretches_the_steps_of_those_who_decode_by_no_more_than_the_bound(rows: int):
+    costs = known_costs()
+    scheduler = Scheduler(slots=rows + 1, prefill_chunk=1000, uniform=True, costs=costs)
+    decoding(scheduler, rows)
+    scheduler.add(job(1, prompt_tokens=3000))
+    piece = scheduler.plan().prefill[0].length
+    alone = 1 + 0.05 * rows
+    assert alone * (STRETCH - 0.1) < alone + 0.01 * piece < alone * (STRETCH + 0.1)
+
+
+def test_a_prompt_gets_on_however_slow_the_machine_is_and_uses_all_of_it_when_nobody_decodes():
+    costs = known_costs(per_token=5.0)
+    scheduler = Scheduler(slots=2, prefill_chunk=100, uniform=True, costs=costs)
+    scheduler.add(job(1, prompt_tokens=3000))
+    assert scheduler.plan().prefill[0].length == 100
+    scheduler.abort(1)
+    decoding(scheduler, 1)
+    scheduler.add(job(2, prompt_tokens=3000))
+    assert scheduler.plan().prefill[0].length == LEAST_PIECE
+
+
+def test_measured_time_never_moves_the_borders_of_a_decoder_that_is_not_uniform():
+    scheduler = Scheduler(slots=2, prefill_chunk=100, costs=known_costs(per_token=5.0))
+    decoding(scheduler, 1)
+    scheduler.add(job(1, prompt_tokens=250))
+    lengths = []
+    for _ in range(3):
+        plan = scheduler.plan()
+        lengths.append(plan.prefill[0].length)
+        commit(scheduler, plan)
+    assert lengths == [100, 100, 50]
+
+
+def with_drafts(plan: Plan, *drafts: int) -> Plan:
+    (row,) = plan.decode
+    return replace(plan, decode=(replace(row, length=1 + len(drafts), drafts=drafts),))
+
+
+def test_accepted_drafts_count_as_computed_and_the_rest_is_computed_again():
+    scheduler = Scheduler(slots=1, prefill_chunk=CHUNK, uniform=True)
+    scheduler.add(job(1, max_tokens=10))
+    commit(scheduler, scheduler.plan(), 5)
+    plan = with_drafts(scheduler.plan(), 6, 7, 8)
+    assert (plan.decode[0].tokens, plan.decode[0].wanted) == ([5, 6, 7, 8], 4)
+    assert commit(scheduler, plan, 6, 7, 20) == [(1, 6, None), (1, 7, None), (1, 20, None)]
+    (row,) = scheduler.plan().decode
+    assert (row.start, row.tokens) == (6, [20])
+
+
+@pytest.mark.parametrize(
+    ("max_tokens", "chosen", "finish"),
+    [(10, (6, 99, 7), "stop"), (3, (6, 7, 8), "length"), (2, (6, 7, 8), "length"), (10, (99, 6, 7), "stop")],
+)
+def test_a_text_ends_exactly_where_it_would_without_drafts(max_tokens: int, chosen: tuple[int, ...], finish: str):
+    scheduler = Scheduler(slots=1, prefill_chunk=CHUNK, uniform=True)
+    scheduler.add(job(1, max_tokens=max_tokens))
+    commit(scheduler, scheduler.plan(), 5)
+    results = commit(scheduler, with_drafts(scheduler.plan(), 6, 99, 8), *chosen)
+    end = chosen.index(99) + 1 if finish == "stop" else max_tokens - 1
+    assert results == [(1, token, None) for token in chosen[: end - 1]] + [(1, chosen[end - 1], finish)]
+    assert not scheduler.has_work
+
+
+def test_a_failed_step_drops_its_rows_and_nobody_else():
+    scheduler = Scheduler(slots=2, prefill_chunk=CHUNK)
+    decoding(scheduler, 1)
+    scheduler.add(job(1, prompt_tokens=9))
+    scheduler.add(job(2))
+    assert scheduler.fail(scheduler.plan()) == [1, 900]
+    plan = scheduler.plan()
+    assert [row.sequence.job.key for row in plan.rows] == [2]
 
 
 def test_a_job_aborted_while_it_waits_never_runs():

@@ -18,7 +18,8 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from scripts.train_demo import END, GPT2, batches, bits_per_byte, encode, lr_scale, split_stories, train_tokenizer
+from scripts.demo_model import GPT2, deepen
+from scripts.train_demo import END, batches, bits_per_byte, encode, lr_scale, split_stories, train_tokenizer
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "models" / "demo"
@@ -129,6 +130,54 @@ def test_the_saved_tensors_compute_what_the_trained_module_computed() -> None:
         x = x + h @ layer["mlp.c_proj.weight"] + layer["mlp.c_proj.bias"]
     logits = F.layer_norm(x, (16,), w["ln_f.weight"], w["ln_f.bias"]) @ w["wte.weight"].T
     torch.testing.assert_close(model(ids), logits, rtol=1e-4, atol=1e-4)
+
+
+def random_model(layers: int) -> GPT2:
+    model = GPT2(50, Namespace(width=16, positions=12, layers=layers, heads=4, dropout=0.0))
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return model.half().float()
+
+
+def test_saved_tensors_come_back_as_they_were() -> None:
+    model, other = random_model(2), random_model(2)
+    other.load_tensors(model.tensors())
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(model.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("layers", [2, 3, 4, 7])
+def test_a_deeper_model_computes_what_the_one_it_grew_from_computes_and_can_learn_everywhere(layers: int) -> None:
+    model, deep = random_model(2), random_model(layers)
+    deep.load_tensors(deepen(model.tensors(), layers))
+    ids = torch.randint(50, (2, 12))
+    torch.testing.assert_close(deep(ids), model(ids))
+    deep(ids).logsumexp(-1).sum().backward()
+    assert all(block.mlp["c_proj"].weight.grad.abs().max() > 0 for block in deep.h)
+
+
+def test_a_model_cannot_be_made_shallower() -> None:
+    with pytest.raises(ValueError, match="2 layers, which is more than 1"):
+        deepen(random_model(2).tensors(), 1)
+
+
+def test_a_run_goes_on_with_a_trained_folder_and_keeps_its_tokenizer(trained: Path) -> None:
+    out = trained.parent / "deeper"
+    command = [
+        sys.executable,
+        "scripts/train_demo.py",
+        "--corpus",
+        str(trained.parent / "tales.txt"),
+        "--out",
+        str(out),
+    ]
+    command += ["--from", str(trained), "--layers", "3", "--batch-tokens", "128", "--threads", "1", "--minutes", "0.02"]
+    command += ["--lr", "1e-4", "--muon-lr", "0"]
+    subprocess.run(command, cwd=ROOT, check=True, timeout=60)
+    assert (out / "tokenizer.json").read_bytes() == (trained / "tokenizer.json").read_bytes()
+    before, after = (json.loads((folder / "training.json").read_text()) for folder in (trained, out))
+    assert json.loads((out / "config.json").read_text())["n_layer"] == 3
+    assert after["held_out_bits_per_byte"] < before["history"][0]["held_out_bits_per_byte"]
+    assert str(trained.parent) not in json.dumps(after)
 
 
 def attention(x: Tensor, layer: dict[str, Tensor]) -> Tensor:

@@ -194,6 +194,8 @@ def test_a_bug_in_the_reader_leaves_nobody_waiting(start, monkeypatch):
     worker.wait_ready(60)
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
     monkeypatch.setattr(worker, "_deliver", lambda event: 1 / 0)
+    (reader,) = [thread for thread in threading.enumerate() if thread.name == f"worker-{worker.process.pid}"]
     stream = worker.submit([5], [short()])
     assert drain(stream)[-1].code == "worker_died"
     assert not worker.alive
+    reader.join(10)  # its last act is the excepthook above, which must still be there

@@ -7,12 +7,18 @@ from service.worker.messages import Broken, Cancel, Load, Ready, Step, Submit, d
 
 MESSAGES = [
     Load("/models/demo", EngineConfig(max_rows=3, cache_bytes=1 << 40)),
-    Submit(Job(3, (1, 2, 50256), Sampling(9, 0.7, 40, 0.95, 2**63 - 1, 2, (50256, 0)))),
-    Submit(Job(4, (0,), Sampling(1, 0.0, 0, 1.0, 0, 0, ()))),
+    Submit(Job(3, (1, 2, 50256), Sampling(9, 0.7, 40, 0.95, 2**63 - 1, 2, (50256, 0), 0.05, 0.9, 1.1, -0.5, 0.25))),
+    Submit(Job(4, (0,), Sampling(1, 0.0, 0, 1.0, 0, 0, ()), salt="of somebody")),
     Cancel(12),
     Ready("cuda:0", "bfloat16", "in words", 16, 1 << 33),
     Broken("model_corrupt", "what", None),
-    Step((TokenEvent(1, 5, None), TokenEvent(2, None, "stop"), FailureEvent(3, "engine_error", "why", "cause"))),
+    Step(
+        (
+            TokenEvent(1, 5, None),
+            TokenEvent(2, None, "stop", cached_tokens=9),
+            FailureEvent(3, "engine_error", "why", "cause"),
+        )
+    ),
     Step(()),
 ]
 

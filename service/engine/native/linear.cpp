@@ -10,11 +10,11 @@
 
 namespace {
 
-constexpr int PANEL = 24;    // outputs that a thread takes at a time; a multiple of TILE_COLUMNS
+constexpr int PANEL = 24;    // outputs that a thread takes at a time when their weights are unpacked
+constexpr int LONG = 96;     // and when they are not: memory is read fastest in long runs
 constexpr int DEPTH = 1024;  // inputs: PANEL x DEPTH floats fit into a core's second cache, TILE_ROWS x DEPTH into the first
 constexpr int SLAB = 512;    // rows that share one unpacking of the weights
-constexpr int PADDED = (PANEL + LANES - 1) / LANES * LANES;
-static_assert(PANEL % TILE_COLUMNS == 0);
+static_assert(PANEL % TILE_COLUMNS == 0 && LONG % TILE_COLUMNS == 0 && LONG % LANES == 0);
 
 struct Layer {
     Pool &pool;
@@ -29,11 +29,11 @@ struct Layer {
 };
 
 void finish(const Layer &layer, const float *sums, int64_t row, int64_t first, int64_t count) {
-    alignas(64) float values[PADDED] = {};
+    alignas(64) float values[LONG] = {};
     for (int64_t i = 0; i < count; ++i)
         values[i] = fused(sums[i], layer.scale ? layer.scale[first + i] : 1.0f, layer.bias ? layer.bias[first + i] : 0.0f);
     if (layer.gelu)
-        for (int i = 0; i < PADDED; i += LANES) store(values + i, gelu(load(values + i)));
+        for (int64_t i = 0; i < count; i += LANES) store(values + i, gelu(load(values + i)));
     float *out = layer.out + row * layer.out_step + first;
     for (int64_t i = 0; i < count; ++i) out[i] = layer.accumulate ? out[i] + values[i] : values[i];
 }
@@ -47,11 +47,12 @@ void panel(const Layer &layer, int64_t row, int64_t rows, int64_t first, int64_t
     int64_t step = layer.row_bytes / (int64_t)sizeof(Element);
     const Element *weights = (const Element *)layer.weights + first * step;
     const float *x = layer.x + row * layer.x_step;
-    std::fill(sums, sums + rows * PANEL, 0.0f);
+    int64_t sums_step = rows <= TILE_ROWS ? LONG : PANEL;
+    std::fill(sums, sums + rows * sums_step, 0.0f);
     for (int64_t begin = 0; begin < layer.inputs; begin += DEPTH) {
         int64_t length = std::min<int64_t>(DEPTH, layer.inputs - begin);
         if (rows <= TILE_ROWS) {
-            products<Format, true>(x, layer.x_step, rows, weights, step, count, begin, length, sums, PANEL);
+            products<Format, true>(x, layer.x_step, rows, weights, step, count, begin, length, sums, sums_step);
             continue;
         }
         for (int64_t c = 0; c < count; ++c) {
@@ -60,21 +61,22 @@ void panel(const Layer &layer, int64_t row, int64_t rows, int64_t first, int64_t
                 store(unpacked + c * DEPTH + i, Format::at(weights + c * step, begin + i));
             for (; i < length; ++i) unpacked[c * DEPTH + i] = Format::one(weights + c * step, begin + i);
         }
-        products<Float32>(x + begin, layer.x_step, rows, unpacked, DEPTH, count, 0, length, sums, PANEL);
+        products<Float32>(x + begin, layer.x_step, rows, unpacked, DEPTH, count, 0, length, sums, sums_step);
     }
-    for (int64_t r = 0; r < rows; ++r) finish(layer, sums + r * PANEL, row + r, first, count);
+    for (int64_t r = 0; r < rows; ++r) finish(layer, sums + r * sums_step, row + r, first, count);
 }
 
-// body(first output, outputs) for every panel; `rows` of a layer at a time.
+// body(first output, outputs) for every panel of a product of `rows` rows.
 template <class Body>
-void for_panels(const Layer &layer, const Body &body) {
-    layer.pool.run((layer.outputs + PANEL - 1) / PANEL,
-                   [&](int64_t p) { body(p * PANEL, std::min<int64_t>(PANEL, layer.outputs - p * PANEL)); });
+void for_panels(const Layer &layer, int64_t rows, const Body &body) {
+    int64_t size = rows <= TILE_ROWS ? LONG : PANEL;
+    layer.pool.run((layer.outputs + size - 1) / size,
+                   [&](int64_t p) { body(p * size, std::min(size, layer.outputs - p * size)); });
 }
 
 template <class Format>
 void run(const Layer &layer, int64_t row, int64_t rows) {
-    for_panels(layer, [&](int64_t first, int64_t count) { panel<Format>(layer, row, rows, first, count); });
+    for_panels(layer, rows, [&](int64_t first, int64_t count) { panel<Format>(layer, row, rows, first, count); });
 }
 
 template <>
@@ -85,11 +87,11 @@ void run<Int4>(const Layer &layer, int64_t row, int64_t rows) {
         for (int64_t g = 0; g < groups; ++g)
             round_to_bytes(layer.x + (row + r) * layer.x_step + g * Int4::GROUP, rounded[r * groups + g]);
     });
-    for_panels(layer, [&](int64_t first, int64_t count) {
-        thread_local float sums[SLAB * PANEL];
+    for_panels(layer, rows, [&](int64_t first, int64_t count) {
+        thread_local float sums[SLAB * LONG];
         const uint8_t *weights = (const uint8_t *)layer.weights + first * layer.row_bytes;
-        products(rounded.data(), rows, weights, layer.row_bytes, count, groups, sums, PANEL);
-        for (int64_t r = 0; r < rows; ++r) finish(layer, sums + r * PANEL, row + r, first, count);
+        products(rounded.data(), rows, weights, layer.row_bytes, count, groups, sums, LONG);
+        for (int64_t r = 0; r < rows; ++r) finish(layer, sums + r * LONG, row + r, first, count);
     });
 }
 

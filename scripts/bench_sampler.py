@@ -1,0 +1,77 @@
+"""How long the sampler takes for one step: `python -m scripts.bench_sampler --threads 2`.
+
+Random logits of GPT-2's vocabulary; a text of 200 + 100 tokens for the penalties. Prints the least and the median
+milliseconds of each way to choose; with one thread in time on the processor, which other programs disturb less.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+
+from service.engine.contract import Sampling
+from service.engine.sampler import Draw, choose, finite_rows
+
+WAYS: dict[str, dict[str, float | int]] = {
+    "greedy": {"temperature": 0.0},
+    "temperature": {"temperature": 0.8},
+    "top_k 40": {"top_k": 40},
+    "top_k 40, top_p 0.9": {"top_k": 40, "top_p": 0.9},
+    "top_k 40, top_p 0.9, penalties": {
+        "top_k": 40,
+        "top_p": 0.9,
+        "repetition_penalty": 1.1,
+        "presence_penalty": 0.1,
+        "frequency_penalty": 0.1,
+    },
+    "min_p 0.05": {"min_p": 0.05},
+    "top_p 0.5": {"top_p": 0.5},
+    "top_p 0.95, thousands of tokens": {"top_p": 0.95, "temperature": 1.5},
+    "typical_p 0.9": {"typical_p": 0.9},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rows", type=int, default=16)
+    parser.add_argument("--vocabulary", type=int, default=50_257)
+    parser.add_argument("--repeats", type=int, default=50)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    clock = time.thread_time if options.threads == 1 else time.perf_counter
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(options.rows, options.vocabulary, generator=generator) * 4
+    text = torch.randint(options.vocabulary, (300,), generator=generator).tolist()
+    print(f"{options.rows} rows x {options.vocabulary}, {options.threads} threads: least and median ms")
+    for name, way in WAYS.items():
+        draws = [Draw(_sampling(way, seed), text[:200], text[200:]) for seed in range(options.rows)]
+        _print(name, _times(lambda draws=draws: choose(logits, draws), clock, options.repeats))
+    _print("finite_rows", _times(lambda: finite_rows(logits), clock, options.repeats))
+
+
+def _sampling(way: dict[str, float | int], seed: int) -> Sampling:
+    base = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
+    return Sampling(max_tokens=128, seed=seed, sample=0, stop_tokens=(), **{**base, **way})  # type: ignore[arg-type]
+
+
+def _times(run: Callable[[], object], clock: Callable[[], float], repeats: int) -> list[float]:
+    """Milliseconds of each repeat, after three that warm up."""
+    times = []
+    for number in range(repeats + 3):
+        began = clock()
+        run()
+        if number >= 3:
+            times.append((clock() - began) * 1e3)
+    return times
+
+
+def _print(name: str, times: list[float]) -> None:
+    print(f"{name:32s} {min(times):8.2f} {statistics.median(times):8.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    with torch.inference_mode():
+        main()

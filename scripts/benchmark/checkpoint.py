@@ -1,0 +1,78 @@
+"""The checkpoint that all targets of a run load: random weights of a published shape, or a folder that exists.
+
+Neither names an end-of-text token, so that every request generates exactly as many tokens as it asks for, in every
+target and without an option of any. Folders are kept and used again.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.benchmark.vocabulary import write_tokenizer
+from scripts.make_random_model import SHAPES, Order, make
+from service.model_config import ModelConfig, read_config
+
+STORED_AS_PUBLISHED = {"gptj": "float16", "gpt2": "float32"}
+WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json")
+TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A folder below a models directory of its own."""
+
+    folder: Path
+    config: ModelConfig
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+
+def random_checkpoint(root: Path, shape: str) -> Checkpoint:
+    """The checkpoint `shape` below `root`/models, made if it is not there."""
+    folder = _models(root) / shape
+    if not (folder / "config.json").exists():
+        stored = STORED_AS_PUBLISHED[SHAPES[shape]["model_type"]]
+        make(Order(folder, SHAPES[shape], stored))
+        write_tokenizer(folder / "tokenizer.json", SHAPES[shape]["vocab_size"])
+        _forget_end(folder / "config.json", folder / "config.json")
+    return Checkpoint(folder, read_config(folder))
+
+
+def adopted_checkpoint(root: Path, source: Path) -> Checkpoint:
+    """The checkpoint of `source` below `root`/models, without an end of text; weights are linked where that goes."""
+    folder = _models(root) / f"{source.name}-endless"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for file in _matching(source, (*WEIGHT_FILES, *TOKENIZER_FILES)):
+        _link(file, folder / file.name)
+    _forget_end(source / "config.json", folder / "config.json")
+    return Checkpoint(folder, read_config(folder))
+
+
+def _models(root: Path) -> Path:
+    """The folder of the checkpoints; git is told to pass over all that lies beside it."""
+    (root / "models").mkdir(parents=True, exist_ok=True)
+    (root / ".gitignore").write_text("*\n")
+    return root / "models"
+
+
+def _matching(folder: Path, patterns: Sequence[str]) -> list[Path]:
+    return [file for pattern in patterns for file in sorted(folder.glob(pattern))]
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source.resolve(), target)
+    except OSError:  # another file system
+        shutil.copyfile(source, target)
+
+
+def _forget_end(source: Path, target: Path) -> None:
+    """Copy a config.json whose generation never ends by itself."""
+    config = json.loads(source.read_text())
+    target.write_text(json.dumps({**config, "bos_token_id": None, "eos_token_id": None}, indent=2) + "\n")

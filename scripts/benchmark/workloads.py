@@ -1,0 +1,106 @@
+"""The workloads: how many tokens go in and come out of each request, and when requests are sent. Plain Python.
+
+W1 is one stream, W2 one long prompt, W3 a crowd in a closed loop. `poisson` is W3's crowd arriving at random moments,
+whether earlier ones are done or not; `stall` is running streams into which long prompts fall.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Pattern = Literal["closed", "timetable", "stall"]
+NAMES = ("w1", "w2", "w3", "poisson", "stall")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """One request in numbers; `at_s` is its arrival after the start, where the pattern has a timetable."""
+
+    prompt_tokens: int
+    new_tokens: int
+    at_s: float = 0.0
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What one repeat sends. `clients` bounds the requests that are open at once in a closed loop."""
+
+    name: str
+    pattern: Pattern
+    sizes: tuple[Size, ...]
+    clients: int
+    warm_up: tuple[Size, ...]
+
+    @property
+    def new_tokens(self) -> int:
+        return sum(size.new_tokens for size in self.sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The numbers of the workloads; `QUICK` is the same in small, for a trial or a test."""
+
+    w1: tuple[int, int] = (32, 128)
+    w2_prompt: int = 896
+    crowd: int = 64
+    prompts: tuple[int, int] = (16, 256)
+    outputs: tuple[int, int] = (32, 256)
+    streams: tuple[int, int, int] = (8, 32, 192)  # how many, prompt, new tokens
+    intruders: int = 8
+
+
+FULL = Scale()
+QUICK = Scale((8, 24), 96, 12, (4, 24), (8, 24), (3, 8, 48), 3)
+
+
+def kind_of(workload: str) -> str:
+    """The kind of a workload's name: w3 for w3-16."""
+    return workload.partition("-")[0]
+
+
+def crowd_sizes(scale: Scale) -> tuple[Size, ...]:
+    """W3's requests: for each one its prompt and then its output, all from one `random.Random(0)`."""
+    rng = random.Random(0)
+    return tuple(Size(rng.randint(*scale.prompts), rng.randint(*scale.outputs)) for _ in range(scale.crowd))
+
+
+def poisson_sizes(scale: Scale, rate_per_s: float) -> tuple[Size, ...]:
+    """W3's requests with exponential pauses between arrivals, from `random.Random(1)`."""
+    rng, now_s, timed = random.Random(1), 0.0, []
+    for size in crowd_sizes(scale):
+        timed.append(Size(size.prompt_tokens, size.new_tokens, now_s))
+        now_s += rng.expovariate(rate_per_s)
+    return tuple(timed)
+
+
+def stall_sizes(scale: Scale) -> tuple[Size, ...]:
+    """Streams, and long prompts of a few new tokens; when the prompts come depends on how long the streams take."""
+    count, prompt, new_tokens = scale.streams
+    return (Size(prompt, new_tokens, role="stream"),) * count + (
+        Size(scale.w2_prompt, 4, role="intruder"),
+    ) * scale.intruders
+
+
+def workloads(names: Sequence[str], clients: Sequence[int], rate_per_s: float, scale: Scale) -> list[Workload]:
+    """The named workloads in the order of `NAMES`; W3 once for every number of clients."""
+    warm_crowd = (Size(scale.prompts[0], 8),)
+    found = []
+    for name in (name for name in NAMES if name in names):
+        if name == "w1":
+            found.append(Workload("w1", "closed", (Size(*scale.w1),), 1, (Size(*scale.w1),)))
+        elif name == "w2":
+            sizes = (Size(scale.w2_prompt, 1),)
+            found.append(Workload("w2", "closed", sizes, 1, sizes))
+        elif name == "w3":
+            for count in clients:
+                label = f"w3-{count}"
+                found.append(Workload(label, "closed", crowd_sizes(scale), count, warm_crowd * count))
+        elif name == "poisson":
+            sizes = poisson_sizes(scale, rate_per_s)
+            found.append(Workload("poisson", "timetable", sizes, clients[0], warm_crowd * clients[0]))
+        else:
+            count = scale.streams[0]
+            found.append(Workload("stall", "stall", stall_sizes(scale), count, warm_crowd * count))
+    return found

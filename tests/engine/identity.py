@@ -1,0 +1,236 @@
+"""The same bytes alone or in a crowd: one random load, computed both ways and compared.
+
+Requests differ in length, arrival, sampling and salt; some are cancelled, some begin like others or go on with the
+text of another. Alone means an engine of its own: one slot, the whole prompt, no drafts. In the crowd they share steps
+and slots, beginnings are reused, prompts are cut by a budget that jumps about, and drafts are half right. Everything
+is drawn from one seed, time included. The long way: `python -m tests.engine.identity --requests 1000 --dtype bfloat16`.
+"""
+
+import argparse
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from service.engine.checkpoint import load_decoder
+from service.engine.contract import FailureEvent, Job, Sampling
+from service.engine.costs import StepCosts
+from service.engine.decoder import Decoder
+from service.engine.draft import DraftModel
+from service.engine.engine import Engine
+from service.engine.kv_cache import KVCache
+from service.engine.native.library import open_kernels
+from service.engine.precision import Precision, resolve_precision
+from service.engine.runner import Runner
+from service.engine.scheduler import Scheduler
+from service.engine.speculation import Drafter, NgramDrafter, Speculation, Wish
+from service.model_config import read_config
+
+DEMO = Path(__file__).parents[2] / "models" / "demo"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A decoder and all that an engine is made of."""
+
+    decoder: Decoder
+    precision: Precision
+    prefill_chunk: int = 32
+
+    def cache(self, slots: int) -> KVCache:
+        return KVCache(self.decoder.config, slots, "cpu", self.precision.cache)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A job, the step before which it comes, and the one before which its client leaves."""
+
+    job: Job
+    arrival: int
+    leave: int | None
+
+
+@dataclass
+class Outcome:
+    """Tokens by job key, and what the crowd shared."""
+
+    tokens: dict[int, list[int]] = field(default_factory=dict)
+    ends: dict[int, str] = field(default_factory=dict)
+    reused: int = 0
+    steps: int = 0
+
+
+class HalfRight:
+    """Drafts what the sequence will say, as it is known from before, with some tokens replaced."""
+
+    def __init__(self, alone: dict[int, list[int]], generator: random.Random) -> None:
+        self._alone, self._random = alone, generator
+
+    def propose(self, wishes: Sequence[Wish]) -> list[tuple[int, ...]]:
+        return [self._draft(wish) for wish in wishes]
+
+    def _draft(self, wish: Wish) -> tuple[int, ...]:
+        sequence = wish.sequence
+        known = self._alone[sequence.job.key][sequence.generated : sequence.generated + wish.count]
+        return tuple(token if self._random.random() < 0.8 else token // 2 for token in known)
+
+
+def machine_of(folder: Path, dtype: str, native: bool) -> Machine:
+    """The checkpoint, computed by the native kernels or by torch."""
+    kernels = open_kernels(threads=2) if native else None
+    precision = resolve_precision(dtype, None, "cpu", kernels is not None)
+    return Machine(load_decoder(folder, read_config(folder), "cpu", precision, kernels), precision)
+
+
+def run_alone(machine: Machine, job: Job) -> list[int]:
+    """The tokens of a job that has an engine for itself."""
+    return drive(machine, [Request(job, 0, None)], Scheduler(1, machine.prefill_chunk), None, random.Random(0)).tokens[
+        job.key
+    ]
+
+
+def drive(
+    machine: Machine,
+    requests: Sequence[Request],
+    scheduler: Scheduler,
+    speculation: Speculation | None,
+    generator: random.Random,
+    costs: StepCosts | None = None,
+    slots: int = 1,
+) -> Outcome:
+    """Run the requests to their ends, in their order of arrival."""
+    now = 0.0
+
+    def clock() -> float:
+        nonlocal now
+        now += generator.random()
+        return now
+
+    engine = Engine(Runner(machine.decoder, machine.cache(slots)), scheduler, costs, speculation, clock)
+    outcome, coming = Outcome(), sorted(requests, key=lambda request: request.arrival)
+    leaving = {request.job.key: request.leave for request in requests if request.leave is not None}
+    while coming or engine.has_work:
+        while coming and (coming[0].arrival <= outcome.steps or not engine.has_work):
+            engine.submit(coming.pop(0).job)
+        for key in [key for key, leave in leaving.items() if leave <= outcome.steps]:
+            engine.cancel(key)
+            del leaving[key]
+        for event in engine.step():
+            assert not isinstance(event, FailureEvent), event
+            outcome.tokens.setdefault(event.key, []).extend([] if event.token is None else [event.token])
+            outcome.reused += event.cached_tokens
+            if event.finish:
+                outcome.ends[event.key] = event.finish
+        outcome.steps += 1
+    return outcome
+
+
+def sampling_of(generator: random.Random, vocab: int) -> Sampling:
+    """Greedy as often as not; else every parameter takes some value."""
+    greedy = generator.random() < 0.5
+    return Sampling(
+        max_tokens=generator.randint(1, 40),
+        temperature=0.0 if greedy else generator.choice([0.3, 0.8, 1.3]),
+        top_k=generator.choice([0, 0, 5, 40]),
+        top_p=generator.choice([1.0, 1.0, 0.9, 0.5]),
+        seed=generator.randrange(1 << 32),
+        sample=generator.randrange(3),
+        stop_tokens=tuple(generator.sample(range(vocab), generator.choice([0, 0, 3]))),
+        min_p=generator.choice([0.0, 0.0, 0.05]),
+        typical_p=generator.choice([1.0, 1.0, 0.8]),
+        repetition_penalty=generator.choice([1.0, 1.0, 1.2]),
+        presence_penalty=generator.choice([0.0, 0.0, 0.5]),
+        frequency_penalty=generator.choice([0.0, 0.0, -0.5]),
+    )
+
+
+def prompt_of(generator: random.Random, machine: Machine, texts: Sequence[Sequence[int]]) -> list[int]:
+    """New, repetitive, or the beginning or the whole of an earlier text with something behind it."""
+    config = machine.decoder.config
+    longest = min(config.context - 41, 200)
+    fresh = [generator.randrange(config.vocab_size) for _ in range(generator.randint(1, longest))]
+    kind = generator.random()
+    if kind < 0.15:
+        return (fresh[: generator.randint(1, 6)] * longest)[: len(fresh)]
+    if kind < 0.7 and texts:
+        text = list(generator.choice(texts))
+        begin = text[: generator.choice([len(text), len(text), generator.randint(1, len(text))])]
+        return begin[: longest - 10] + fresh[: generator.randint(1, 10)]
+    return fresh
+
+
+def load_of(machine: Machine, count: int, generator: random.Random) -> tuple[list[Request], dict[int, list[int]]]:
+    """Random requests and what each of them gives alone."""
+    requests: list[Request] = []
+    alone: dict[int, list[int]] = {}
+    texts: list[list[int]] = []
+    arrival = 0
+    for key in range(count):
+        prompt = prompt_of(generator, machine, texts[-6:])
+        sampling = sampling_of(generator, machine.decoder.config.vocab_size)
+        job = Job(key, tuple(prompt), sampling, generator.choice(["", "", "one"]))
+        alone[key] = run_alone(machine, job)
+        texts.append([*prompt, *alone[key]])
+        arrival += generator.choice([0, 0, 1, 4, 12])
+        leave = arrival + generator.randint(0, 60) if generator.random() < 0.15 else None
+        requests.append(Request(job, arrival, leave))
+    return requests, alone
+
+
+def drafter_of(
+    kind: str, machine: Machine, alone: dict[int, list[int]], generator: random.Random, slots: int
+) -> Drafter:
+    if kind == "ngram":
+        return NgramDrafter()
+    if kind == "model":  # the model itself: it mostly agrees, because it draws with the same numbers
+        return DraftModel(machine.decoder, machine.cache(slots), slots, machine.prefill_chunk)
+    return HalfRight(alone, generator)
+
+
+def differences(machine: Machine, count: int, seed: int, drafts: str) -> tuple[list[str], Outcome]:
+    """What a crowd of `count` requests was told otherwise than each of them alone, in words."""
+    generator = random.Random(seed)
+    requests, alone = load_of(machine, count, generator)
+    slots, costs, uniform = generator.randint(2, 10), StepCosts(), machine.decoder.uniform
+    speculation = None
+    if uniform:
+        known = StepCosts()
+        known.observe(1, 0, 1.0)
+        speculation = Speculation(drafter_of(drafts, machine, alone, generator, slots), known)
+    scheduler = Scheduler(slots, machine.prefill_chunk, uniform, costs)
+    crowd = drive(machine, requests, scheduler, speculation, generator, costs, slots)
+    found = []
+    for request in requests:
+        key = request.job.key
+        got, expected = crowd.tokens.get(key, []), alone[key]
+        left_early = request.leave is not None and key not in crowd.ends
+        if got != (expected[: len(got)] if left_early else expected):
+            place = next((i for i, pair in enumerate(zip(got, expected, strict=False)) if pair[0] != pair[1]), len(got))
+            found.append(f"request {key}: {len(expected)} tokens alone, {len(got)} in the crowd, other from {place} on")
+    return found, crowd
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--requests", type=int, default=1000)
+    parser.add_argument("--dtype", default="bfloat16", help="float32, bfloat16, int8 or int4")
+    parser.add_argument("--model", type=Path, default=DEMO, help="checkpoint folder; the demo by default")
+    parser.add_argument("--drafts", default="known", choices=["known", "ngram", "model"])
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--torch", action="store_true", help="compute with torch, as a machine without kernels does")
+    args = parser.parse_args()
+    torch.set_num_threads(1)  # as the worker does when the kernels have threads of their own
+    machine = machine_of(args.model, args.dtype, native=not args.torch)
+    found, crowd = differences(machine, args.requests, args.seed, args.drafts)
+    tokens = sum(map(len, crowd.tokens.values()))
+    print(f"{args.requests} requests in {args.dtype}, uniform {machine.decoder.uniform}, drafts {args.drafts}:")
+    print(f"{tokens} tokens in {crowd.steps} steps, {len(crowd.ends)} ends, {crowd.reused} prompt tokens reused")
+    print("\n".join(found) or "every request got the bytes that it gets alone")
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()

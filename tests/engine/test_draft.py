@@ -1,0 +1,136 @@
+"""A model that drafts: what it reads, what it keeps, when it keeps silent, and that a load wires it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from service.engine.contract import EngineConfig, Job, Sampling
+from service.engine.draft import DraftModel
+from service.engine.loading import load_model
+from service.engine.sequence import Sequence
+from service.engine.speculation import Wish
+from tests.engine.tiny import greedy, load_tiny, new_cache, random_tokens, save_tiny
+
+PIECE = 16
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("draft")
+    save_tiny(folder)
+    return load_tiny(folder)
+
+
+def sequence(prompt: list[int], slot: int = 0, salt: str = "", temperature: float = 0.0) -> Sequence:
+    return Sequence(Job(slot, tuple(prompt), Sampling(50, temperature, 0, 1.0, 3, 0, ()), salt), slot)
+
+
+class Reading:
+    """The decoder of a draft model that counts the tokens it is made to read."""
+
+    def __init__(self, decoder) -> None:
+        self._decoder, self.config, self.logits, self.tokens = decoder, decoder.config, decoder.logits, 0
+
+    def __call__(self, tokens, spans, cache):
+        self.tokens += len(tokens)
+        return self._decoder(tokens, spans, cache)
+
+
+def drafts_of(model: DraftModel, *wishes: Wish) -> list[list[int]]:
+    return [list(draft) for draft in model.propose(wishes)]
+
+
+def test_it_drafts_what_the_small_model_would_say(decoder):
+    model = DraftModel(decoder, new_cache(decoder, 2), 2, PIECE)
+    prompts = [random_tokens(9, seed=1), random_tokens(5, seed=2)]
+    wishes = [Wish(sequence(prompt, slot), 6 - 2 * slot) for slot, prompt in enumerate(prompts)]
+    assert drafts_of(model, *wishes) == [greedy(decoder, prompts[0], 6), greedy(decoder, prompts[1], 4)]
+
+
+@pytest.mark.parametrize("right", [0, 2, 5])
+def test_it_goes_on_from_what_was_accepted(decoder, right: int):
+    reading = Reading(decoder)
+    model = DraftModel(reading, new_cache(decoder), 1, PIECE)
+    text = sequence(random_tokens(9))
+    (draft,) = drafts_of(model, Wish(text, 5))
+    text.tokens += [*draft[:right], 7]
+    before = reading.tokens
+    assert drafts_of(model, Wish(text, 3)) == [greedy(decoder, text.tokens, 3)]
+    # what was rejected is not kept; the last draft was never read; two of the three new ones are read on the way
+    assert reading.tokens - before == (2 if right == 5 else 1) + 2
+
+
+def test_a_long_text_is_read_piece_by_piece_before_anything_is_drafted(decoder):
+    reading = Reading(decoder)
+    model = DraftModel(reading, new_cache(decoder), 1, PIECE)
+    wish = Wish(sequence(random_tokens(3 * PIECE + 4)), 2)
+    sizes = []
+    for _ in range(4):
+        before = reading.tokens
+        (draft,) = drafts_of(model, wish)
+        sizes.append((reading.tokens - before, len(draft)))
+    assert sizes == [(PIECE, 0)] * 3 + [(4 + 1, 2)]
+
+
+def test_another_sequence_in_the_slot_reuses_the_beginning_that_both_have_unless_the_salts_differ(decoder):
+    for salt, expected in (("", 3), ("other", PIECE - 1)):
+        reading = Reading(decoder)
+        model = DraftModel(reading, new_cache(decoder), 1, PIECE)
+        prompt = random_tokens(PIECE - 1)
+        drafts_of(model, Wish(sequence(prompt), 1))
+        other = [*prompt[:-3], 1, 2, 3]
+        before = reading.tokens
+        assert drafts_of(model, Wish(sequence(other, salt=salt), 1)) == [greedy(decoder, other, 1)]
+        assert reading.tokens - before == expected
+
+
+def test_it_keeps_silent_about_tokens_and_lengths_that_it_does_not_have(decoder):
+    model = DraftModel(decoder, new_cache(decoder), 1, 200)
+    context, vocab = decoder.config.context, decoder.config.vocab_size
+    assert drafts_of(model, Wish(sequence([1, vocab]), 2)) == [[]]
+    assert drafts_of(model, Wish(sequence(random_tokens(context - 1)), 2)) == [[]]
+    assert len(drafts_of(model, Wish(sequence(random_tokens(context - 2)), 2))[0]) == 2
+
+
+def test_it_draws_with_the_numbers_that_the_large_model_draws_with(decoder):
+    first, second = (DraftModel(decoder, new_cache(decoder), 1, PIECE) for _ in range(2))
+    text = sequence([4, 5, 6], temperature=0.9)
+    (whole,) = drafts_of(first, Wish(text, 8))
+    one_by_one = []
+    for _ in range(8):
+        (draft,) = drafts_of(second, Wish(text, 1))
+        text.tokens += draft
+        one_by_one += draft
+    assert whole == one_by_one and len(set(whole)) > 2
+
+
+def test_damaged_weights_of_a_small_model_end_nothing(decoder):
+    class Broken(Reading):
+        def __call__(self, tokens, spans, cache):
+            return self._decoder(tokens, spans, cache) * torch.nan
+
+    assert len(drafts_of(DraftModel(Broken(decoder), new_cache(decoder), 1, PIECE), Wish(sequence([1]), 3))[0]) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "drafts by prompt lookup"),
+        ({"speculation": "off"}, "no drafts"),
+        ({"draft_folder": "small"}, "drafts by another model"),
+        ({"draft_folder": "small", "speculation": "off"}, "no drafts"),
+    ],
+)
+def test_a_load_says_how_it_guesses_ahead_and_gives_the_same_text(tmp_path: Path, changes: dict, words: str):
+    save_tiny(tmp_path / "large")
+    save_tiny(tmp_path / "small", n_layer=1)
+    changes = {key: str(tmp_path / value) if key == "draft_folder" else value for key, value in changes.items()}
+    loaded = load_model(tmp_path / "large", EngineConfig(device="cpu", dtype="float32", threads=1, **changes))
+    assert loaded.path.endswith(words)
+    loaded.engine.submit(Job(1, (3, 1, 4), Sampling(40, 0.0, 0, 1.0, 0, 0, ())))
+    tokens = []
+    while loaded.engine.has_work:
+        tokens += [event.token for event in loaded.engine.step()]
+    assert tokens == greedy(load_tiny(tmp_path / "large"), [3, 1, 4], 40)

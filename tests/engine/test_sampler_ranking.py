@@ -1,0 +1,174 @@
+"""The cuts against transformers' processors, edge by edge of the distribution, and against ranking more tokens."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from transformers.generation.logits_process import (
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+    TypicalLogitsWarper,
+)
+
+from service.engine.contract import Sampling
+from service.engine.ranking import UNDECIDED, cuts_of, draw_ranked, few, likeliest, many
+
+
+def sampling(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, **more: Any) -> Sampling:
+    return Sampling(8, temperature, top_k, top_p, 0, 0, (), **more)
+
+
+def random_logits(rows: int, vocabulary: int, spread: float, seed: int = 3) -> torch.Tensor:
+    return torch.randn(rows, vocabulary, generator=torch.Generator().manual_seed(seed)) * spread
+
+
+def column(points: list[float]) -> torch.Tensor:
+    return torch.tensor(points, dtype=torch.float64).unsqueeze(1)
+
+
+def draw(logits: torch.Tensor, wanted: Sampling, points: list[float], ranks: int) -> list[int]:
+    """The tokens at some points of one distribution [vocab]; more than `ranks` tokens are never looked at."""
+    rows = logits.expand(len(points), -1)
+    cuts = cuts_of([wanted] * len(points), len(logits), logits.device)
+    return draw_ranked(rows, few(rows, ranks), cuts, column(points)).tolist()
+
+
+def draw_alone(logits: torch.Tensor, wanted: Sampling, point: float, ranks: int) -> int:
+    """The same from one row, of which at least `ranks` tokens are ranked."""
+    row = logits.unsqueeze(0)
+    return int(draw_ranked(row, many(row, ranks), cuts_of([wanted], len(logits), logits.device), column([point])))
+
+
+def of_transformers(logits: torch.Tensor, wanted: Sampling) -> torch.Tensor:
+    """Probabilities [vocab] float64 after its processors, in its order."""
+    processors = LogitsProcessorList([TemperatureLogitsWarper(wanted.temperature)])
+    if wanted.top_k:
+        processors.append(TopKLogitsWarper(wanted.top_k))
+    if wanted.top_p < 1:
+        processors.append(TopPLogitsWarper(wanted.top_p))
+    processors.append(MinPLogitsWarper(wanted.min_p))
+    if wanted.typical_p < 1:
+        processors.append(TypicalLogitsWarper(wanted.typical_p))
+    return processors(None, logits.double().unsqueeze(0)).softmax(-1)[0]
+
+
+SEEDS = 4
+CUTS = [
+    sampling(top_k=1),
+    sampling(top_k=7),
+    sampling(0.5, top_k=40),
+    sampling(top_k=100_000),
+    sampling(top_p=0.1),
+    sampling(1.7, top_p=0.9),
+    sampling(top_p=1e-6),
+    sampling(top_k=20, top_p=0.6),
+    sampling(min_p=0.02),
+    sampling(1.5, min_p=0.3),
+    sampling(min_p=1.0),
+    sampling(min_p=1e-300),
+    sampling(typical_p=0.2),
+    sampling(0.7, typical_p=0.9),
+    sampling(top_k=30, typical_p=0.5),
+    sampling(top_p=0.8, min_p=0.01, typical_p=0.7),
+    sampling(0.9, top_k=200, top_p=0.95, min_p=0.001, typical_p=0.95),
+]
+
+
+@pytest.mark.parametrize("wanted", CUTS)
+@pytest.mark.parametrize(("vocabulary", "spread"), [(50, 2.0), (400, 1.0), (3000, 3.0)])
+def test_every_token_has_the_interval_that_transformers_gives_it(vocabulary: int, spread: float, wanted: Sampling):
+    logits = random_logits(1, vocabulary, spread)[0]
+    expected = of_transformers(logits, wanted)
+    order = logits.argsort(descending=True, stable=True)
+    upper = expected[order].cumsum(0)
+    lower = upper - expected[order]
+    wide = expected[order] > 1e-5  # a narrower interval may move by its own width, float32 being what it is
+    points = ((lower + upper) / 2)[wide].tolist()
+    assert expected[order][wide].sum() > 0.95
+    assert draw(logits, wanted, points, vocabulary) == order[wide].tolist()
+    # What a few ranks decide is the same, and what they do not decide, all of them do.
+    some = draw(logits, wanted, points, 256)
+    assert all(token in (UNDECIDED, right) for token, right in zip(some, order[wide].tolist(), strict=True))
+
+
+@pytest.mark.parametrize("wanted", CUTS)
+@pytest.mark.parametrize("point", [0.0, 1 - 2.0**-53])
+def test_the_ends_of_the_stream_give_tokens_that_are_kept(wanted: Sampling, point: float):
+    logits = random_logits(1, 500, 2.0)[0]
+    logits[::7] = -math.inf
+    token = draw(logits, wanted, [point], 500)[0]
+    assert of_transformers(logits, wanted)[token] > 0
+
+
+@pytest.mark.parametrize("rounding", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("spread", [0.0, 0.05, 1.0, 5.0])
+def test_ranking_fewer_tokens_gives_the_same_or_nothing(spread: float, rounding: torch.dtype):
+    decided = 0
+    for seed in range(SEEDS):
+        logits = random_logits(1, 4100, spread, seed)[0].to(rounding).float()  # bfloat16 makes many equal
+        for wanted in CUTS:
+            point = (seed + 0.5) / SEEDS
+            right = draw_alone(logits, wanted, point, 4100)
+            assert right != UNDECIDED
+            for token in (*draw(logits, wanted, [point], 16), *draw(logits, wanted, [point], 256)):
+                assert token in (UNDECIDED, right)
+                decided += token == right
+            assert draw_alone(logits, wanted, point, 64) in (UNDECIDED, right)
+    assert decided > SEEDS * len(CUTS) / 3 or spread < 1  # or this would prove nothing
+
+
+def test_top_k_within_the_ranks_is_always_decided():
+    logits = random_logits(1, 5000, 1.0)[0]
+    points = [number / 100 for number in range(100)]
+    assert UNDECIDED not in draw(logits, sampling(top_k=200, top_p=0.9), points, 256)
+
+
+def test_of_equal_tokens_those_with_the_lowest_ids_are_kept():
+    logits = torch.zeros(1000)
+    logits[[700, 800]] = 1.0
+    points = [number / 50 for number in range(50)]
+    for ranks in (256, 1000):
+        kept = draw(logits, sampling(top_k=5), points, ranks)
+        assert set(kept) <= {700, 800, 0, 1, 2, UNDECIDED}
+    assert set(kept) == {700, 800, 0, 1, 2}
+
+
+def test_a_token_that_has_all_the_mass_is_always_drawn():
+    logits = torch.zeros(5000)
+    logits[4321] = 90.0
+    for wanted in CUTS:
+        assert draw(logits, wanted, [0.0, 0.5, 1 - 2.0**-53], 5000) == [4321] * 3
+
+
+@pytest.mark.parametrize("vocabulary", [1, 2, 15, 16, 17, 255, 256, 257, 1000, 5003])
+def test_the_likeliest_token_is_that_of_argmax_and_of_equal_ones_the_first(vocabulary: int):
+    logits = random_logits(9, vocabulary, 1.0)
+    logits[0, -1] = 9.0
+    logits[1] = logits[1].round()
+    logits[2] = 0.0
+    logits[3, : vocabulary // 2] = -math.inf
+    expected = [row.tolist().index(max(row.tolist())) for row in logits]
+    assert likeliest(logits).tolist() == expected == logits.argmax(-1).tolist()
+    assert [int(likeliest(row.unsqueeze(0))) for row in logits] == expected
+
+
+@pytest.mark.parametrize("vocabulary", [1, 15, 16, 40, 5000])
+@pytest.mark.parametrize("ranks", [1, 16, 256])
+def test_the_few_are_the_first_of_a_stable_sort(vocabulary: int, ranks: int):
+    logits = random_logits(5, vocabulary, 1.0)
+    logits[1] = logits[1].round()
+    logits[2, 0], logits[2, -1] = -0.0, 0.0
+    order = logits.sort(dim=-1, descending=True, stable=True)
+    ranked = few(logits, ranks)
+    assert torch.equal(ranked.logits, order.values[:, :ranks])
+    for row in range(5):
+        sure = int(ranked.sure[row])
+        assert ranked.tokens[row, :sure].tolist() == order.indices[row, :sure].tolist()
+        whole = many(logits[row : row + 1], ranks)
+        count = whole.tokens.shape[1]
+        assert count >= min(ranks, vocabulary) and int(whole.sure) == count
+        assert whole.tokens[0].tolist() == order.indices[row, :count].tolist()

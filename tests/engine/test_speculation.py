@@ -1,0 +1,128 @@
+"""Who gets drafts, how many, and what is learned from them; and which drafted tokens count. No model."""
+
+import pytest
+
+from service.engine.acceptance import Acceptance
+from service.engine.contract import Job, Sampling
+from service.engine.costs import StepCosts
+from service.engine.scheduler import Plan, Row
+from service.engine.sequence import Sequence
+from service.engine.speculation import LONGEST_DRAFT, MOST_ROWS, NgramDrafter, Speculation, Wish, agreed
+
+
+class Fixed:
+    """Drafts as many tokens as it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def propose(self, wishes: list[Wish]) -> list[tuple[int, ...]]:
+        self.asked = [wish.count for wish in wishes]
+        return [tuple(range(wish.count)) for wish in wishes]
+
+
+def costs(per_row: float) -> StepCosts:
+    """A step costs 1 and so much for each row."""
+    learned = StepCosts()
+    for turn in range(4000):
+        learned.observe(turn % 17, 0, 1 + per_row * (turn % 17))
+    return learned
+
+
+def plan(rates: list[tuple[float, float]], max_tokens: int = 100) -> Plan:
+    """Decoding rows with these (hits, misses)."""
+    rows = []
+    for key, record in enumerate(rates):
+        sequence = Sequence(Job(key, (5, 6), Sampling(max_tokens, 0.0, 0, 1.0, 0, 0, ())), slot=key, cached=2)
+        sequence.tokens.append(7)
+        sequence.acceptance = Acceptance(*record)
+        rows.append(Row(sequence, 2, 1))
+    return Plan((), (), tuple(rows))
+
+
+def drafted(rates: list[tuple[float, float]], per_row: float = 0.05, max_tokens: int = 100, clock=lambda: 0.0):
+    speculation = Speculation(Fixed(), costs(per_row), clock)
+    return [len(row.drafts) for row in speculation.extend(plan(rates, max_tokens)).decode]
+
+
+ALWAYS, OFTEN, NEVER = (50.0, 0.0), (8.0, 2.0), (0.0, 9.0)
+
+
+def test_a_row_that_is_guessed_right_gets_long_drafts_and_one_that_is_not_gets_few_or_none():
+    always, never = drafted([ALWAYS, NEVER])
+    assert always == LONGEST_DRAFT and never <= 1
+    assert drafted([NEVER], per_row=0.3) == [0]
+
+
+def test_the_more_rows_run_the_fewer_drafts_each_gets():
+    alone, four, most = (drafted([OFTEN] * rows, per_row=0.15)[0] for rows in (1, 4, MOST_ROWS))
+    assert alone > four > most
+
+
+def test_beyond_the_largest_batch_nobody_gets_any():
+    assert drafted([ALWAYS] * MOST_ROWS) == [LONGEST_DRAFT] * MOST_ROWS
+    assert drafted([ALWAYS] * (MOST_ROWS + 1)) == [0] * (MOST_ROWS + 1)
+
+
+def test_where_rows_cost_as_much_as_steps_nothing_is_drafted():
+    assert drafted([OFTEN], per_row=5.0) == [0]
+
+
+@pytest.mark.parametrize("left", [1, 2, 5])
+def test_no_more_is_drafted_than_can_be_used(left: int):
+    assert drafted([ALWAYS], max_tokens=1 + left) == [left - 1]
+
+
+def test_a_step_that_computes_prompts_gets_no_drafts():
+    prompt = plan([ALWAYS]).decode
+    both = Plan((), prompt, plan([ALWAYS]).decode)
+    assert Speculation(Fixed(), costs(0.05)).extend(both) is both
+
+
+def test_expensive_drafts_are_made_shorter():
+    ticks = iter(range(1000))
+    speculation = Speculation(Fixed(), costs(0.05), lambda: 2.0 * next(ticks))
+    lengths = [len(speculation.extend(plan([OFTEN])).decode[0].drafts) for _ in range(30)]
+    assert lengths[0] > 3 and lengths[-1] < lengths[0]
+
+
+def test_the_row_is_lengthened_by_its_drafts():
+    (row,) = Speculation(Fixed(), costs(0.05)).extend(plan([OFTEN])).decode
+    assert row.length == 1 + len(row.drafts) and row.tokens == [7, *row.drafts] and row.wanted == row.length
+
+
+def test_misses_end_drafting_and_it_is_tried_again_later():
+    speculation = Speculation(Fixed(), costs(0.3))
+    row = plan([(0.0, 0.0)])
+    lengths = []
+    for _ in range(300):
+        step = speculation.extend(row)
+        lengths.append(len(step.decode[0].drafts))
+        speculation.learn(step, {0: [99]})
+    assert lengths[0] > 0 and 0 in lengths[:10]
+    assert 0 < sum(length > 0 for length in lengths[20:]) < 30
+
+
+def test_hits_make_drafts_grow():
+    speculation = Speculation(Fixed(), costs(0.05))
+    row = plan([(0.0, 0.0)])
+    lengths = []
+    for _ in range(20):
+        step = speculation.extend(row)
+        lengths.append(len(step.decode[0].drafts))
+        speculation.learn(step, {0: [*step.decode[0].drafts, 99]})
+    assert lengths[0] < lengths[-1] == LONGEST_DRAFT
+
+
+def test_prompt_lookup_serves_every_wish():
+    rows = plan([ALWAYS, ALWAYS]).decode
+    rows[0].sequence.tokens[:] = [1, 2, 3, 1, 2]
+    assert NgramDrafter().propose([Wish(row.sequence, 2) for row in rows]) == [(3, 1), ()]
+
+
+@pytest.mark.parametrize(
+    ("drafts", "chosen", "counted"),
+    [((), (4,), [4]), ((4, 5), (4, 5, 6), [4, 5, 6]), ((4, 5), (4, 7, 6), [4, 7]), ((4, 5), (3, 5, 6), [3])],
+)
+def test_drafts_count_up_to_the_first_that_is_wrong(drafts, chosen, counted):
+    assert agreed(drafts, chosen) == counted
