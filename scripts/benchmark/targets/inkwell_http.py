@@ -11,7 +11,7 @@ from scripts.benchmark.server import Server
 from scripts.benchmark.streams import Streams
 from service.settings import Settings
 
-MOST_REQUESTS = 56  # what the setting takes; Apache has no more threads
+MOST_REQUESTS = 88  # what the setting takes; Apache has no more threads
 PATIENCE_S = "7200"  # no request may meet the service's own time limit, however slow the machine
 
 
