@@ -152,7 +152,10 @@ class Settings:
         for name in sorted(environ):
             if name.startswith(PREFIX) and name not in table:
                 raise SettingsError(f"{name} is not a setting{_nearest(name, list(table))}")
-        return cls(**{item.name: _read(name, item.metadata, environ) for name, item in table.items()})
+        settings = cls(**{item.name: _read(name, item.metadata, environ) for name, item in table.items()})
+        if settings.max_memory and settings.device != "spread":
+            raise SettingsError("INKWELL_MAX_MEMORY is for INKWELL_DEVICE=spread alone")
+        return settings
 
 
 def _read(name: str, row: Mapping[str, Any], environ: Mapping[str, str]) -> Any:

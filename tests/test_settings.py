@@ -41,7 +41,6 @@ def test_the_environment_of_the_process_is_read_by_default(monkeypatch: pytest.M
         ("DTYPE", "bfloat16", "bfloat16"),
         ("DTYPE", "int4", "int4"),
         ("KERNELS", "torch", "torch"),
-        ("MAX_MEMORY", "0=20GiB,cpu=64GiB", "0=20GiB,cpu=64GiB"),
         ("THREADS", "0", 0),
         ("MAX_ROWS", "256", 256),
         ("CACHE_MIB", "16", 16),
@@ -137,3 +136,10 @@ def test_the_table_has_a_row_with_a_meaning_for_every_field():
     rows = settings_table()
     assert [name for name, *_ in rows] == [f"INKWELL_{item.name.upper()}" for item in fields(Settings)]
     assert all(kind and meaning.endswith(".") for _, kind, _, meaning in rows)
+
+
+def test_limits_of_memory_belong_to_a_model_that_is_spread() -> None:
+    limits = {"INKWELL_MAX_MEMORY": "0=20GiB, cpu = 64GiB"}
+    assert Settings.from_environ(limits | {"INKWELL_DEVICE": "spread"}).max_memory == limits["INKWELL_MAX_MEMORY"]
+    with pytest.raises(SettingsError, match="INKWELL_DEVICE=spread"):
+        Settings.from_environ(limits)

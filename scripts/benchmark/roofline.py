@@ -27,7 +27,10 @@ def numbers_per_step(config: ModelConfig) -> int:
 
 
 def bytes_per_step(config: ModelConfig, dtype: str) -> float:
-    """Bytes of weights that one step must move."""
+    """Bytes of weights that one step must move, if all of them have this format.
+
+    Inkwell holds the head of an int4 model in 8 bits, so its own limit is lower than this one.
+    """
     return numbers_per_step(config) * BYTES_PER_NUMBER[dtype]
 
 

@@ -41,9 +41,14 @@ class _Draft:
 
 
 class DraftModel:
-    """A decoder with as many cache slots as the large one has; `piece` bounds the tokens that it reads at once."""
+    """A decoder with as many cache slots as the large one has.
 
-    def __init__(self, decoder: Decoder, cache: KVCache, slots: int, piece: int) -> None:
+    `piece` bounds the tokens that it reads at once. `vocab_size` is the large model's: this one may have more rows,
+    which stand for no token.
+    """
+
+    def __init__(self, decoder: Decoder, cache: KVCache, slots: int, piece: int, vocab_size: int) -> None:
+        self._vocab_size = vocab_size
         self._decoder = decoder
         self._cache = cache
         self._read = [_Read() for _ in range(slots)]
@@ -88,7 +93,7 @@ class DraftModel:
             pieces.append((sequence.slot, unread))
         hidden = self._compute(pieces)
         last = torch.tensor([len(tokens) for _, tokens in pieces], device=hidden.device).cumsum(0) - 1
-        return self._decoder.logits(hidden[last]).nan_to_num()
+        return self._decoder.logits(hidden[last])[:, : self._vocab_size].nan_to_num()
 
     def _compute(self, pieces: Sequence[tuple[int, list[int]]]) -> Tensor:
         """Hidden states [T, width] of tokens that follow what was read in their slots."""

@@ -4,6 +4,7 @@ Takes a folder and what the engine may use, gives a ready `Engine` and the facts
 memory runs out, LoadFailed.
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from service.engine.native.library import Kernels, open_kernels
 from service.engine.precision import Precision, resolve_precision
 from service.errors import EngineFailed, LoadFailed
 from service.model_config import ModelConfig, read_config
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,13 @@ def load_model(folder: Path, config: EngineConfig) -> LoadedModel:
     model = read_config(folder)
     device = _device(config.device)
     kernels = open_kernels(threads) if device.type == "cpu" and config.kernels != "torch" else None
+    if device.type == "cpu" and config.kernels != "torch" and kernels is None:
+        log.warning("there are no native kernels for this processor, or they were not built; torch computes")
     precision = resolve_precision(config.dtype, stored_dtype(folder) or model.stored_dtype, device, kernels is not None)
     rows = _rows(model, precision.cache, config)
     try:
         decoder, cache = _decoder_and_cache(folder, model, config, device, precision, kernels)
-        draft = _load_draft(config, rows, device, kernels) if speculates(decoder, config) else None
+        draft = _load_draft(config, rows, device, kernels, model.vocab_size) if speculates(decoder, config) else None
     except (MemoryError, RuntimeError) as error:  # on a CPU, torch says so with a plain RuntimeError
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
@@ -93,7 +98,9 @@ def _decoder_and_cache(
     return decoder, KVCache(model, slots, place(decoder, config.max_memory, slots, precision.cache), precision.cache)
 
 
-def _load_draft(config: EngineConfig, rows: int, device: torch.device, kernels: Kernels | None) -> DraftModel | None:
+def _load_draft(
+    config: EngineConfig, rows: int, device: torch.device, kernels: Kernels | None, vocab_size: int
+) -> DraftModel | None:
     """The model that drafts, in the same numbers and with the same threads; None if there is none."""
     if not config.draft_folder:
         return None
@@ -101,7 +108,7 @@ def _load_draft(config: EngineConfig, rows: int, device: torch.device, kernels: 
     model = read_config(folder)
     precision = resolve_precision(config.dtype, stored_dtype(folder) or model.stored_dtype, device, kernels is not None)
     decoder = load_decoder(folder, model, device, precision, kernels)
-    return DraftModel(decoder, KVCache(model, rows, device, precision.cache), rows, config.prefill_chunk)
+    return DraftModel(decoder, KVCache(model, rows, device, precision.cache), rows, config.prefill_chunk, vocab_size)
 
 
 def _device(wanted: str) -> torch.device:

@@ -78,7 +78,8 @@ def _memory(limits: str) -> dict[int | str, int]:
         free = get_max_memory()
         return {name: size if name == "cpu" else int(_USABLE * size) for name, size in free.items()}
     pairs = [limit.strip().partition("=") for limit in limits.split(",")]
-    memory = {int(name) if name.isdecimal() else name: size for name, _, size in pairs}
+    sizes = {name.strip(): size.strip() for name, _, size in pairs}
+    memory = {int(name) if name.isdecimal() else name: size for name, size in sizes.items()}
     known = [*range(torch.cuda.device_count()), "cpu"]
     if not memory.keys() <= set(known):
         raise LoadFailed(f"the memory limits {limits!r} name devices that this machine has not; it has {known}")

@@ -10,7 +10,7 @@ import torch
 from service.errors import LoadFailed
 
 FLOATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-# int8: one scale a row. int4: groups of 32 in bytes, see native/vectors.hpp.
+# int8: one scale a row. int4: groups of 32 in bytes, see native/int4.hpp.
 WHOLE_NUMBERS = {"int8": torch.int8, "int4": torch.uint8}
 
 

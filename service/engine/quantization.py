@@ -1,7 +1,7 @@
 """Weights as whole numbers with scales: 8 bits with one scale a row, 4 bits with one a group of 32.
 
-Matrices [rows, inputs] of floats in, what `native/vectors.hpp` reads out. Symmetric, round to nearest, no calibration:
-activations stay in float32, so the weights' rounding is the only loss (docs/performance.md has its size).
+Matrices [rows, inputs] of floats in, what `native/vectors.hpp` and `native/int4.hpp` read out. Symmetric, round to
+nearest, no calibration. What it costs in bits per byte of text: docs/performance.md.
 """
 
 import torch

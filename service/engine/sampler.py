@@ -37,7 +37,7 @@ def choose(logits: Tensor, draws: Sequence[Draw]) -> list[int]:
     groups = _by_method(draws)
     chosen = [_METHODS[method](_rows(scores, rows), [draws[row] for row in rows]) for method, rows in groups.items()]
     order = [row for rows in groups.values() for row in rows]
-    tokens = dict(zip(order, torch.cat(chosen).tolist(), strict=True))  # the one copy to the host
+    tokens = dict(zip(order, torch.cat(chosen).tolist(), strict=True))
     for row in (row for row, token in tokens.items() if token == UNDECIDED):
         tokens[row] = _decided(scores[row : row + 1], draws[row])
     return [tokens[row] for row in range(len(draws))]

@@ -121,13 +121,13 @@ class Registry:
         if failure is not None and failure.model is model and time.monotonic() < failure.until:
             raise error_of(failure.error.code, failure.error.message)
         self._running.pop(model.name, None)
+        config = replace(self._config, draft_folder=self._drafts.folder_of(model))  # raises before anybody makes room
         self._make_room()
         log.info("starting a worker", extra={"model": model.name})
-        running = self._running[model.name] = _Running(model, self._start(model))
+        running = self._running[model.name] = _Running(model, self._start(model, config))
         return running
 
-    def _start(self, model: Model) -> Worker:
-        config = replace(self._config, draft_folder=self._drafts.folder_of(model))
+    def _start(self, model: Model, config: EngineConfig) -> Worker:
         try:
             return Worker(model.path, config, on_exit=lambda worker: self._forget(model.name, worker))
         except OSError as error:  # no memory, no process or no descriptor is left

@@ -186,7 +186,9 @@ def drafter_of(
     if kind == "ngram":
         return NgramDrafter()
     if kind == "model":  # the model itself: it mostly agrees, because it draws with the same numbers
-        return DraftModel(machine.decoder, machine.cache(slots), slots, machine.prefill_chunk)
+        return DraftModel(
+            machine.decoder, machine.cache(slots), slots, machine.prefill_chunk, machine.decoder.config.vocab_size
+        )
     return HalfRight(alone, generator)
 
 

@@ -10,8 +10,9 @@ from service.engine.draft import DraftModel
 from service.engine.loading import load_model
 from service.engine.sequence import Sequence
 from service.engine.speculation import Wish
-from tests.engine.tiny import greedy, load_tiny, new_cache, random_tokens, save_tiny
+from tests.engine.tiny import TINY, greedy, load_tiny, new_cache, random_tokens, save_tiny
 
+VOCABULARY = TINY["vocab_size"]
 PIECE = 16
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -43,7 +44,7 @@ def drafts_of(model: DraftModel, *wishes: Wish) -> list[list[int]]:
 
 
 def test_it_drafts_what_the_small_model_would_say(decoder):
-    model = DraftModel(decoder, new_cache(decoder, 2), 2, PIECE)
+    model = DraftModel(decoder, new_cache(decoder, 2), 2, PIECE, VOCABULARY)
     prompts = [random_tokens(9, seed=1), random_tokens(5, seed=2)]
     wishes = [Wish(sequence(prompt, slot), 6 - 2 * slot) for slot, prompt in enumerate(prompts)]
     assert drafts_of(model, *wishes) == [greedy(decoder, prompts[0], 6), greedy(decoder, prompts[1], 4)]
@@ -52,7 +53,7 @@ def test_it_drafts_what_the_small_model_would_say(decoder):
 @pytest.mark.parametrize("right", [0, 2, 5])
 def test_it_goes_on_from_what_was_accepted(decoder, right: int):
     reading = Reading(decoder)
-    model = DraftModel(reading, new_cache(decoder), 1, PIECE)
+    model = DraftModel(reading, new_cache(decoder), 1, PIECE, VOCABULARY)
     text = sequence(random_tokens(9))
     (draft,) = drafts_of(model, Wish(text, 5))
     text.tokens += [*draft[:right], 7]
@@ -64,7 +65,7 @@ def test_it_goes_on_from_what_was_accepted(decoder, right: int):
 
 def test_a_long_text_is_read_piece_by_piece_before_anything_is_drafted(decoder):
     reading = Reading(decoder)
-    model = DraftModel(reading, new_cache(decoder), 1, PIECE)
+    model = DraftModel(reading, new_cache(decoder), 1, PIECE, VOCABULARY)
     wish = Wish(sequence(random_tokens(3 * PIECE + 4)), 2)
     sizes = []
     for _ in range(4):
@@ -77,7 +78,7 @@ def test_a_long_text_is_read_piece_by_piece_before_anything_is_drafted(decoder):
 def test_another_sequence_in_the_slot_reuses_the_beginning_that_both_have_unless_the_salts_differ(decoder):
     for salt, expected in (("", 3), ("other", PIECE - 1)):
         reading = Reading(decoder)
-        model = DraftModel(reading, new_cache(decoder), 1, PIECE)
+        model = DraftModel(reading, new_cache(decoder), 1, PIECE, VOCABULARY)
         prompt = random_tokens(PIECE - 1)
         drafts_of(model, Wish(sequence(prompt), 1))
         other = [*prompt[:-3], 1, 2, 3]
@@ -87,7 +88,7 @@ def test_another_sequence_in_the_slot_reuses_the_beginning_that_both_have_unless
 
 
 def test_it_keeps_silent_about_tokens_and_lengths_that_it_does_not_have(decoder):
-    model = DraftModel(decoder, new_cache(decoder), 1, 200)
+    model = DraftModel(decoder, new_cache(decoder), 1, 200, VOCABULARY)
     context, vocab = decoder.config.context, decoder.config.vocab_size
     assert drafts_of(model, Wish(sequence([1, vocab]), 2)) == [[]]
     assert drafts_of(model, Wish(sequence(random_tokens(context - 1)), 2)) == [[]]
@@ -95,7 +96,7 @@ def test_it_keeps_silent_about_tokens_and_lengths_that_it_does_not_have(decoder)
 
 
 def test_it_draws_with_the_numbers_that_the_large_model_draws_with(decoder):
-    first, second = (DraftModel(decoder, new_cache(decoder), 1, PIECE) for _ in range(2))
+    first, second = (DraftModel(decoder, new_cache(decoder), 1, PIECE, VOCABULARY) for _ in range(2))
     text = sequence([4, 5, 6], temperature=0.9)
     (whole,) = drafts_of(first, Wish(text, 8))
     one_by_one = []
@@ -111,7 +112,10 @@ def test_damaged_weights_of_a_small_model_end_nothing(decoder):
         def __call__(self, tokens, spans, cache):
             return self._decoder(tokens, spans, cache) * torch.nan
 
-    assert len(drafts_of(DraftModel(Broken(decoder), new_cache(decoder), 1, PIECE), Wish(sequence([1]), 3))[0]) == 3
+    assert (
+        len(drafts_of(DraftModel(Broken(decoder), new_cache(decoder), 1, PIECE, VOCABULARY), Wish(sequence([1]), 3))[0])
+        == 3
+    )
 
 
 @pytest.mark.parametrize(
@@ -134,3 +138,12 @@ def test_a_load_says_how_it_guesses_ahead_and_gives_the_same_text(tmp_path: Path
     while loaded.engine.has_work:
         tokens += [event.token for event in loaded.engine.step()]
     assert tokens == greedy(load_tiny(tmp_path / "large"), [3, 1, 4], 40)
+
+
+def test_a_draft_model_with_spare_rows_proposes_no_token_that_the_large_one_does_not_have(tmp_path: Path) -> None:
+    save_tiny(tmp_path)
+    decoder = load_tiny(tmp_path)
+    for large in (5, 40):
+        model = DraftModel(decoder, new_cache(decoder), 1, PIECE, large)
+        drafts = drafts_of(model, Wish(sequence([1, 2, 3]), 6))[0]
+        assert len(drafts) == 6 and max(drafts) < large

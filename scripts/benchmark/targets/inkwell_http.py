@@ -11,7 +11,7 @@ from scripts.benchmark.server import Server
 from scripts.benchmark.streams import Streams
 from service.settings import Settings
 
-MOST_REQUESTS = 88  # what the setting takes; Apache has no more threads
+MOST_REQUESTS = 88  # the most that the setting takes
 PATIENCE_S = "7200"  # no request may meet the service's own time limit, however slow the machine
 
 
@@ -41,12 +41,14 @@ class InkwellHttp:
 def _settings(order: Order) -> dict[str, str]:
     """The service's settings; engine options that are settings too are handed on."""
     folder = Path(order.folder)
-    known = {item.name for item in fields(Settings)}
+    unknown = order.engine.keys() - {item.name for item in fields(Settings)}
+    if unknown:
+        raise ValueError(f"the service has no setting for these engine options: {', '.join(sorted(unknown))}")
     return {
         "models_dir": str(folder.parent), "default_model": folder.name, "preload": folder.name, "dtype": order.dtype,
         "max_rows": str(order.rows), "threads": str(order.threads), "max_requests": str(MOST_REQUESTS),
         "request_timeout_s": PATIENCE_S, "load_timeout_s": PATIENCE_S,
-        **{name: value for name, value in order.engine.items() if name in known}, **order.settings,
+        **order.engine, **order.settings,
     }  # fmt: skip
 
 

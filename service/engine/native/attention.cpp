@@ -81,7 +81,8 @@ void mix_all(const float *weights, int64_t step, const typename Format::Element 
     for (; d < head_dim; ++d)
         for (int r = 0; r < ROWS; ++r) {
             float mixed = 0;
-            for (int64_t j = 0; j < count; ++j) mixed = fused(weights[r * step + j], Format::one(values + j * head_dim, d), mixed);
+            for (int64_t j = 0; j < count; ++j)
+                mixed = fused(weights[r * step + j], Format::one(values + j * head_dim, d), mixed);
             out[r * out_step + d] = mixed * shares[r];
         }
 }
@@ -133,11 +134,11 @@ void run(const Layer &layer) {
 
 }  // namespace
 
-// Writes the keys and values of every span's tokens into the cache, then attends. `format` is 0 or 1, as in vectors.hpp.
-extern "C" void inkwell_attention(Pool *pool, int format, const float *queries, int64_t q_step, const float *keys, int64_t k_step,
-                                  const float *values, int64_t v_step, void *key_cache, void *value_cache,
-                                  int64_t context, float *out, const int64_t *spans, int64_t span_count, int64_t heads,
-                                  int64_t head_dim, float scale) {
+// Writes the keys and values of every span's tokens into the cache, then attends. `format`: 0 Float32, 1 BFloat16.
+extern "C" void inkwell_attention(Pool *pool, int format, const float *queries, int64_t q_step, const float *keys,
+                                  int64_t k_step, const float *values, int64_t v_step, void *key_cache,
+                                  void *value_cache, int64_t context, float *out, const int64_t *spans,
+                                  int64_t span_count, int64_t heads, int64_t head_dim, float scale) {
     Layer layer{*pool, queries, keys, values, q_step, k_step, v_step, key_cache, value_cache, context, out,
                 (const Span *)spans, span_count, heads, head_dim, scale};
     if (format == 0) run<Float32>(layer);

@@ -31,15 +31,15 @@ def library_path(level: str) -> Path:
 
 
 def build(compiler: str = "g++") -> list[Path]:
-    """Compile what is not there yet, remove what older sources left; raises CalledProcessError or FileNotFoundError."""
+    """Compile what is not there yet; raises CalledProcessError or FileNotFoundError.
+
+    Libraries of other sources stay: a service that was started from them may begin another worker.
+    """
     wanted = {library_path(level): march for level, march in LEVELS.items() if platform.machine() == "x86_64"}
     for path, march in wanted.items():
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             _compile(compiler, march, path)
-    for old in (Path(sys.prefix) / "lib" / "inkwell").glob("kernels-*.so"):
-        if old not in wanted:
-            old.unlink(missing_ok=True)
     return list(wanted)
 
 

@@ -45,7 +45,8 @@ inline void tile(const Activations *x, const uint8_t *w, int64_t w_step, int64_t
             const uint8_t *group = w + c * w_step + g * Int4::GROUP_BYTES;
             __builtin_prefetch(group + COLUMNS * w_step);
             __m128i halves = _mm_loadu_si128((const __m128i *)(group + 2));
-            __m256i numbers = _mm256_and_si256(_mm256_set_m128i(_mm_srli_epi16(halves, 4), halves), _mm256_set1_epi8(15));
+            __m256i both = _mm256_set_m128i(_mm_srli_epi16(halves, 4), halves);
+            __m256i numbers = _mm256_and_si256(both, _mm256_set1_epi8(15));
             uint16_t scale;
             std::memcpy(&scale, group, 2);
             float one = BFloat16::one(&scale, 0);

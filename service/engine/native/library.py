@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from service.engine.native.build import library_path
+from service.engine.quantization import packed_width
 
-# Numbers of the structs in vectors.hpp, by the dtype that holds their elements: uint8 is the groups of Int4.
+# As linear.cpp numbers them, by the dtype that holds their elements: uint8 is the groups of int4.hpp.
 FORMATS = {torch.float32: 0, torch.bfloat16: 1, torch.int8: 2, torch.uint8: 3}
 
 
@@ -47,6 +48,8 @@ class Kernels:
         count, inputs = rows.shape
         outputs = len(weight)
         assert rows.dtype == torch.float32 and rows.stride(1) == 1, (rows.dtype, rows.stride())
+        assert weight.is_contiguous() and weight.shape[1] == packed_width(inputs, weight.dtype), (weight.shape, inputs)
+        assert all(part is None or part.shape == (outputs,) and part.dtype == torch.float32 for part in (scale, bias))
         out = rows.new_empty(count, outputs) if onto is None else onto
         assert out.shape == (count, outputs) and out.is_contiguous(), (out.shape, count, outputs)
         self._linear(
@@ -67,7 +70,10 @@ class Kernels:
         tokens, heads, head_dim = queries.shape
         key_cache, value_cache = cache
         assert key_cache.is_contiguous() and key_cache.shape[1::2] == (heads, head_dim), key_cache.shape
-        assert all(part.stride()[1:] == (head_dim, 1) for part in (queries, keys, values)), queries.stride()
+        assert value_cache.is_contiguous() and value_cache.shape == key_cache.shape, value_cache.shape
+        parts = (queries, keys, values)
+        assert all(part.shape == queries.shape and part.stride()[1:] == (head_dim, 1) for part in parts), keys.shape
+        assert spans.dtype == torch.int64 and spans.is_contiguous() and spans.shape[1] == 4, (spans.dtype, spans.shape)
         out = queries.new_empty(tokens, heads * head_dim)
         self._attention(
             *(self._pool, FORMATS[key_cache.dtype], queries.data_ptr(), queries.stride(0)),

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int PANEL = 24;    // outputs that a thread takes at a time when their weights are unpacked
 constexpr int LONG = 96;     // and when they are not: memory is read fastest in long runs
-constexpr int DEPTH = 1024;  // inputs: PANEL x DEPTH floats fit into a core's second cache, TILE_ROWS x DEPTH into the first
+constexpr int DEPTH = 1024;  // inputs: PANEL x DEPTH floats fit into a core's second cache, TILE_ROWS x DEPTH its first
 constexpr int SLAB = 512;    // rows that share one unpacking of the weights
 static_assert(PANEL % TILE_COLUMNS == 0 && LONG % TILE_COLUMNS == 0 && LONG % LANES == 0);
 
@@ -31,7 +31,8 @@ struct Layer {
 void finish(const Layer &layer, const float *sums, int64_t row, int64_t first, int64_t count) {
     alignas(64) float values[LONG] = {};
     for (int64_t i = 0; i < count; ++i)
-        values[i] = fused(sums[i], layer.scale ? layer.scale[first + i] : 1.0f, layer.bias ? layer.bias[first + i] : 0.0f);
+        values[i] = fused(sums[i], layer.scale ? layer.scale[first + i] : 1.0f,
+                          layer.bias ? layer.bias[first + i] : 0.0f);
     if (layer.gelu)
         for (int64_t i = 0; i < count; i += LANES) store(values + i, gelu(load(values + i)));
     float *out = layer.out + row * layer.out_step + first;
@@ -98,10 +99,11 @@ void run<Int4>(const Layer &layer, int64_t row, int64_t rows) {
 }  // namespace
 
 // `format`: 0 Float32, 1 BFloat16, 2 Int8, 3 Int4; `scale` and `bias` may be null.
-extern "C" void inkwell_linear(Pool *pool, int format, const float *x, int64_t x_step, int64_t rows, int64_t inputs, int64_t outputs,
-                               const void *weights, int64_t row_bytes, const float *scale, const float *bias, float *out,
-                               int64_t out_step, int gelu, int accumulate) {
-    Layer layer{*pool, x, x_step, rows, inputs, outputs, weights, row_bytes, scale, bias, out, out_step, gelu != 0, accumulate != 0};
+extern "C" void inkwell_linear(Pool *pool, int format, const float *x, int64_t x_step, int64_t rows, int64_t inputs,
+                               int64_t outputs, const void *weights, int64_t row_bytes, const float *scale,
+                               const float *bias, float *out, int64_t out_step, int gelu, int accumulate) {
+    Layer layer{*pool, x,    x_step, rows,     inputs,    outputs,         weights, row_bytes,
+                scale, bias, out,    out_step, gelu != 0, accumulate != 0};
     for (int64_t row = 0; row < rows; row += SLAB) {
         int64_t slab = std::min<int64_t>(SLAB, rows - row);
         if (format == 0) run<Float32>(layer, row, slab);

@@ -2,7 +2,7 @@
 //
 // Not OpenMP: there a kernel ends when every thread has checked in, and a thread whose core is taken by another process
 // checks in a scheduler's tick later (milliseconds, for kernels of microseconds). Here the caller works too and waits
-// for tasks, not for threads: whoever does not come is not needed. Measured: docs/lab-notes.md, "threads that are late".
+// for tasks, not for threads: whoever does not come is not needed. docs/lab-notes.md: "threads that are late".
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -43,7 +43,8 @@ class Pool {
 
   private:
     // How many tasks are left to take, below the round's number. Taking one is a single exchange, which fails if the
-    // round is over: a thread that comes late never sees half of the next round, and what it took keeps its round open.
+    // round is over: a thread that comes late never sees half of the next round, and what it took keeps its round
+    // open.
     std::atomic<uint64_t> tickets{0};
     std::atomic<int64_t> unfinished{0};
     std::atomic<uint32_t> announced{0};
@@ -67,12 +68,13 @@ class Pool {
         return worked;
     }
 
-    // Between the kernels of a step there are some microseconds, between steps and requests more: first look, then sleep.
+    // Between the kernels of a step there are some microseconds, between requests more: first look, then sleep.
     void help() {
         constexpr int LOOKS = 5000;  // of about 40 ns
         int looks = LOOKS;
-        while (!stopping) {
+        while (true) {
             uint32_t before = announced.load(std::memory_order_acquire);
+            if (stopping) return;  // looked at after `before`: an end that is announced later changes `announced`
             if (work()) looks = LOOKS;
             else if (--looks > 0) _mm_pause();
             else {

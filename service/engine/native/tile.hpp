@@ -46,7 +46,8 @@ inline void products(const float *x, int64_t x_step, int64_t rows, const typenam
     for (; rows >= ROWS; rows -= ROWS, x += ROWS * x_step, sums += ROWS * sums_step) {
         int64_t c = 0;
         for (; c + TILE_COLUMNS <= columns; c += TILE_COLUMNS)
-            tile<Format, AHEAD, ROWS, TILE_COLUMNS>(x, x_step, w + c * w_step, w_step, begin, length, sums + c, sums_step);
+            tile<Format, AHEAD, ROWS, TILE_COLUMNS>(x, x_step, w + c * w_step, w_step, begin, length, sums + c,
+                                                    sums_step);
         for (; c < columns; ++c)
             tile<Format, AHEAD, ROWS, 1>(x, x_step, w + c * w_step, w_step, begin, length, sums + c, sums_step);
     }

@@ -1,4 +1,5 @@
-// Vectors of floats as wide as the processor's registers, and three ways in which weights are stored (int4.hpp has a fourth).
+// Vectors of floats as wide as the processor's registers, and three ways in which weights are stored; int4.hpp has a
+// fourth.
 //
 // A `Format` turns LANES stored numbers into exactly the same floats wherever it is used, so a product may read weights
 // directly or unpack them first and gets the same bits.
@@ -37,13 +38,21 @@ inline Floats fused(Floats a, Floats b, Floats c) { return (Floats)_mm256_fmadd_
 
 // Sign-extend LANES bytes, zero-extend LANES 16-bit words.
 #if defined(__AVX512F__)
-inline Ints widen_signed(const int8_t *from) { return (Ints)_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)from)); }
-inline Ints widen_words(const uint16_t *from) { return (Ints)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)from)); }
+inline Ints widen_signed(const int8_t *from) {
+    return (Ints)_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)from));
+}
+inline Ints widen_words(const uint16_t *from) {
+    return (Ints)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)from));
+}
 inline Floats to_floats(Ints whole) { return (Floats)_mm512_cvtepi32_ps((__m512i)whole); }
 inline Ints to_nearest(Floats value) { return (Ints)_mm512_cvtps_epi32((__m512)value); }
 #else
-inline Ints widen_signed(const int8_t *from) { return (Ints)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)from)); }
-inline Ints widen_words(const uint16_t *from) { return (Ints)_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)from)); }
+inline Ints widen_signed(const int8_t *from) {
+    return (Ints)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)from));
+}
+inline Ints widen_words(const uint16_t *from) {
+    return (Ints)_mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)from));
+}
 inline Floats to_floats(Ints whole) { return (Floats)_mm256_cvtepi32_ps((__m256i)whole); }
 inline Ints to_nearest(Floats value) { return (Ints)_mm256_cvtps_epi32((__m256)value); }
 #endif
@@ -81,7 +90,8 @@ inline Floats exp(Floats x) {
     Floats whole = to_floats(n);
     Floats r = fused(whole, broadcast(2.12194440e-4f), fused(whole, broadcast(-0.693359375f), x));
     Floats series = broadcast(1.0f / 5040);
-    for (float term : {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f}) series = fused(series, r, broadcast(term));
+    for (float term : {1.0f / 720, 1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f})
+        series = fused(series, r, broadcast(term));
     return series * (Floats)((n + 127) << 23);
 }
 
