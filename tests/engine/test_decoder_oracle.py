@@ -55,7 +55,7 @@ class Pair:
     decoder: Decoder
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["native", "torch"])
+@pytest.fixture(scope="module", params=[True, pytest.param(False, marks=pytest.mark.slow)], ids=["native", "torch"])
 def native(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 

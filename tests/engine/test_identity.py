@@ -7,7 +7,7 @@ import pytest
 
 from tests.engine.identity import DEMO, Machine, differences, machine_of
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 REQUESTS = 60
 
 

@@ -10,6 +10,8 @@ import pytest
 from tests.live import PROJECT_ROOT, public_folder
 from tests.serving import running_app, running_server
 
+pytestmark = pytest.mark.slow
+
 
 def bench(root: Path, *arguments: str) -> tuple[int, str, dict[str, object]]:
     """Exit status, what was printed, and the JSON file of a quick run."""
@@ -40,7 +42,6 @@ def test_a_quick_run_measures_every_workload_in_process(tmp_path: Path) -> None:
     assert {"w1.png", "w3-4-latency.png", "table.md"} <= {path.name for path in pictures.iterdir()}
 
 
-@pytest.mark.slow
 def test_a_quick_run_holds_inkwell_behind_apache_against_transformers() -> None:
     with public_folder() as root:
         status, printed, run = bench(root, "--dtype", "float32", "--peer-dtype", "float32", "--no-plots",
