@@ -23,6 +23,12 @@ from tests.engine.tiny import (
 )
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+SLOW = pytest.mark.slow  # torch emulates 16 bits on older CPUs
+SIXTEEN_BITS = [
+    ("bfloat16", True),
+    pytest.param("bfloat16", False, marks=SLOW),
+    pytest.param("float16", False, marks=SLOW),
+]
 
 CASES: dict[str, dict[str, Any]] = {
     "gpt2": {},
@@ -55,7 +61,7 @@ class Pair:
     decoder: Decoder
 
 
-@pytest.fixture(scope="module", params=[True, pytest.param(False, marks=pytest.mark.slow)], ids=["native", "torch"])
+@pytest.fixture(scope="module", params=[True, pytest.param(False, marks=SLOW)], ids=["native", "torch"])
 def native(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
@@ -203,7 +209,10 @@ def test_in_bfloat16_a_prompt_beside_others_leaves_every_bit_as_it_is(
 
 
 @pytest.mark.parametrize("case", ["gpt2", "gpt2, upcast", "gpt2, scaled by layer", "gptj", "gptj, tied"])
-@pytest.mark.parametrize(("dtype", "native"), [("bfloat16", True), ("bfloat16", False), ("float16", False)])
+@pytest.mark.parametrize(
+    ("dtype", "native"),
+    SIXTEEN_BITS,
+)
 def test_in_16_bits_the_logits_stay_near_those_of_float32(case: str, dtype: str, native: bool, tmp_path: Path) -> None:
     reference = save_tiny(tmp_path, **{"spread": 0.2, **CASES[case]})
     decoder = load_tiny(tmp_path, dtype, native)
