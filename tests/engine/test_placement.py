@@ -134,8 +134,8 @@ def test_who_spreads_nothing_does_not_wait_for_accelerate() -> None:
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(engine_package.__file__).parent.parent.parent)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU there is something to spread over")
-def test_without_a_gpu_a_model_is_loaded_as_ever(tmp_path: Path) -> None:
+def test_without_a_gpu_a_model_is_loaded_as_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     save_tiny(tmp_path)
     loaded = load_model(tmp_path, EngineConfig(device="spread", dtype="float32", threads=1, max_rows=2))
     assert loaded.device == "cpu" and loaded.gpu_bytes == 0
