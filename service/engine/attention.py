@@ -31,7 +31,7 @@ class Attention(nn.Module):
         self._head_shape = (config.heads, config.head_dim)
         self._upcast = config.upcast_attention
         scale = config.head_dim**-0.5 if config.scale_attention else 1.0
-        self._scale = scale / (layer + 1) if config.scale_by_inverse_layer else scale
+        self.scale = scale / (layer + 1) if config.scale_by_inverse_layer else scale
 
     def forward(self, hidden: Tensor, onto: Tensor, step: Step, cache: KVCache) -> Tensor:
         """[T, width] to the same, added to `onto`, which may be changed in place."""
@@ -40,7 +40,7 @@ class Attention(nn.Module):
             queries, keys = rotate(queries, step.angles), rotate(keys, step.angles)
         if self.kernels is not None and step.spans is not None:
             layer = cache.layer(self._layer)
-            return self.out(self.kernels.attention(queries, keys, values, layer, step.spans, self._scale), onto)
+            return self.out(self.kernels.attention(queries, keys, values, layer, step.spans, self.scale), onto)
         cache.write(self._layer, step.slots, step.positions, keys, values)
         # On a CPU 16-bit attention for one token takes 3 to 5 times as long as converting its past and computing in
         # float32 (AVX512-BF16, docs/lab-notes.md, "attention of one token"), and is less exact on top.
@@ -55,7 +55,7 @@ class Attention(nn.Module):
         past = cache.gather(self._layer, step.slots, step.reach.positions)  # [rows, reach, heads, head_dim] each
         keys, values = (part.transpose(1, 2).to(queries.dtype) for part in past)
         mixed = F.scaled_dot_product_attention(
-            queries.unsqueeze(2), keys, values, step.reach.mask, scale=self._scale
+            queries.unsqueeze(2), keys, values, step.reach.mask, scale=self.scale
         )  # [rows, heads, 1, head_dim]
         return mixed.squeeze(2)
 
@@ -71,6 +71,6 @@ class Attention(nn.Module):
         from_zero = mask is None and len(queries) > 1
         keys, values = keys.to(queries.dtype), values.to(queries.dtype)
         mixed = F.scaled_dot_product_attention(
-            queries.transpose(0, 1)[None], keys[None], values[None], mask, is_causal=from_zero, scale=self._scale
+            queries.transpose(0, 1)[None], keys[None], values[None], mask, is_causal=from_zero, scale=self.scale
         )
         return mixed[0].transpose(0, 1)

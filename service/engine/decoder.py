@@ -14,56 +14,17 @@ from torch.nn import functional as F
 
 from service.engine.activations import ACTIVATION_FUNCTIONS, gelu_tanh
 from service.engine.attention import Attention
+from service.engine.blocks import Gpt2Block, GptjBlock, norm_weights
 from service.engine.kv_cache import KVCache
 from service.engine.linear import ROWS_TOGETHER, Linear
+from service.engine.native import program
 from service.engine.native.library import Kernels
+from service.engine.native.program import Program
 from service.engine.quantization import dequantize_rows
 from service.engine.rotary import Rotary
 from service.engine.span import Span
-from service.engine.step import Step, groups_of, native_step, reach_for, step_of, token_step
+from service.engine.step import Step, groups_of, native_step, reach_for, span_table, step_of, token_step
 from service.model_config import ModelConfig
-
-
-class Mlp(nn.Module):
-    """The two-layer perceptron of a block."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.up = Linear(config.width, config.inner, activation=ACTIVATION_FUNCTIONS[config.activation])
-        self.down = Linear(config.inner, config.width)
-
-    def forward(self, hidden: Tensor, onto: Tensor) -> Tensor:
-        """[T, width] to the same, added to `onto`, which may be changed in place."""
-        return self.down(self.up(hidden), onto)
-
-
-class Gpt2Block(nn.Module):
-    """Attention, then MLP, each behind a norm of its own."""
-
-    def __init__(self, config: ModelConfig, layer: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(config.width, config.layer_norm_epsilon)
-        self.attention = Attention(config, layer)
-        self.mlp_norm = nn.LayerNorm(config.width, config.layer_norm_epsilon)
-        self.mlp = Mlp(config)
-
-    def forward(self, hidden: Tensor, step: Step, cache: KVCache) -> Tensor:
-        hidden = self.attention(self.norm(hidden), hidden, step, cache)
-        return self.mlp(self.mlp_norm(hidden), hidden)
-
-
-class GptjBlock(nn.Module):
-    """Attention and MLP side by side behind one norm."""
-
-    def __init__(self, config: ModelConfig, layer: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(config.width, config.layer_norm_epsilon)
-        self.attention = Attention(config, layer)
-        self.mlp = Mlp(config)
-
-    def forward(self, hidden: Tensor, step: Step, cache: KVCache) -> Tensor:
-        normed = self.norm(hidden)
-        return self.mlp(normed, self.attention(normed, hidden, step, cache))
 
 
 class Decoder(nn.Module):
@@ -83,6 +44,7 @@ class Decoder(nn.Module):
         # GPT-J's head keeps a bias of its own even when its matrix is tied
         self.head = Linear(config.width, config.vocab_size, bias=not gpt2)
         self._kernels: Kernels | None = None
+        self._program: Program | None = None  # all blocks in one call, where the kernels know their activation
         self.tie_head()
         self.requires_grad_(False)
 
@@ -97,6 +59,8 @@ class Decoder(nn.Module):
             if isinstance(module, Linear | Attention):
                 module.kernels = kernels
         self._kernels = kernels
+        if ACTIVATION_FUNCTIONS[self.config.activation] is gelu_tanh:
+            self._program = Program(kernels, self._layers())
 
     @property
     def uniform(self) -> bool:
@@ -111,7 +75,10 @@ class Decoder(nn.Module):
         assert tokens.shape == (sum(span.length for span in spans),), (tokens.shape, spans)
         # An index past the table is an exception on a CPU, but on a GPU it ends the whole CUDA context.
         assert all(span.end <= self.config.context for span in spans), (self.config.context, spans)
+        assert all(span.slot < cache.slots for span in spans), (cache.slots, spans)
         tokens = tokens.to(self.embedding.device)
+        if self._program is not None:
+            return self._program.run(self._embed(tokens), span_table(spans), cache.addresses, cache.dtype)
         if self._kernels is not None:
             return self.run(tokens, native_step(spans), cache)
         groups = groups_of(spans)
@@ -143,6 +110,19 @@ class Decoder(nn.Module):
         if self.embedding_scale is not None:
             return dequantize_rows(self.embedding, self.embedding_scale, tokens)
         return F.embedding(tokens, self.embedding).to(self.norm.weight.dtype)
+
+    def _layers(self) -> program.Layers:
+        """Everything between embedding and head, as the native program wants it."""
+        return program.Layers(
+            [block.native_weights() for block in self.blocks],
+            norm_weights(self.norm),
+            self.norm.eps,
+            self.config.heads,
+            self.config.inner,
+            self.config.context,
+            self.positions,
+            None if self.rotary is None else (self.rotary.cos, self.rotary.sin),
+        )
 
     @torch.inference_mode()
     def logits(self, hidden: Tensor) -> Tensor:

@@ -34,6 +34,14 @@ class KVCache:
         self._keys = [torch.empty(shape, device=device, dtype=dtype) for device in devices]
         self._values = [torch.empty(shape, device=device, dtype=dtype) for device in devices]
         self.slots = slots
+        # [layers, 2]: where each layer's keys and values lie in memory, for the native kernels
+        pairs = zip(self._keys, self._values, strict=True)
+        self.addresses = torch.tensor([(keys.data_ptr(), values.data_ptr()) for keys, values in pairs])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which numbers keys and values are kept."""
+        return self._keys[0].dtype
 
     @property
     def nbytes(self) -> int:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from service.engine.activations import Activation, gelu_tanh
 from service.engine.native.library import Kernels
+from service.engine.native.program import Matrix
 
 ROWS_TOGETHER = 32  # so many rows of different sequences share a product at most; larger products are one sequence's
 _ROWS_TRIED = (1, 2, 3, 4, 8, 16, ROWS_TOGETHER)  # each number costs most of a megabyte of generated code
@@ -35,6 +36,10 @@ class Linear(nn.Module):
         self.least_rows = 1
         self.kernels: Kernels | None = None
         self._activation = activation
+
+    def native_weights(self) -> Matrix:
+        """What the native program computes this layer with."""
+        return Matrix(self.weight, self.scale, self.bias)
 
     def forward(self, rows: Tensor, onto: Tensor | None = None) -> Tensor:
         """[n, in] to [n, out]; added to `onto`, which may be changed in place, if that is given."""

@@ -69,13 +69,20 @@ def groups_of(spans: Sequence[Span]) -> list[list[Span]]:
 
 def native_step(spans: Sequence[Span]) -> Step:
     """Lay the spans end to end; the kernels need neither masks nor rows."""
-    slots, positions, table, begin = [], [], [], 0
+    slots, positions = [], []
     for span in spans:
         slots += [span.slot] * span.length
         positions += range(span.start, span.end)
+    return Step((), torch.tensor(slots), torch.tensor(positions), span_table(spans))
+
+
+def span_table(spans: Sequence[Span]) -> Tensor:
+    """[spans, 4] as the native kernels read them: slot, first position, length, place of the first token."""
+    table, begin = [], 0
+    for span in spans:
         table.append((span.slot, span.start, span.length, begin))
         begin += span.length
-    return Step((), torch.tensor(slots), torch.tensor(positions), torch.tensor(table))
+    return torch.tensor(table)
 
 
 def token_step(slots: Tensor, positions: Tensor, reach: int) -> Step:

@@ -2,7 +2,7 @@
 //
 // Each query's numbers come in an order that its own position fixes, so a token's result does not depend on how its
 // sequence was cut into spans, on the other spans, or on the number of threads.
-#include "pool.hpp"
+#include "attention.hpp"
 #include "tile.hpp"
 #include <algorithm>
 #include <cmath>
@@ -10,24 +10,8 @@
 
 namespace {
 
-struct Span {
-    int64_t slot, start, length, first_token;
-};
-
-struct Layer {
-    Pool &pool;
-    const float *queries, *keys, *values;  // [tokens, heads, head_dim], `*_step` floats from token to token
-    int64_t q_step, k_step, v_step;
-    void *key_cache, *value_cache;  // [slots, heads, context, head_dim]
-    int64_t context;
-    float *out;  // [tokens, heads, head_dim], contiguous
-    const Span *spans;
-    int64_t span_count, heads, head_dim;
-    float scale;
-};
-
 template <class Format>
-void write_cache(const Layer &layer, const Span &span, int64_t token, int64_t head) {
+void write_cache(const Heads &layer, const Span &span, int64_t token, int64_t head) {
     using Element = typename Format::Element;
     int64_t row = (span.slot * layer.heads + head) * layer.context + span.start + token;
     Element *key = (Element *)layer.key_cache + row * layer.head_dim;
@@ -89,7 +73,7 @@ void mix_all(const float *weights, int64_t step, const typename Format::Element 
 
 // ROWS neighbouring queries of one head, the first at position `first` of its sequence.
 template <class Format, int ROWS>
-void attend(const Layer &layer, const Span &span, int64_t head, int64_t first) {
+void attend(const Heads &layer, const Span &span, int64_t head, int64_t first) {
     using Element = typename Format::Element;
     thread_local std::vector<float> scores;
     int64_t visible = first + ROWS, step = (visible + LANES - 1) / LANES * LANES;
@@ -108,7 +92,7 @@ void attend(const Layer &layer, const Span &span, int64_t head, int64_t first) {
 }
 
 template <class Format>
-void run(const Layer &layer) {
+void run(Pool &pool, const Heads &layer) {
     struct Task {
         const Span *span;
         int64_t head, first, rows;
@@ -119,11 +103,11 @@ void run(const Layer &layer) {
             for (int64_t done = 0; done < span->length; done += TILE_ROWS)
                 tasks.push_back({span, head, span->start + done, std::min<int64_t>(TILE_ROWS, span->length - done)});
     }
-    layer.pool.run(tasks.size(), [&](int64_t i) {
+    pool.run(tasks.size(), [&](int64_t i) {
         for (int64_t r = 0; r < tasks[i].rows; ++r)
             write_cache<Format>(layer, *tasks[i].span, tasks[i].first - tasks[i].span->start + r, tasks[i].head);
     });
-    layer.pool.run(tasks.size(), [&](int64_t i) {
+    pool.run(tasks.size(), [&](int64_t i) {
         const Task &task = tasks[i];
         if (task.rows == 4) attend<Format, 4>(layer, *task.span, task.head, task.first);
         if (task.rows == 3) attend<Format, 3>(layer, *task.span, task.head, task.first);
@@ -134,13 +118,9 @@ void run(const Layer &layer) {
 
 }  // namespace
 
-// Writes the keys and values of every span's tokens into the cache, then attends. `format`: 0 Float32, 1 BFloat16.
-extern "C" void inkwell_attention(Pool *pool, int format, const float *queries, int64_t q_step, const float *keys,
-                                  int64_t k_step, const float *values, int64_t v_step, void *key_cache,
-                                  void *value_cache, int64_t context, float *out, const int64_t *spans,
-                                  int64_t span_count, int64_t heads, int64_t head_dim, float scale) {
-    Layer layer{*pool, queries, keys, values, q_step, k_step, v_step, key_cache, value_cache, context, out,
-                (const Span *)spans, span_count, heads, head_dim, scale};
-    if (format == 0) run<Float32>(layer);
-    if (format == 1) run<BFloat16>(layer);
+void attention(Pool &pool, const Heads &layer) {
+    if (layer.format == 0) run<Float32>(pool, layer);
+    if (layer.format == 1) run<BFloat16>(pool, layer);
 }
+
+extern "C" void inkwell_attention(Pool *pool, const Heads *layer) { attention(*pool, *layer); }

@@ -6,36 +6,38 @@ threads. Shapes are asserted here, as the C++ side cannot. Knows no layers and n
 
 import ctypes
 import weakref
-from ctypes import c_float, c_int, c_int64, c_void_p
+from ctypes import POINTER, c_int, c_int64, c_void_p
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from service.engine.native.build import library_path
+from service.engine.native.structs import FORMATS, HeadsStruct, MatrixStruct, ModelStruct, StepStruct, matrix_struct
 from service.engine.quantization import packed_width
 
-# As linear.cpp numbers them, by the dtype that holds their elements: uint8 is the groups of int4.hpp.
-FORMATS = {torch.float32: 0, torch.bfloat16: 1, torch.int8: 2, torch.uint8: 3}
+_STORE, _GELU, _ADD = range(3)  # `Then` of linear.hpp
 
 
 class Kernels:
-    """The library of one instruction level with `threads` threads."""
+    """One compiled library with `threads` threads; raises OSError if it cannot be loaded."""
 
-    def __init__(self, level: str, threads: int) -> None:
-        library = ctypes.CDLL(str(library_path(level)))
-        self.level = level
+    def __init__(self, path: Path, threads: int) -> None:
+        library = ctypes.CDLL(str(path))
         self._linear = library.inkwell_linear
         self._linear.restype = None
         self._linear.argtypes = [
-            *(c_void_p, c_int, c_void_p, c_int64, c_int64, c_int64, c_int64, c_void_p, c_int64),
-            *(c_void_p, c_void_p, c_void_p, c_int64, c_int, c_int),
+            *(c_void_p, POINTER(MatrixStruct), c_void_p, c_int64, c_int64, c_void_p, c_int64, c_int),
         ]
         self._attention = library.inkwell_attention
         self._attention.restype = None
-        self._attention.argtypes = [
-            *(c_void_p, c_int, c_void_p, c_int64, c_void_p, c_int64, c_void_p, c_int64, c_void_p, c_void_p),
-            *(c_int64, c_void_p, c_void_p, c_int64, c_int64, c_int64, c_float),
-        ]
+        self._attention.argtypes = [c_void_p, POINTER(HeadsStruct)]
+        self._layers = library.inkwell_layers
+        self._layers.restype = None
+        self._layers.argtypes = [c_void_p, POINTER(ModelStruct), POINTER(StepStruct)]
+        self._scratch = library.inkwell_scratch
+        self._scratch.restype = c_int64
+        self._scratch.argtypes = [POINTER(ModelStruct)]
         library.inkwell_open.restype = c_void_p
         library.inkwell_close.argtypes = [c_void_p]
         self._pool = library.inkwell_open(threads)
@@ -52,12 +54,10 @@ class Kernels:
         assert all(part is None or part.shape == (outputs,) and part.dtype == torch.float32 for part in (scale, bias))
         out = rows.new_empty(count, outputs) if onto is None else onto
         assert out.shape == (count, outputs) and out.is_contiguous(), (out.shape, count, outputs)
-        self._linear(
-            *(self._pool, FORMATS[weight.dtype], rows.data_ptr(), rows.stride(0), count, inputs, outputs),
-            *(weight.data_ptr(), weight.stride(0) * weight.element_size()),
-            *(None if scale is None else scale.data_ptr(), None if bias is None else bias.data_ptr()),
-            *(out.data_ptr(), outputs, gelu, onto is not None),
-        )
+        assert onto is None or not gelu
+        then = _GELU if gelu else _STORE if onto is None else _ADD
+        matrix = matrix_struct(inputs, weight, scale, bias)
+        self._linear(self._pool, matrix, rows.data_ptr(), rows.stride(0), count, out.data_ptr(), outputs, then)
         return out
 
     def attention(
@@ -75,19 +75,28 @@ class Kernels:
         assert all(part.shape == queries.shape and part.stride()[1:] == (head_dim, 1) for part in parts), keys.shape
         assert spans.dtype == torch.int64 and spans.is_contiguous() and spans.shape[1] == 4, (spans.dtype, spans.shape)
         out = queries.new_empty(tokens, heads * head_dim)
-        self._attention(
-            *(self._pool, FORMATS[key_cache.dtype], queries.data_ptr(), queries.stride(0)),
-            *(keys.data_ptr(), keys.stride(0), values.data_ptr(), values.stride(0)),
-            *(key_cache.data_ptr(), value_cache.data_ptr(), key_cache.shape[2]),
+        heads_of_layer = HeadsStruct(
+            *(queries.data_ptr(), keys.data_ptr(), values.data_ptr()),
+            *(queries.stride(0), keys.stride(0), values.stride(0)),
+            *(key_cache.data_ptr(), value_cache.data_ptr(), FORMATS[key_cache.dtype], key_cache.shape[2]),
             *(out.data_ptr(), spans.data_ptr(), len(spans), heads, head_dim, scale),
         )
+        self._attention(self._pool, heads_of_layer)
         return out
+
+    def layers(self, model: ModelStruct, step: StepStruct) -> None:
+        """A pass through all layers, which program.py lays out and checks."""
+        self._layers(self._pool, model, step)
+
+    def scratch_floats(self, model: ModelStruct) -> int:
+        """Floats of scratch memory that `layers` needs for each token of a step."""
+        return self._scratch(model)
 
 
 def open_kernels(threads: int) -> Kernels | None:
     """The kernels for this CPU, or None where they were not built or the CPU is too old for them."""
     level = torch.backends.cpu.get_cpu_capability()
     try:
-        return Kernels(level, threads)
+        return Kernels(library_path(level), threads)
     except OSError:
         return None

@@ -1,23 +1,14 @@
 """The native attention: right for ragged batches, and the same bits however a sequence is cut."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from service.engine.native.library import Kernels, open_kernels
+from service.engine.native.library import Kernels
 
 HEADS, CONTEXT = 3, 200
 Cache = tuple[Tensor, Tensor]
-
-
-@pytest.fixture(scope="module", params=[1, 3], ids="{} threads".format)
-def kernels(request: pytest.FixtureRequest) -> Iterator[Kernels]:
-    kernels = open_kernels(request.param)
-    assert kernels is not None, "the tests need a CPU with AVX2 and the kernels that make builds"
-    yield kernels
 
 
 def new_cache(dtype: torch.dtype, head_dim: int, slots: int = 4) -> Cache:

@@ -1,14 +1,14 @@
 """The native linear layer: right in every format, and the same bits for a row whoever shares the product."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from service.engine.native.library import Kernels, open_kernels
+from service.engine.native.library import Kernels
 from service.engine.quantization import GROUP, packed_width, quantize
 
 FORMATS = ["float32", "bfloat16", "int8", "int4"]
@@ -23,13 +23,6 @@ class Matrix:
     weight: Tensor
     scale: Tensor | None
     floats: Tensor
-
-
-@pytest.fixture(scope="module", params=[1, 3], ids="{} threads".format)
-def kernels(request: pytest.FixtureRequest) -> Iterator[Kernels]:
-    kernels = open_kernels(request.param)
-    assert kernels is not None, "the tests need a CPU with AVX2 and the kernels that make builds"
-    yield kernels
 
 
 def matrix(kind: str, outputs: int, inputs: int) -> Matrix:
@@ -114,3 +107,10 @@ def test_rows_may_lie_apart(kernels: Kernels) -> None:
     apart = wide[:, 50:146]
     expected = kernels.linear(apart.contiguous(), weights.weight, None, None, None, gelu=False)
     assert torch.equal(kernels.linear(apart, weights.weight, None, None, None, gelu=False), expected)
+
+
+@pytest.mark.slow
+def test_the_emulated_kernels_add_in_sixteen_lanes(sixteen_lanes: Path) -> None:
+    row = torch.zeros(1, 32)
+    row[0, 0], row[0, 8], row[0, 16] = 1e8, 1.0, -1e8  # eight lanes would add all three up in one, and lose the 1
+    assert Kernels(sixteen_lanes, threads=1).linear(row, torch.ones(1, 32), None, None, None, gelu=False).item() == 1.0
