@@ -134,9 +134,11 @@ $(VENV)/.test-ready: requirements-dev.txt $(VENV)/.bench-ready
 $(VENV)/.bench-ready: requirements-bench.txt $(VENV)/.serve-ready
 	$(call pip_install,$<)
 
-# An environment of its own: the exporter wants another torch than the service has.
+# An environment of its own: the exporter wants other releases than the service has. It also brings a torchvision that
+# is made for torch with CUDA and cannot be imported beside this one; nothing here needs it.
 $(OPENVINO_VENV)/.packages-ready: requirements-openvino.txt | system-serve
 	@echo "==> Installing $< into $(OPENVINO_VENV)"
 	@$(SYSTEM_PYTHON) -m venv $(OPENVINO_VENV)
 	@$(OPENVINO_VENV)/bin/python -m pip install -qq --disable-pip-version-check torch==2.13.0 -r $<
+	@$(OPENVINO_VENV)/bin/python -m pip uninstall -q -y torchvision
 	@touch $@

@@ -18,11 +18,12 @@ from service.apache.config import authority
 from service.apache.console import say
 from service.apache.httpd import environment, running_httpd
 from service.apache.run_folder import run_folder
-from service.apache.site import prepare_site, readable_models
+from service.apache.site import prepare_site, readable_keys, readable_models
 from service.apache.stop_signals import StopSignals
 from service.apache.supervisor import Supervisor
 from service.errors import SettingsError
-from service.settings import Settings
+from service.keys import check_exposure, load_keys
+from service.settings import Settings, otel_variables
 
 
 def main() -> int:
@@ -31,8 +32,10 @@ def main() -> int:
     stage = _parse_arguments()
     try:
         settings = Settings.from_environ()
+        check_exposure(load_keys(settings.keys_file, settings.keys), settings.host, settings.open)
+        otel = otel_variables()
         _check_address(settings.host, settings.port)
-        return _serve(settings, stage, stop)
+        return _serve(settings, otel, stage, stop)
     except SettingsError as error:
         print(f"inkwell: {error.message}", file=sys.stderr)
         return os.EX_CONFIG
@@ -63,14 +66,15 @@ def _check_address(host: str, port: int) -> None:
         ) from error
 
 
-def _serve(settings: Settings, stage: Path | None, stop: StopSignals) -> int:
+def _serve(settings: Settings, otel: dict[str, str], stage: Path | None, stop: StopSignals) -> int:
     with ExitStack() as stack:
         run_dir = stack.enter_context(run_folder(stage or Path(tempfile.gettempdir())))
         models_dir = stack.enter_context(readable_models(settings.models_dir, stage))
-        served = replace(settings, models_dir=models_dir, state_dir=run_dir)
+        keys_file = readable_keys(settings, run_dir)
+        served = replace(settings, models_dir=models_dir, state_dir=run_dir, keys_file=keys_file, keys="")
         prepare_site(served, run_dir, stage)
         say(f"starting Apache on {authority(settings.host, settings.port)}, models from {settings.models_dir}")
-        httpd = stack.enter_context(running_httpd(run_dir, environment(served, run_dir)))
+        httpd = stack.enter_context(running_httpd(run_dir, environment(served, run_dir, otel)))
         return Supervisor(settings, httpd, stop, run_dir / DRAIN_FLAG).run()
 
 

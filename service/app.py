@@ -7,31 +7,76 @@ from flask import Flask
 
 from service import __version__
 from service.admission import Admission
-from service.api import docs, generate, health, models, problems, request_id
+from service.api import (
+    auth,
+    chat,
+    cors,
+    docs,
+    generate,
+    health,
+    hosts,
+    metrics,
+    models,
+    openai,
+    problems,
+    request_id,
+    requests,
+    score,
+    tgi,
+    tokens,
+    traces,
+)
+from service.api import next as next_token
+from service.api.openai_reply import fingerprinting
+from service.api.tgi_info import ServiceFacts
+from service.chat import Script
 from service.engine.contract import EngineConfig
-from service.generation import Generator
+from service.gauges import Gauges
+from service.generation import Generator, Limits
+from service.keys import check_exposure, load_keys
+from service.metrics import Metrics
+from service.pace import Pace
 from service.preload import Preload
+from service.quota import Quotas
 from service.refusals import BODY_BYTES
 from service.registry.drafts import Drafts
 from service.registry.model import Library
 from service.registry.registry import Registry
 from service.settings import Settings
+from service.tracing import Tracing
 
 
-def create_app(settings: Settings) -> Flask:
-    """The application; models named by `settings.preload` begin to load at once, in the background."""
-    registry = _registry(settings)
-    admission = Admission(settings.max_requests, settings.state_dir)
+def create_app(settings: Settings, tracing: Tracing | None = None) -> Flask:
+    """The application; models named by `settings.preload` begin to load at once, in the background.
+
+    Raises SettingsError for keys that cannot be read, and for an open door to other machines that nobody asked for.
+    """
+    keys = load_keys(settings.keys_file, settings.keys)
+    check_exposure(keys, settings.host, settings.open)
+    counts, pace = Metrics(), Pace()
+    registry = _registry(settings, counts)
+    quotas = Quotas(settings.requests_per_minute, settings.tokens_per_minute)
+    admission = Admission(settings.max_requests, settings.state_dir, pace)
     preload = Preload(registry, settings.preload, settings.default_model, settings.retry_load_s)
-    generator = Generator(registry, admission, settings.default_model, settings.request_timeout_s)
+    limits = Limits(settings.request_timeout_s, settings.max_samples, settings.max_tokens_per_request)
+    watchers = [counts.watch, *([tracing.watch] if tracing else [])]
+    generator = Generator(registry, admission, quotas, pace, settings.default_model, limits, watchers)
+    counts.registry.register(Gauges(registry, admission, pace, __version__))
 
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES
     app.json.sort_keys = False
     app.extensions["inkwell"] = registry  # for whoever ends the process: wsgi.py and the tests
     request_id.register(app)
+    if tracing:
+        traces.register(app, tracing)
     problems.register(app)
-    app.register_blueprint(generate.blueprint(generator, settings.ping_s))
+    cors.register(app, settings.cors_origins)  # before auth: a preflight carries no key
+    if not (keys.configured or settings.open):
+        hosts.register(app, settings.hosts, settings.cors_origins)
+    auth.register(app, keys)
+    metrics.register(app, counts)
+    _register_dialects(app, generator, registry, settings)
     app.register_blueprint(models.blueprint(registry, settings.default_model))
     app.register_blueprint(health.blueprint(registry, admission, preload, settings.default_model))
     docs.register(app, __version__)
@@ -39,7 +84,31 @@ def create_app(settings: Settings) -> Flask:
     return app
 
 
-def _registry(settings: Settings) -> Registry:
+def _register_dialects(app: Flask, generator: Generator, registry: Registry, settings: Settings) -> None:
+    """Everything that goes through the generator."""
+    facts = ServiceFacts(__version__, settings.max_requests, settings.max_samples)
+    app.register_blueprint(generate.blueprint(generator, settings.ping_s))
+    app.register_blueprint(tgi.blueprint(generator, registry, facts, settings.ping_s))
+    app.register_blueprint(tokens.blueprint(generator))
+    app.register_blueprint(score.blueprint(generator))
+    app.register_blueprint(next_token.blueprint(generator))
+    app.register_blueprint(requests.blueprint(generator))
+    fingerprint = fingerprinting(registry, __version__)
+    app.register_blueprint(openai.blueprint(generator, registry, fingerprint, settings.ping_s))
+    app.register_blueprint(chat.blueprint(generator, _script(settings), fingerprint, settings.ping_s))
+
+
+def _script(settings: Settings) -> Script:
+    return Script(
+        settings.chat_user,
+        settings.chat_assistant,
+        settings.chat_template,
+        settings.chat_max_turns,
+        "drop" if settings.chat_overflow == "drop" else "error",
+    )
+
+
+def _registry(settings: Settings, counts: Metrics) -> Registry:
     config = EngineConfig(
         device=settings.device,
         dtype=settings.dtype,
@@ -50,7 +119,7 @@ def _registry(settings: Settings) -> Registry:
         kernels=settings.kernels,
         max_memory=settings.max_memory,
     )
-    library = Library(settings.models_dir)
+    library = Library(settings.models_dir, dict(settings.model_aliases))
     load_timeout_s = min(settings.load_timeout_s, settings.request_timeout_s)  # who waits is under a deadline already
     drafts = Drafts(library, settings.draft_models if settings.speculation != "off" else ())
-    return Registry(library, config, settings.max_models, load_timeout_s, settings.retry_load_s, drafts)
+    return Registry(library, config, settings.max_models, load_timeout_s, settings.retry_load_s, drafts, counts)

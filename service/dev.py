@@ -5,12 +5,13 @@ import logging
 from service.app import create_app
 from service.errors import SettingsError
 from service.logs import configure
-from service.settings import Settings
+from service.settings import Settings, otel_variables
+from service.tracing import tracing
 
+logging.getLogger("werkzeug").setLevel(logging.WARNING)  # its access log would show the query, and so the prompts
 try:
     _settings = Settings.from_environ()
+    configure(_settings.log_level, _settings.log_format)
+    application = create_app(_settings, tracing(otel_variables()))
 except SettingsError as error:
     raise SystemExit(f"inkwell: {error.message}") from None
-configure(_settings.log_level)
-logging.getLogger("werkzeug").setLevel(logging.WARNING)  # its access log would show the query, and so the prompts
-application = create_app(_settings)

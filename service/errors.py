@@ -7,10 +7,15 @@
     │   ├── UnknownParameter
     │   ├── InvalidBody
     │   ├── ContextLengthExceeded
+    │   ├── UnsupportedParameter
     │   ├── ModelNotFound
-    │   └── ModelNotDownloaded
+    │   ├── ModelNotDownloaded
+    │   ├── RequestNotFound
+    │   ├── Unauthorized
+    │   └── Forbidden
     ├── Refused                   the same request may pass later
     │   ├── QueueFull
+    │   ├── RateLimited
     │   └── ShuttingDown
     ├── ModelUnavailable          the model, not the request, is at fault
     │   ├── ModelCorrupt
@@ -18,6 +23,7 @@
     │   ├── LoadTimeout
     │   └── LoadFailed
     └── GenerationFailed          an admitted request that could not be finished
+        ├── Cancelled
         ├── DeadlineExceeded
         ├── WorkerDied
         ├── EngineFailed
@@ -32,15 +38,27 @@ from typing import ClassVar
 
 
 class InkwellError(Exception):
-    """Base of all errors that Inkwell raises on purpose."""
+    """Base of all errors that Inkwell raises on purpose.
+
+    `retry_after_s` is set where the one who raises knows when the same request may pass; the table of `problems.py`
+    knows a usual value for the rest.
+    """
 
     code: ClassVar[str] = "internal_error"
 
-    def __init__(self, message: str, *, param: str | None = None, cause: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        cause: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
         self.cause = cause
+        self.retry_after_s = retry_after_s
 
 
 class SettingsError(InkwellError):
@@ -79,6 +97,12 @@ class ContextLengthExceeded(RequestError):
     code = "context_length_exceeded"
 
 
+class UnsupportedParameter(RequestError):
+    """A parameter of another service's dialect that is known here but cannot be honoured; never ignored."""
+
+    code = "unsupported_parameter"
+
+
 class ModelNotFound(RequestError):
     """No folder below the models directory and no alias has this name."""
 
@@ -91,6 +115,24 @@ class ModelNotDownloaded(RequestError):
     code = "model_not_downloaded"
 
 
+class RequestNotFound(RequestError):
+    """No request of this client with this id is running or waiting."""
+
+    code = "request_not_found"
+
+
+class Unauthorized(RequestError):
+    """The request carries no key, or none that is valid here; the reply does not say which."""
+
+    code = "invalid_api_key"
+
+
+class Forbidden(RequestError):
+    """The key is valid, but its scopes do not open this endpoint."""
+
+    code = "permission_denied"
+
+
 class Refused(InkwellError):
     """Not now: the same request may pass later."""
 
@@ -101,6 +143,12 @@ class QueueFull(Refused):
     """As many requests as the service admits are running or waiting already."""
 
     code = "queue_full"
+
+
+class RateLimited(Refused):
+    """The client has used up its requests or tokens of this minute."""
+
+    code = "rate_limit_exceeded"
 
 
 class ShuttingDown(Refused):
@@ -143,6 +191,12 @@ class GenerationFailed(InkwellError):
     """An admitted request ended without a finish reason."""
 
     code = "generation_failed"
+
+
+class Cancelled(GenerationFailed):
+    """The request was cancelled before it had anything to tell."""
+
+    code = "request_cancelled"
 
 
 class DeadlineExceeded(GenerationFailed):

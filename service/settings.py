@@ -6,22 +6,28 @@ the table, or a value that does not fit, raises `SettingsError` with one line th
 
 import difflib
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from service import settings_values as parse
+from service.chat import TEMPLATE, check_template
 from service.errors import SettingsError
+from service.settings_values import PROJECT_ROOT as PROJECT_ROOT
+from service.settings_values import Pairs
 
 PREFIX = "INKWELL_"
-WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 SHOWN_CHARACTERS = 80  # of a value in a message
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
-Pairs = tuple[tuple[str, str], ...]
+OTEL_ALLOWED = {
+    "OTEL_TRACES_EXPORTER": ("otlp", "none"),
+    "OTEL_EXPORTER_OTLP_PROTOCOL": ("http/protobuf",),
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": ("http/protobuf",),
+}
 TYPES = {
     int: "integer",
     float: "number",
+    bool: "boolean",
     str: "text",
     tuple[str, ...]: "list",
     Pairs: "list",
@@ -30,120 +36,115 @@ TYPES = {
 }
 
 
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not WHOLE_NUMBER.fullmatch(text):  # int() would also take " 5", "8_000" and other scripts' digits
-            raise ValueError("must be a whole number")
-        value = int(text)
-        if not low <= value <= high:
-            raise ValueError(f"must be between {low} and {high}")
-        return value
-
-    return parse
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 86_400:
-        raise ValueError("must be above 0 and at most 86400 seconds")
-    return value
-
-
-def _choice(*allowed: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in allowed:
-            raise ValueError(f"must be one of {', '.join(allowed)}")
-        return text
-
-    return parse
-
-
-def _device(text: str) -> str:
-    name, colon, index = text.partition(":")
-    if name not in ("auto", "cpu", "cuda", "spread") or (colon and not (name == "cuda" and index.isdecimal())):
-        raise ValueError("must be auto, cpu, cuda, cuda:N or spread")
-    return text
-
-
-def _path(text: str) -> Path:
-    if not text:
-        raise ValueError("must not be empty")
-    return PROJECT_ROOT / text  # an absolute path stays what it is
-
-
-def _word(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be empty")
-    return text.strip()
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _pairs(text: str) -> Pairs:
-    pairs = tuple(tuple(side.strip() for side in word.split("=")) for word in _words(text))
-    if not all(len(pair) == 2 and all(pair) for pair in pairs):
-        raise ValueError("must be comma-separated pairs such as 1558M=124M")
-    return pairs
-
-
-def _memory(text: str) -> str:
-    if not all(re.fullmatch(r"\s*(\d+|cpu)\s*=\s*\d+(\.\d+)?[KMG]i?B\s*", word) for word in _words(text)):
-        raise ValueError("must be comma-separated sizes such as 0=20GiB,cpu=64GiB")
-    return text
-
-
-def _setting(default: str, parse: Callable[[str], Any], meaning: str) -> Any:
+def _setting(default: str, parser: Callable[[str], Any], meaning: str) -> Any:
     """One row of the table; defaults are written as text and go through the same parser as the variables."""
-    return field(metadata={"default": default, "parse": parse, "help": meaning})
+    return field(metadata={"default": default, "parse": parser, "help": meaning})
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The whole configuration of a start; built once by `from_environ` and never written to."""
 
-    host: str = _setting("127.0.0.1", _word, "Address that Apache listens on.")
-    port: int = _setting("8000", _integer(1, 65_535), "Port that Apache listens on.")
-    models_dir: Path = _setting("models", _path, "Folder of the checkpoints; relative to the project's root.")
-    default_model: str = _setting("demo", _word, "Model of requests that name none; readiness depends on it.")
-    preload: tuple[str, ...] = _setting("", _words, "Models to load at the start, comma-separated; others load lazily.")
-    max_models: int = _setting("3", _integer(1, 64), "Models loaded at once; the longest idle one makes room.")
-    load_timeout_s: float = _setting("300", _seconds, "How long a request waits for its model to load.")
-    request_timeout_s: float = _setting(
-        "300", _seconds, "The longest that a request may take, its model's load included."
+    host: str = _setting("127.0.0.1", parse.word, "Address that Apache listens on.")
+    port: int = _setting("8000", parse.integer(1, 65_535), "Port that Apache listens on.")
+    models_dir: Path = _setting("models", parse.path, "Folder of the checkpoints; relative to the project's root.")
+    default_model: str = _setting("demo", parse.word, "Model of requests that name none; readiness depends on it.")
+    preload: tuple[str, ...] = _setting(
+        "", parse.words, "Models to load at the start, comma-separated; others load lazily."
     )
-    retry_load_s: float = _setting("5", _seconds, "After a failed load, requests get the same error for this long.")
+    max_models: int = _setting("3", parse.integer(1, 64), "Models loaded at once; the longest idle one makes room.")
+    load_timeout_s: float = _setting("300", parse.seconds, "How long a request waits for its model to load.")
+    request_timeout_s: float = _setting(
+        "300", parse.seconds, "The longest that a request may take, its model's load included."
+    )
+    retry_load_s: float = _setting(
+        "5", parse.seconds, "After a failed load, requests get the same error for this long."
+    )
     device: str = _setting(
-        "auto", _device, "Where models run: auto (a GPU if there is one), cpu, cuda, cuda:N or spread."
+        "auto", parse.device, "Where models run: auto (a GPU if there is one), cpu, cuda, cuda:N or spread."
     )
     dtype: str = _setting(
-        "auto", _choice("auto", "float32", "bfloat16", "float16", "int8", "int4"),
+        "auto", parse.choice("auto", "float32", "bfloat16", "float16", "int8", "int4"),
         "Number format of the weights; auto is bfloat16 wherever that is fast. int8 and int4 need a CPU with AVX2.",
     )  # fmt: skip
     kernels: str = _setting(
-        "auto", _choice("auto", "torch"),
+        "auto", parse.choice("auto", "torch"),
         "What computes on a CPU: auto takes the native kernels where they run; torch may be faster for long prompts on "
         "a CPU with AMX, and gives up drafts and most of prefix reuse.",
     )  # fmt: skip
     max_memory: str = _setting(
-        "", _memory, "Memory of each device for spread, such as 0=20GiB,cpu=64GiB; empty is nearly all that is free."
+        "",
+        parse.memory,
+        "Memory of each device for spread, such as 0=20GiB,cpu=64GiB; empty is nearly all that is free.",
     )
-    threads: int = _setting("0", _integer(0, 1024), "Processor threads of a worker; 0 means all that it may use.")
-    max_rows: int = _setting("16", _integer(1, 256), "Sequences of a model that share a step.")
-    cache_mib: int = _setting("4096", _integer(16, 1_048_576), "Upper bound of a model's key/value cache in MiB.")
+    threads: int = _setting("0", parse.integer(0, 1024), "Processor threads of a worker; 0 means all that it may use.")
+    max_rows: int = _setting("16", parse.integer(1, 256), "Sequences of a model that share a step.")
+    cache_mib: int = _setting("4096", parse.integer(16, 1_048_576), "Upper bound of a model's key/value cache in MiB.")
     speculation: str = _setting(
-        "ngram", _choice("ngram", "off"),
+        "ngram", parse.choice("ngram", "off"),
         "Guess tokens ahead and verify them in one step, which never changes a text: ngram looks up what followed the "
         "same tokens before; off also turns off draft models.",
     )  # fmt: skip
     draft_models: Pairs = _setting(
-        "", _pairs, "Small models that guess ahead for large ones of the same vocabulary, such as 1558M=124M."
+        "", parse.pairs, "Small models that guess ahead for large ones of the same vocabulary, such as 1558M=124M."
     )
-    max_requests: int = _setting("72", _integer(1, 88), "Requests running or waiting at once; more are refused (429).")
-    ping_s: float = _setting("5", _seconds, "Longest silence on a stream before a comment is sent to test the client.")
-    state_dir: Path | None = _setting("", lambda text: Path(text) if text else None, "Set by the launcher: run folder.")
-    log_level: str = _setting("info", _choice("debug", "info", "warning", "error"), "Least severe records to log.")
+    model_aliases: Pairs = _setting(
+        "", parse.pairs, "Other names for models, such as text-davinci-003=1558M, so that old programs run unchanged."
+    )
+    max_requests: int = _setting(
+        "72", parse.integer(1, 88), "Requests running or waiting at once; more are refused (429)."
+    )
+    max_samples: int = _setting(
+        "32", parse.integer(1, 128), "Texts that one request may ask for: samples, of each prompt where it has several."
+    )
+    max_tokens_per_request: int = _setting(
+        "0",
+        parse.integer(0, 100_000_000),
+        "Tokens that one request may ask for, all its texts together; 0 is no limit.",
+    )
+    keys_file: Path | None = _setting(
+        "", parse.optional_path, "File of clients and digests of their keys, read at the start; empty is none."
+    )
+    keys: str = _setting("", str, "The lines of such a file, separated by semicolons; both together are valid.")
+    open: bool = _setting(
+        "0", parse.boolean, "1 lets everybody in without keys, also from other machines; 0 refuses to start so."
+    )
+    requests_per_minute: int = _setting(
+        "0",
+        parse.integer(0, 1_000_000),
+        "Requests a minute of each client; 0 is no limit. Without keys all are one client.",
+    )
+    tokens_per_minute: int = _setting(
+        "0", parse.integer(0, 999_999_999), "Tokens a minute of each client, prompts and texts together; 0 is no limit."
+    )
+    hosts: tuple[str, ...] = _setting(
+        "",
+        parse.words,
+        "Names beside localhost that a service without keys answers to; with keys or INKWELL_OPEN it does to any.",
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        "",
+        parse.origins,
+        "Web pages that may call the service from a browser, such as https://app.example; empty is none.",
+    )
+    chat_user: str = _setting("User", parse.word, "How the transcript of a chat names the person who asks.")
+    chat_assistant: str = _setting("Assistant", parse.word, "How the transcript of a chat names the model.")
+    chat_template: str = _setting(
+        TEMPLATE, check_template, "How the transcript of a chat writes a message; it may have line breaks."
+    )
+    chat_overflow: str = _setting(
+        "drop", parse.choice("drop", "error"),
+        "When a chat does not fit the model: drop takes the oldest rounds away, error refuses the request.",
+    )  # fmt: skip
+    chat_max_turns: int = _setting("0", parse.integer(0, 10_000), "Rounds of a chat that a model is shown; 0 is all.")
+    ping_s: float = _setting(
+        "5", parse.seconds, "Longest silence on a stream before a comment is sent to test the client."
+    )
+    state_dir: Path | None = _setting("", parse.optional_path, "Set by the launcher: run folder.")
+    log_level: str = _setting("info", parse.choice("debug", "info", "warning", "error"), "Least severe records to log.")
+    log_format: str = _setting(
+        "json", parse.choice("json", "text"), "How records are written: json is for collectors, text for people."
+    )
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -156,6 +157,18 @@ class Settings:
         if settings.max_memory and settings.device != "spread":
             raise SettingsError("INKWELL_MAX_MEMORY is for INKWELL_DEVICE=spread alone")
         return settings
+
+
+def otel_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The standard variables of OpenTelemetry, whose library reads them by itself in the web process.
+
+    Raises SettingsError for a way of sending traces that the service does not have.
+    """
+    found = {name: value for name, value in environ.items() if name.startswith("OTEL_") and value}
+    for name, allowed in OTEL_ALLOWED.items():
+        if found.get(name, allowed[0]) not in allowed:
+            raise SettingsError(f"{name} must be {' or '.join(allowed)}; it is {found[name][:SHOWN_CHARACTERS]!r}")
+    return found
 
 
 def _read(name: str, row: Mapping[str, Any], environ: Mapping[str, str]) -> Any:

@@ -39,9 +39,13 @@ class TextTokenizer:
         """Token ids of `text`, which must be encodable as UTF-8 (no lone surrogates)."""
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
+    def spelling(self, token: int) -> bytes:
+        """The bytes of a token; ids beyond the tokenizer, which a padded embedding can produce, have none."""
+        return self._bytes_of_id[token] if token < len(self._bytes_of_id) else b""
+
     def decoder(self) -> "TextDecoder":
         """A decoder for one generated sequence."""
-        return TextDecoder(self._bytes_of_id)
+        return TextDecoder(self)
 
 
 class TextDecoder:
@@ -51,17 +55,13 @@ class TextDecoder:
     Bytes that can never become a character come out as U+FFFD, the same that decoding all bytes at once would give.
     """
 
-    def __init__(self, bytes_of_id: list[bytes]) -> None:
-        self._bytes_of_id = bytes_of_id
+    def __init__(self, tokenizer: TextTokenizer) -> None:
+        self._tokenizer = tokenizer
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
 
     def push(self, token: int) -> str:
-        """The text that `token` completes; empty while a character is incomplete.
-
-        Ids beyond the tokenizer, which a padded embedding can produce, have no text.
-        """
-        data = self._bytes_of_id[token] if token < len(self._bytes_of_id) else b""
-        return self._utf8.decode(data)
+        """The text that `token` completes; empty while a character is incomplete."""
+        return self._utf8.decode(self._tokenizer.spelling(token))
 
     def finish(self) -> str:
         """What is still held back, as U+FFFD; call it once, at the end."""

@@ -4,10 +4,14 @@ import mod_wsgi
 
 from service.app import create_app
 from service.logs import configure
-from service.settings import Settings
+from service.settings import Settings, otel_variables
+from service.tracing import tracing
 
 _settings = Settings.from_environ()
-configure(_settings.log_level)
-application = create_app(_settings)
+configure(_settings.log_level, _settings.log_format)
+_tracing = tracing(otel_variables())
+application = create_app(_settings, _tracing)
 # Workers would end anyway when this process does; telling them first lets them go while streams' last bytes leave.
 mod_wsgi.subscribe_shutdown(lambda name, **_: application.extensions["inkwell"].close())
+if _tracing:
+    mod_wsgi.subscribe_shutdown(lambda name, **_: _tracing.close())

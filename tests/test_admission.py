@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from service.admission import DRAIN_FLAG, Admission
+from service.admission import DRAIN_FLAG, SPREAD, Admission
 from service.errors import QueueFull, ShuttingDown
 from service.once import Once
+from service.pace import Pace
 
 
 def test_no_more_than_the_limit_get_in_and_the_refusal_names_it():
-    admission = Admission(2, None)
+    admission = Admission(2, None, Pace())
     leave = [admission.enter(), admission.enter()]
     with pytest.raises(QueueFull, match="^2 requests"):
         admission.enter()
@@ -20,8 +21,21 @@ def test_no_more_than_the_limit_get_in_and_the_refusal_names_it():
     admission.enter()
 
 
+def test_a_refusal_says_when_a_place_may_be_free_and_not_the_same_to_everybody():
+    admission = Admission(1, None, Pace())
+    admission.enter()
+    waits = []
+    for _ in range(50):
+        with pytest.raises(QueueFull) as caught:
+            admission.enter()
+        waits.append(caught.value.retry_after_s)
+    expected_s = Pace().wait_s()
+    assert all(expected_s <= wait_s <= (1 + SPREAD) * expected_s for wait_s in waits)
+    assert len(set(waits)) > 25
+
+
 def test_leaving_twice_frees_one_place():
-    admission = Admission(2, None)
+    admission = Admission(2, None, Pace())
     first, _ = admission.enter(), admission.enter()
     first()
     first()
@@ -29,7 +43,7 @@ def test_leaving_twice_frees_one_place():
 
 
 def test_a_refused_request_takes_no_place():
-    admission = Admission(1, None)
+    admission = Admission(1, None, Pace())
     leave = admission.enter()
     for _ in range(3):
         with pytest.raises(QueueFull):
@@ -39,7 +53,7 @@ def test_a_refused_request_takes_no_place():
 
 
 def test_a_crowd_never_exceeds_the_limit():
-    admission = Admission(5, None)
+    admission = Admission(5, None, Pace())
     barrier = threading.Barrier(40)
     admitted = []
 
@@ -59,7 +73,7 @@ def test_a_crowd_never_exceeds_the_limit():
 
 
 def test_the_flag_in_the_state_folder_refuses_new_requests_and_keeps_the_running(tmp_path: Path):
-    admission = Admission(2, tmp_path)
+    admission = Admission(2, tmp_path, Pace())
     leave = admission.enter()
     (tmp_path / DRAIN_FLAG).touch()
     assert admission.draining
@@ -72,7 +86,7 @@ def test_the_flag_in_the_state_folder_refuses_new_requests_and_keeps_the_running
 
 
 def test_without_a_state_folder_there_is_no_flag():
-    assert not Admission(1, None).draining
+    assert not Admission(1, None, Pace()).draining
 
 
 def test_once_calls_once_from_many_threads():

@@ -90,6 +90,15 @@ def test_ids_beyond_the_vocabulary_have_no_text(tokenizer: TextTokenizer):
     assert pieces(tokenizer, [tokenizer.highest_id + 1, 10**6]) == ["", "", ""]
 
 
+@given(text)
+def test_the_spellings_of_the_tokens_of_a_text_are_its_bytes(tokenizer: TextTokenizer, text: str):
+    assert b"".join(map(tokenizer.spelling, tokenizer.encode(text))) == text.encode()
+
+
+def test_ids_beyond_the_vocabulary_have_no_spelling(tokenizer: TextTokenizer):
+    assert tokenizer.spelling(tokenizer.highest_id + 1) == tokenizer.spelling(10**6) == b""
+
+
 def test_decoders_do_not_share_what_they_hold_back(tokenizer: TextTokenizer):
     first, second = tokenizer.decoder(), tokenizer.decoder()
     first.push(trained().get_vocab()["ð"])

@@ -7,10 +7,11 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
+from types import MappingProxyType
 
 from service.apache.config import HTTPD_CONF
 from service.apache.console import copy
@@ -20,18 +21,24 @@ from service.settings import PREFIX, Settings
 SETPRIV = "/usr/bin/setpriv"
 HTTPD = "/usr/sbin/apache2"
 LEFTOVERS_S = 3.0
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
-def environment(settings: Settings, home: Path) -> dict[str, str]:
+def environment(settings: Settings, home: Path, otel: Mapping[str, str] = NO_VARIABLES) -> dict[str, str]:
     """All that Apache, the web process and the workers inherit; nothing else of the launcher's environment does."""
     values = {PREFIX + item.name.upper(): _as_text(getattr(settings, item.name)) for item in fields(settings)}
-    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(home), "LANG": "C.UTF-8", **values}
+    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(home), "LANG": "C.UTF-8", **otel, **values}
 
 
 def _as_text(value: object) -> str:
+    """A setting as its variable holds it."""
     if value is None:
         return ""
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, tuple):
+        return ",".join("=".join(item) if isinstance(item, tuple) else item for item in value)
+    return str(value)
 
 
 class Httpd:

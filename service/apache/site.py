@@ -1,4 +1,4 @@
-"""Everything that httpd needs on disk before it starts: the code, the models, the refusals, httpd.conf.
+"""Everything that httpd needs on disk before it starts: the code, the models, the keys, the refusals, httpd.conf.
 
 Takes the settings, the run folder and, when root serves from a checkout that Apache's account may not read, the
 folder for copies. Starts nothing but the mirror of the models.
@@ -29,6 +29,21 @@ def readable_models(models_dir: Path, stage: Path | None) -> Iterator[Path]:
         mirror = stage / "models-mirror"  # whatever else lies in a folder of this name is removed
         with ModelMirror(models_dir, mirror):
             yield mirror
+
+
+def readable_keys(settings: Settings, run_dir: Path) -> Path | None:
+    """All lines of keys in one file of the run folder, or None without any.
+
+    Apache's account may not read root's own file; and a variable would be handed on to every process below.
+    """
+    lines = settings.keys_file.read_text(encoding="utf-8").splitlines() if settings.keys_file else []
+    lines += settings.keys.split(";") if settings.keys else []
+    if not lines:
+        return None
+    file = run_dir / "keys"
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    file.chmod(0o644)  # whatever the umask; the folder is closed to everybody else
+    return file
 
 
 def prepare_site(settings: Settings, run_dir: Path, stage: Path | None) -> None:

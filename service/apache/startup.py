@@ -20,6 +20,7 @@ class Startup:
         self._host = settings.host
         self._port = settings.port
         self._model = settings.default_model
+        self._key = "-H 'Authorization: Bearer YOUR-KEY' " if settings.keys_file or settings.keys else ""
         self._started = time.monotonic()
         self._reason: str | None = None
         self.ready = False
@@ -60,7 +61,7 @@ class Startup:
                 "",
                 f"  Service   {url}/",
                 f"  Swagger   {url}/apidocs/",
-                f"  Try it    curl '{url}/text-generate?{query}'",
+                f"  Try it    curl {self._key}'{url}/text-generate?{query}'",
                 "  Stop      Ctrl-C: running requests finish first; a second Ctrl-C cuts them",
                 "",
             )

@@ -5,6 +5,7 @@ query parsers repair broken UTF-8. Here such input is refused with InvalidBody, 
 """
 
 import json
+import re
 from collections import Counter
 from typing import Any
 from urllib.parse import parse_qsl
@@ -17,7 +18,9 @@ from service.params import readable
 
 MAX_DEPTH = 32
 MAX_FIELDS = 64
-FORM = "application/x-www-form-urlencoded"
+JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+JSON_ALONE = "send a JSON object in UTF-8 with the header Content-Type: application/json"
+BRACKET_OR_STRING = re.compile(r'[\[\]{}]|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 def read_query(request: Request) -> dict[str, str]:
@@ -27,12 +30,10 @@ def read_query(request: Request) -> dict[str, str]:
 
 def read_body(request: Request) -> tuple[dict[str, Any], bool]:
     """The body's values, and whether they are typed (JSON) or text (form)."""
-    if request.query_string:
-        raise InvalidBody("a POST takes its parameters in the body, not in the query")
-    charset = request.mimetype_params.get("charset", "utf-8").lower()
-    if charset not in ("utf-8", "utf8") or request.headers.get("Content-Encoding", "identity") != "identity":
+    _check_query(request)
+    if not _is_plain_utf8(request):
         raise UnsupportedMediaType
-    if request.mimetype == "application/json":
+    if request.mimetype == JSON:
         return parse_json_object(request.get_data(cache=False)), True
     if request.mimetype == FORM:
         data = request.get_data(cache=False)
@@ -42,8 +43,30 @@ def read_body(request: Request) -> tuple[dict[str, Any], bool]:
     raise UnsupportedMediaType
 
 
+def read_json(request: Request) -> dict[str, Any]:
+    """The values of a body that can be JSON alone."""
+    _check_query(request)
+    if not _is_plain_utf8(request) or request.mimetype != JSON:
+        raise UnsupportedMediaType(JSON_ALONE)
+    return parse_json_object(request.get_data(cache=False))
+
+
+def _check_query(request: Request) -> None:
+    if request.query_string:
+        raise InvalidBody("a POST takes its parameters in the body, not in the query")
+
+
+def _is_plain_utf8(request: Request) -> bool:
+    """Neither compressed nor, as far as its header tells, in another encoding."""
+    charset = request.mimetype_params.get("charset", "utf-8").lower()
+    return charset in ("utf-8", "utf8") and request.headers.get("Content-Encoding", "identity") == "identity"
+
+
 def parse_json_object(data: bytes) -> dict[str, Any]:
-    """A JSON object from UTF-8 bytes: no NaN, no infinity, no repeated key, no lone surrogate, no deep nesting."""
+    """A JSON object from UTF-8 bytes: no NaN, no infinity, no repeated key, no lone surrogate, no deep nesting.
+
+    Raises InvalidBody for what is no such object and InvalidParameter for a field that holds what no field may.
+    """
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -57,24 +80,29 @@ def parse_json_object(data: bytes) -> dict[str, Any]:
         raise InvalidBody("the body holds a number that is too long") from None
     if not isinstance(value, dict):
         raise InvalidBody("the body must be a JSON object")
+    for name, each in value.items():
+        _check_field(name, each)
     return value
 
 
 def _check_depth(text: str) -> None:
-    # An upper bound without a parser: brackets inside strings count too, but no parameter needs 32 of them nested.
     depth = 0
-    in_string = escaped = False
-    for character in text:
-        if in_string:
-            escaped, in_string = character == "\\" and not escaped, escaped or character != '"'
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise InvalidBody(f"the body is nested more than {MAX_DEPTH} deep")
-        elif character in "]}":
-            depth -= 1
+    for found in BRACKET_OR_STRING.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found[0], 0)
+        if depth > MAX_DEPTH:
+            raise InvalidBody(f"the body is nested more than {MAX_DEPTH} deep")
+
+
+def _check_field(name: str, value: Any) -> None:
+    """What JSON can write and no parameter can be, however deep it lies: 1e400, which is read as infinity, and half a
+    pair of surrogates. Writing the value again finds both."""
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        message = f"{readable(name)} holds a lone surrogate, which is no character"
+        raise InvalidParameter(message, param=readable(name)) from None
+    except ValueError:
+        raise InvalidParameter(f"{readable(name)} holds a number that is too large", param=readable(name)) from None
 
 
 def _refuse_constant(name: str) -> float:

@@ -9,6 +9,7 @@ from importlib.resources import files
 
 from flasgger import Swagger
 from flask import Blueprint, Flask, Response, abort, redirect, render_template, send_from_directory
+from werkzeug.routing import Rule
 
 from service.api import operations
 
@@ -33,8 +34,8 @@ def register(app: Flask, version: str) -> None:
     app.add_url_rule("/", "root", lambda: redirect("apidocs/"))  # relative: right behind a proxy's prefix too
 
 
-def _documented(rule: object) -> bool:
-    return not (str(rule) == "/" or str(rule).startswith("/apidocs"))
+def _documented(rule: Rule) -> bool:
+    return not (rule.endpoint == "root" or str(rule).startswith("/apidocs"))
 
 
 def _blueprint() -> Blueprint:

@@ -3,19 +3,18 @@
 Views read top to bottom: parse, start, shape the reply. Errors are raised and shaped in `problems.py`.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 from flasgger import swag_from
-from flask import Blueprint, Response, g, jsonify, request
+from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import MethodNotAllowed
 
 from service.api import operations, sse
 from service.api.body import read_body, read_query
-from service.api.problems import error_body, log_error, unexpected_body
-from service.errors import InkwellError, InvalidParameter
-from service.generation import Generation, Generator, TextEvent
-from service.params import PARAMETERS, GenerationRequest, parse_json, parse_text
+from service.api.replies import facts, streamed, whole
+from service.errors import InvalidParameter
+from service.generation import Choice, Generation, Generator, TextEvent, TextToken
+from service.params import GenerationRequest, parse_json, parse_text
 
 TEXT, JSON = "text/plain", "application/json"
 
@@ -45,16 +44,21 @@ def _answer(generator: Generator, wanted: GenerationRequest, ping_s: float) -> R
     if media == TEXT and wanted.nsamples > 1:
         message = "nsamples above 1 needs stream=true or the header Accept: application/json"
         raise InvalidParameter(message, param="nsamples")
-    generation = generator.start(wanted, g.request_id)
+    if media == sse.MEDIA_TYPE and (wanted.best_of or 1) > wanted.nsamples:
+        raise InvalidParameter("best_of above nsamples cannot be streamed", param="best_of")
+    request_id = g.request_id  # a stream outlives the context of its request
+    generation = generator.start(wanted, request_id, g.client)
     if media == sse.MEDIA_TYPE:
-        response = Response(_stream(generation, g.request_id, ping_s), headers=sse.HEADERS)
-        response.call_on_close(generation.close)  # also when the client left before the first byte
-        return response
-    try:
-        generation.collect()
-    finally:
-        generation.close()
-    return jsonify(_details(generation, g.request_id, True)) if media == JSON else _plain(generation)
+        begun: set[int] = set()
+        return streamed(
+            generation,
+            lambda event: [_frame(generation, event, begun)],
+            lambda: [_details(generation, request_id, False)],
+            ping_s,
+        )
+    if media == JSON:
+        return whole(generation, lambda _: _details(generation, request_id, True))
+    return whole(generation, lambda choices: _plain(choices[0], wanted.echo))
 
 
 def _media_type(wanted: GenerationRequest) -> str:
@@ -63,51 +67,53 @@ def _media_type(wanted: GenerationRequest) -> str:
     return request.accept_mimetypes.best_match([TEXT, JSON, sse.MEDIA_TYPE], default=TEXT)
 
 
-def _plain(generation: Generation) -> Response:
+def _plain(choice: Choice, echo: bool) -> Response:
     """The generated text and nothing else; what else a program may want to know is in headers."""
-    sample = generation.samples[0]
-    response = Response(sample.text, content_type=f"{TEXT}; charset=utf-8")
-    response.headers["X-Inkwell-Model"] = generation.request.model_name
-    response.headers["X-Inkwell-Seed"] = str(generation.request.seed)
-    response.headers["X-Inkwell-Finish-Reason"] = sample.finish
-    return response
+    text = choice.prompt_text + choice.text if echo else choice.text
+    return Response(text, content_type=f"{TEXT}; charset=utf-8")
 
 
 def _details(generation: Generation, request_id: str, with_texts: bool) -> dict[str, Any]:
     """The JSON reply; a stream's last event is the same without the texts, which were sent already."""
-    request_ = generation.request
-    samples = [
-        {"finish_reason": sample.finish, "generated_tokens": sample.tokens}
-        | ({"text": sample.text} if with_texts else {})
-        for sample in generation.samples
-    ]
-    return {
-        "request_id": request_id,
-        "model_name": request_.model_name,
-        "samples": samples,
-        "prompt_tokens": generation.prompt_tokens,
-        "cached_tokens": generation.samples[0].cached_tokens,  # the others share what the first one computed
-        "generated_tokens": generation.generated_tokens,
-        "parameters": {row.name: getattr(request_, row.name) for row in PARAMETERS if row.is_number},
-        "duration_s": round(generation.duration_s, 4),
-    }
+    told = facts(generation, request_id)
+    del told["finish_reasons"]  # they stand beside the texts
+    return told | {"samples": [_sample(generation, choice, with_texts) for choice in generation.best]}
 
 
-def _stream(generation: Generation, request_id: str, ping_s: float) -> Iterator[bytes]:
-    """Text events, the details, [DONE]; or an error event and nothing after it."""
-    try:
-        for piece in generation.events(ping_s):
-            yield _frame(piece) if isinstance(piece, TextEvent) else sse.PING
-        yield sse.event(_details(generation, request_id, False))
-        yield sse.DONE
-    except InkwellError as error:
-        log_error(error, request_id)
-        yield sse.event(error_body(error))
-    except Exception as error:  # the status line is long gone; the client must still learn that this is no success
-        log_error(error, request_id)
-        yield sse.event(unexpected_body())
+def _sample(generation: Generation, choice: Choice, with_texts: bool) -> dict[str, Any]:
+    wanted = generation.request
+    sample: dict[str, Any] = {"finish_reason": choice.finish, "generated_tokens": choice.generated}
+    if with_texts:
+        sample["text"] = choice.prompt_text + choice.text if wanted.echo else choice.text
+    if choice.stop is not None:
+        sample["stop"] = choice.stop
+    if wanted.finish_sentence:
+        sample["sentence"] = choice.sentence
+    if wanted.logprobs is not None and with_texts:
+        sample["tokens"] = [_token(token) for token in choice.tokens]
+    if wanted.prompt_logprobs is not None and choice is _first_of_prompt(generation, choice):
+        sample["prompt"] = [_token(token) for token in choice.prompt_tokens()]
+    return sample
 
 
-def _frame(piece: TextEvent) -> bytes:
-    value: dict[str, Any] = {"sample": piece.sample, "text": piece.text}
-    return sse.event(value | ({"finish_reason": piece.finish} if piece.finish else {}))
+def _first_of_prompt(generation: Generation, choice: Choice) -> Choice:
+    """The one that tells the prompt's log-probabilities; the others could only repeat them."""
+    return next(first for first in generation.choices if first.prompt is choice.prompt)
+
+
+def _token(token: TextToken) -> dict[str, Any]:
+    likeliest = [{"id": other, "logprob": logprob} for other, logprob in token.top]
+    value: dict[str, Any] = {"id": token.id, "text": token.text, "logprob": token.logprob, "offset": token.offset}
+    return value | ({"top": likeliest} if likeliest else {})
+
+
+def _frame(generation: Generation, event: TextEvent, begun: set[int]) -> dict[str, Any]:
+    """One piece of text; with `echo` a text's first piece begins with the prompt."""
+    text = event.text
+    if generation.request.echo and event.choice not in begun:
+        begun.add(event.choice)
+        text = generation.choices[event.choice].prompt_text + text
+    value: dict[str, Any] = {"sample": event.choice, "text": text}
+    if event.tokens:
+        value["tokens"] = [_token(token) for token in event.tokens]
+    return value | ({"finish_reason": event.finish} if event.finish else {})

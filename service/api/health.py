@@ -1,4 +1,4 @@
-"""`/livez` and `/readyz`: is the process alive, and should it be sent requests."""
+"""`/livez` and `/readyz`: is the process alive, and should it be sent requests. TGI calls the latter `/health`."""
 
 from flasgger import swag_from
 from flask import Blueprint, Response, jsonify
@@ -20,6 +20,7 @@ def blueprint(registry: Registry, admission: Admission, preload: Preload, defaul
         return jsonify({"status": "ok"})
 
     @routes.get("/readyz")
+    @routes.get("/health")
     @swag_from(operations.readyz())
     def readyz() -> tuple[Response, int]:
         status, reason = _readiness(registry, admission, preload, default_model)

@@ -20,24 +20,25 @@ def blueprint(registry: Registry, default_model: str) -> Blueprint:
     @swag_from(operations.models())
     def models() -> Response:
         folders = registry.library.folders()
-        present = [_present(registry, folder) for folder in folders.values()]
-        absent = [_entry(known.name, "not_downloaded", f"{known.hub_id}@{known.revision}", parameters=known.parameters)
+        present = [entry(registry, folder) for folder in folders.values()]
+        absent = [_row(known.name, "not_downloaded", f"{known.hub_id}@{known.revision}", parameters=known.parameters)
                   for known in KNOWN_MODELS if known.name not in folders]  # fmt: skip
         return jsonify({"default_model": canonical(default_model), "models": present + absent})
 
     return routes
 
 
-def _present(registry: Registry, folder: Folder) -> dict[str, Any]:
+def entry(registry: Registry, folder: Folder) -> dict[str, Any]:
+    """What a folder holds and what its model does at present."""
     if folder.state != "available":
-        return _entry(folder.name, folder.state, origin(folder))
+        return _row(folder.name, folder.state, origin(folder))
     try:
         model = registry.library.read(folder)
     except InkwellError as error:
-        return _entry(folder.name, "failed", origin(folder), error=error.code)
+        return _row(folder.name, "failed", origin(folder), error=error.code)
     config = model.config
     facts = {"family": config.family, "parameters": config.parameters, "context": config.context}
-    return _entry(folder.name, **_state(registry, model), source=origin(folder), **facts)
+    return _row(folder.name, **_state(registry, model), source=origin(folder), **facts)
 
 
 def _state(registry: Registry, model: Model) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def _state(registry: Registry, model: Model) -> dict[str, Any]:
             "memory_bytes": None if memory_bytes is None else memory_bytes + ready.gpu_bytes}  # fmt: skip
 
 
-def _entry(name: str, state: str, source: str, **facts: Any) -> dict[str, Any]:
+def _row(name: str, state: str, source: str, **facts: Any) -> dict[str, Any]:
     """One row; every row has the same keys, and null stands for what is not known in that state."""
     empty = dict.fromkeys(
         ("family", "parameters", "context", "memory_bytes", "device", "dtype", "path", "rows", "error")

@@ -3,16 +3,24 @@
 `flasgger` joins these operations with Flask's routes into the spec; nothing here is written that a table already says.
 """
 
-import inspect
-import json
-from typing import Any
+from typing import get_args
 
-from service.api.problems import TABLE, classify, error_body, unexpected_body
-from service.errors import SettingsError, error_kinds
+from service.api.replies import NOT_EFFECTIVE
+from service.api.spec_parts import (
+    BODY_REFUSALS,
+    Spec,
+    body_schema,
+    error_responses,
+    error_schema,
+    event_stream,
+    json_reply,
+    row_meaning,
+    row_schema,
+    text_schema,
+)
+from service.generation import Finish
 from service.params import PARAMETERS, Parameter
-from service.refusals import REFUSALS
 
-Spec = dict[str, Any]
 TEXT_EXAMPLE = " there was a king"
 SSE_EXAMPLE = (
     'data: {"sample":0,"text":" there was"}\n\n'
@@ -36,7 +44,14 @@ def template(version: str) -> Spec:
         },
         # relative to the spec, so it is right behind a proxy's prefix too
         "servers": [{"url": "./", "description": "this service"}],
-        "components": {"schemas": {"Error": _error_schema(), "Details": _details_schema()}},
+        "components": {
+            "schemas": {"Error": error_schema(), "Details": _details_schema()},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+            },
+        },
+        "security": [{}, {"bearer": []}, {"key": []}],  # none is needed where no keys are configured
     }
 
 
@@ -51,20 +66,16 @@ def generate_get() -> Spec:
 
 
 def generate_post() -> Spec:
-    properties = {row.name: _schema(row) | {"description": _meaning(row), "example": row.example} for row in PARAMETERS}
-    schema = {
-        "type": "object",
-        "required": [row.name for row in PARAMETERS if row.required],
-        "additionalProperties": False,
-        "properties": properties,
+    content = {
+        "application/json": {"schema": body_schema(PARAMETERS)},
+        "application/x-www-form-urlencoded": {"schema": body_schema(PARAMETERS, form=True)},
     }
-    content = dict.fromkeys(("application/json", "application/x-www-form-urlencoded"), {"schema": schema})
     return {
         "tags": ["generation"],
         "summary": "Generate text, parameters in the body",
         "description": DESCRIPTION,
         "requestBody": {"required": True, "content": content},
-        "responses": _generation_responses(413, 415),
+        "responses": _generation_responses(*BODY_REFUSALS),
     }
 
 
@@ -90,6 +101,7 @@ def models() -> Spec:
         "rows": {"type": "integer", "nullable": True, "description": "Sequences that can share a step."},
         "error": {"type": "string", "nullable": True, "description": "Code of the error that the last load ended in."},
     }
+    refused = {status: each for status, each in error_responses(()).items() if status in ("401", "403", "500")}
     schema = {
         "type": "object",
         "properties": {
@@ -100,13 +112,13 @@ def models() -> Spec:
     return {
         "tags": ["models"],
         "summary": "List the models",
-        "responses": {"200": _reply("Every model that can be asked for.", schema)},
+        "responses": {"200": json_reply("Every model that can be asked for.", schema)} | refused,
     }
 
 
 def livez() -> Spec:
     schema = {"type": "object", "properties": {"status": {"type": "string", "enum": ["ok"]}}}
-    return {"tags": ["health"], "summary": "Is the process alive", "responses": {"200": _reply("It is.", schema)}}
+    return {"tags": ["health"], "summary": "Is the process alive", "responses": {"200": json_reply("It is.", schema)}}
 
 
 def readyz() -> Spec:
@@ -121,40 +133,13 @@ def readyz() -> Spec:
     return {
         "tags": ["health"],
         "summary": "Should it be sent requests",
-        "responses": {"200": _reply("Yes.", schema), "503": _reply("Not now; `reason` says why.", schema)},
+        "responses": {"200": json_reply("Yes.", schema), "503": json_reply("Not now; `reason` says why.", schema)},
     }
-
-
-def _schema(row: Parameter) -> Spec:
-    """Type, limits and default of a parameter."""
-    spec: Spec = {"type": row.kind}
-    if row.default is not None:
-        spec["default"] = row.default
-    if row.above is not None:
-        spec |= {"minimum": row.above, "exclusiveMinimum": True}
-    elif row.low is not None:
-        spec["minimum"] = row.low
-    if row.high is not None:
-        spec["maximum"] = row.high
-    return spec
-
-
-def _meaning(row: Parameter) -> str:
-    """What a parameter does, with its limits in words: the page does not show those of the schema."""
-    default = None if row.default is None else f"default {json.dumps(row.default).removesuffix('.0')}"
-    limits = "; ".join(filter(None, (row.range, default)))
-    return f"{row.help} {limits[:1].upper()}{limits[1:]}." if limits else row.help
 
 
 def _query_parameter(row: Parameter) -> Spec:
-    return {
-        "in": "query",
-        "name": row.name,
-        "required": row.required,
-        "description": _meaning(row),
-        "schema": _schema(row),
-        "example": row.example,
-    }
+    place = {"in": "query", "name": row.name, "required": row.required, "description": row_meaning(row)}
+    return place | text_schema(row)
 
 
 def _generation_responses(*refusals: int) -> Spec:
@@ -162,51 +147,27 @@ def _generation_responses(*refusals: int) -> Spec:
     content = {
         "text/plain": {"schema": {"type": "string"}, "example": TEXT_EXAMPLE},
         "application/json": {"schema": {"$ref": "#/components/schemas/Details"}},
-        "text/event-stream": {"schema": {"type": "string"}, "example": SSE_EXAMPLE},
-    }
-    return {"200": {"description": "The generated text.", "content": content}} | _error_responses(refusals)
-
-
-def _error_responses(refusals: tuple[int, ...]) -> Spec:
-    """One response a status; its description lists the codes and when they occur."""
-    bodies: dict[int, list[Spec]] = {}
-    for kind in error_kinds():
-        if kind is not SettingsError:  # it stops the start, so no client can see it
-            error = kind(str(inspect.getdoc(kind)))
-            bodies.setdefault(classify(error)[0], []).append(error_body(error))
-    bodies[500].append(unexpected_body())
-    for refusal in REFUSALS:
-        if refusal.status in refusals:
-            bodies[refusal.status] = [refusal.body()]
-    return {str(status): _error_response(each) for status, each in sorted(bodies.items())}
-
-
-def _error_response(bodies: list[Spec]) -> Spec:
-    lines = ["- `{code}`: {message}".format(**body["error"]) for body in bodies]
-    content = {"schema": {"$ref": "#/components/schemas/Error"}, "example": bodies[0]}
-    return {"description": "\n".join(lines), "content": {"application/json": content}}
-
-
-def _reply(description: str, schema: Spec) -> Spec:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
-
-
-def _error_schema() -> Spec:
-    text = {"type": "string"}
-    kinds = sorted({kind for _, kind, _ in TABLE.values()})
-    fields = {"message": text, "type": text | {"enum": kinds}, "param": text | {"nullable": True}, "code": text}
-    return {"type": "object", "properties": {"error": {"type": "object", "properties": fields}}}
+    } | event_stream(SSE_EXAMPLE)
+    return {"200": {"description": "The generated text.", "content": content}} | error_responses(refusals)
 
 
 def _details_schema() -> Spec:
-    text, count = {"type": "string"}, {"type": "integer", "example": 4}
+    text, count, seconds = {"type": "string"}, {"type": "integer", "example": 4}, {"type": "number", "example": 0.0521}
+    logprob = {"type": "number", "example": -1.6094}
+    likeliest = {"type": "object", "properties": {"id": count, "logprob": logprob}}
+    place = {"id": count, "text": text, "logprob": logprob | {"nullable": True}, "offset": count}
+    token = {"type": "object", "properties": place | {"top": {"type": "array", "items": likeliest}}}
     sample = {
         "text": text | {"example": TEXT_EXAMPLE},
-        "finish_reason": text | {"enum": ["length", "stop"]},
+        "finish_reason": text | {"enum": list(get_args(Finish))},
         "generated_tokens": count,
+        "stop": text | {"description": "The stop string that ended the text."},
+        "sentence": text
+        | {"nullable": True, "description": "With finish_sentence: whole, extended, cut, or open if none ended."},
+        "tokens": {"type": "array", "items": token, "description": "With logprobs."},
+        "prompt": {"type": "array", "items": token, "description": "The prompt, with prompt_logprobs."},
     }
-    numbers = [row for row in PARAMETERS if row.is_number]
-    effective = {row.name: {"type": row.kind, "example": row.example} for row in numbers}
+    effective = {row.name: row_schema(row) | {"nullable": True} for row in PARAMETERS if row.name not in NOT_EFFECTIVE}
     return {
         "type": "object",
         "properties": {
@@ -215,8 +176,11 @@ def _details_schema() -> Spec:
             "samples": {"type": "array", "items": {"type": "object", "properties": sample}},
             "prompt_tokens": count,
             "cached_tokens": count | {"description": "Of the prompt, found computed by an earlier request."},
+            "dropped_tokens": count | {"description": "Cut off the prompt, or slid out of the context."},
             "generated_tokens": count,
             "parameters": {"type": "object", "properties": effective, "description": "As used, with the seed."},
-            "duration_s": {"type": "number", "example": 0.0521},
+            "queue_s": seconds,
+            "first_token_s": seconds | {"nullable": True},
+            "duration_s": seconds,
         },
     }

@@ -6,13 +6,16 @@ Bodies carry an error's message and never its cause; the cause goes to the log u
 """
 
 import logging
+import math
 from typing import Any
 
 from flask import Flask, Response, g, jsonify
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, UnsupportedMediaType
 
 from service.errors import (
+    Cancelled,
     DeadlineExceeded,
+    Forbidden,
     GenerationFailed,
     InkwellError,
     LoadTimeout,
@@ -20,24 +23,33 @@ from service.errors import (
     ModelNotFound,
     ModelUnavailable,
     QueueFull,
+    RateLimited,
     Refused,
     RequestError,
+    RequestNotFound,
     ShuttingDown,
+    Unauthorized,
 )
 from service.refusals import REFUSALS
 
 log = logging.getLogger(__name__)
 
-# The nearest class in an error's line of descent decides: (status, type, seconds for Retry-After or None).
-TABLE: dict[type[InkwellError], tuple[int, str, int | None]] = {
+# The nearest class in an error's line of descent decides: (status, type, seconds until it may pass or None). An error
+# that knows the seconds itself overrules the last one.
+TABLE: dict[type[InkwellError], tuple[int, str, float | None]] = {
     ModelNotFound: (404, "invalid_request_error", None),
     ModelNotDownloaded: (404, "invalid_request_error", None),
+    RequestNotFound: (404, "invalid_request_error", None),
+    Unauthorized: (401, "authentication_error", None),
+    Forbidden: (403, "permission_error", None),
     RequestError: (400, "invalid_request_error", None),
     QueueFull: (429, "rate_limit_error", 1),
+    RateLimited: (429, "rate_limit_error", 1),
     ShuttingDown: (503, "overloaded_error", 5),
     Refused: (503, "overloaded_error", 5),
     LoadTimeout: (503, "overloaded_error", 10),
     ModelUnavailable: (503, "server_error", None),
+    Cancelled: (400, "invalid_request_error", None),  # no status that makes clients send it again
     DeadlineExceeded: (504, "timeout_error", None),
     GenerationFailed: (500, "server_error", None),
     InkwellError: (500, "server_error", None),
@@ -47,9 +59,10 @@ MALFORMED = next(refusal for refusal in REFUSALS if refusal.status == 400)
 UNEXPECTED = "something went wrong in the service; the log has more under this request's id"
 
 
-def classify(error: InkwellError) -> tuple[int, str, int | None]:
-    """Status, type and Retry-After of an error."""
-    return next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
+def classify(error: InkwellError) -> tuple[int, str, float | None]:
+    """Status, type and seconds until the same request may pass, of an error."""
+    status, kind, usual_s = next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
+    return status, kind, usual_s if error.retry_after_s is None else error.retry_after_s
 
 
 def problem(message: str, kind: str, code: str, param: str | None = None) -> dict[str, Any]:
@@ -88,9 +101,20 @@ def _own(error: InkwellError) -> Response:
     status, _, retry_after_s = classify(error)
     response = jsonify(error_body(error))
     response.status_code = status
-    if retry_after_s is not None:
-        response.headers["Retry-After"] = str(retry_after_s)
+    response.headers.update(_retry_headers(retry_after_s))
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def _retry_headers(retry_after_s: float | None) -> dict[str, str]:
+    """HTTP knows whole seconds only; OpenAI's clients also read milliseconds, and prefer them."""
+    if retry_after_s is None:
+        return {}
+    return {
+        "Retry-After": str(max(1, math.ceil(retry_after_s))),
+        "Retry-After-Ms": str(max(1, math.ceil(1000 * retry_after_s))),
+    }
 
 
 def _http(error: HTTPException) -> Response:
@@ -98,7 +122,10 @@ def _http(error: HTTPException) -> Response:
     if 300 <= status < 400:  # a redirect to the address with its slash
         return error.get_response()
     refusal = next((refusal for refusal in REFUSALS if refusal.status == status), MALFORMED)
-    response = jsonify(refusal.body())
+    body = refusal.body()
+    if isinstance(error, UnsupportedMediaType) and "description" in vars(error):  # body.py said what it takes instead
+        body["error"]["message"] = error.description
+    response = jsonify(body)
     response.status_code = status
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))

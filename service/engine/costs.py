@@ -54,9 +54,10 @@ class StepCosts:
             most = (_DOUBT[i] / _GUESS[i] * weight) ** 2
             self._doubts[i][i] = max(self._doubts[i][i], min(self._doubts[i][i] + (_DRIFT * weight) ** 2, most))
 
-    def prompt_room(self, rows: int, stretch: float) -> int:
-        """So many prompt tokens make a step of `rows` rows take `stretch` times as long."""
-        return int((stretch - 1) * self.seconds(rows) / (self._weights[2] * _UNITS[2])) if self._weights else 0
+    def prompt_room(self, rows: int, seconds: float) -> int:
+        """So many prompt tokens make a step of `rows` rows take `seconds`; 0 before the first step."""
+        spare = max(0.0, seconds - self.seconds(rows))
+        return int(spare / (self._weights[2] * _UNITS[2])) if self._weights else 0
 
 
 def _features(rows: int, prompt_tokens: int) -> list[float]:

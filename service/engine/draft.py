@@ -13,9 +13,12 @@ from torch import Tensor
 from service.engine.decoder import Decoder
 from service.engine.kv_cache import KVCache
 from service.engine.sampler import Draw, choose
+from service.engine.sequence import Sequence as Tokens
 from service.engine.slots import common_length
 from service.engine.span import Span
-from service.engine.speculation import Wish
+from service.engine.speculation import LONGEST_DRAFT, Drafter, Wish
+
+_NEAR = LONGEST_DRAFT + 1  # tokens that one step may bring; they are read together with the first drafted one
 
 
 @dataclass(slots=True)
@@ -40,10 +43,10 @@ class _Draft:
         return Draw(sequence.job.sampling, sequence.job.prompt, generated)
 
 
-class DraftModel:
+class DraftModel(Drafter):
     """A decoder with as many cache slots as the large one has.
 
-    `piece` bounds the tokens that it reads at once. `vocab_size` is the large model's: this one may have more rows,
+    `piece` bounds the tokens that it reads in one pass. `vocab_size` is the large model's: this one may have more rows,
     which stand for no token.
     """
 
@@ -54,11 +57,32 @@ class DraftModel:
         self._read = [_Read() for _ in range(slots)]
         self._piece = piece
 
+    def unread(self, sequence: Tokens) -> int:
+        """How many tokens are left to read before it drafts; 0 for a sequence about which it keeps silent."""
+        missing = len(sequence.tokens) - len(self._known(sequence))
+        return missing if missing > _NEAR and self._fits(sequence, 1) else 0
+
+    @torch.inference_mode()
+    def read(self, sequences: Sequence[Tokens], room: int) -> int:
+        """Read on in one pass; never a sequence's last token, whose hidden state the first draft needs."""
+        pieces: list[tuple[int, list[int]]] = []
+        room = min(room, self._piece)
+        for sequence in sequences:
+            start = len(self._known(sequence))
+            tokens = sequence.tokens[start : min(start + room, len(sequence.tokens) - 1)]
+            pieces += [(sequence.slot, tokens)] if tokens else []
+            room -= len(tokens)
+        if pieces:
+            self._compute(pieces)
+        return sum(len(tokens) for _, tokens in pieces)
+
     @torch.inference_mode()
     def propose(self, wishes: Sequence[Wish]) -> list[tuple[int, ...]]:
-        """Drafts for those whose texts it has read; of the others it reads a piece, and drafts in a later step."""
+        """Drafts for sequences that it has read, but for their latest tokens."""
         drafts = [_Draft(wish) for wish in wishes]
-        growing = [draft for draft in drafts if self._fits(draft) and self._catch_up(draft.wish)]
+        growing = [draft for draft in drafts if self._fits(draft.wish.sequence, draft.wish.count)]
+        for draft in growing:
+            self._known(draft.wish.sequence)
         while growing:
             logits = self._advance(growing)
             for draft, token in zip(growing, choose(logits, [draft.draw for draft in growing]), strict=True):
@@ -66,23 +90,18 @@ class DraftModel:
             growing = [draft for draft in growing if len(draft.tokens) < draft.wish.count]
         return [tuple(draft.tokens) for draft in drafts]
 
-    def _fits(self, draft: _Draft) -> bool:
+    def _fits(self, sequence: Tokens, count: int) -> bool:
         """Whether the sequence stays within the small model's context and vocabulary, which may be a little smaller."""
-        sequence, config = draft.wish.sequence, self._decoder.config
-        return len(sequence.tokens) + draft.wish.count <= config.context and max(sequence.tokens) < config.vocab_size
+        config = self._decoder.config
+        return len(sequence.tokens) + count <= config.context and max(sequence.tokens) < config.vocab_size
 
-    def _catch_up(self, wish: Wish) -> bool:
-        """Keep of the slot what belongs to this sequence, and read on; whether few enough tokens are left to draft."""
-        sequence = wish.sequence
+    def _known(self, sequence: Tokens) -> list[int]:
+        """What the slot holds of this sequence, but for its last token; what belongs to another is forgotten."""
         read = self._read[sequence.slot]
         if read.salt != sequence.job.salt:
             read.salt, read.tokens = sequence.job.salt, []
         del read.tokens[common_length(read.tokens, sequence.tokens, min(len(read.tokens), len(sequence.tokens) - 1)) :]
-        start = len(read.tokens)
-        if len(sequence.tokens) - start <= self._piece:
-            return True
-        self._compute([(sequence.slot, sequence.tokens[start : start + self._piece])])
-        return False
+        return read.tokens
 
     def _advance(self, drafts: Sequence[_Draft]) -> Tensor:
         """Read each sequence and its draft to the end; logits behind it [drafts, vocab]."""

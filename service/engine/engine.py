@@ -6,18 +6,20 @@ cancelled ends in exactly one final event.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
-from torch import Tensor
 
+from service.engine.choosing import choices_of
 from service.engine.contract import Event, FailureEvent, Job, TokenEvent
 from service.engine.costs import StepCosts
+from service.engine.logprobs import Told
 from service.engine.runner import Runner
-from service.engine.sampler import Draw, choose, finite_rows
-from service.engine.scheduler import Plan, Row, Scheduler, Taken
-from service.engine.speculation import Speculation, agreed
-from service.errors import EngineFailed, InvalidLogits
+from service.engine.scheduler import Plan, Scheduler, Taken
+from service.engine.speculation import Speculation
+from service.engine.waits import Waits
+from service.errors import EngineFailed, InkwellError
 
 
 class Engine:
@@ -39,22 +41,33 @@ class Engine:
         self._costs = costs or StepCosts()
         self._speculation = speculation
         self._clock = clock
+        self._waits = Waits(clock)
+        self._rows = 0
 
     @property
     def has_work(self) -> bool:
         return self._scheduler.has_work
 
+    @property
+    def rows(self) -> int:
+        """How many sequences shared the last step."""
+        return self._rows
+
     def submit(self, job: Job) -> None:
         """Queue a job; its events come out of later steps."""
+        self._waits.arrived(job.key)
         self._scheduler.add(job)
 
     def cancel(self, key: int) -> None:
         """Drop a job; it gives no further event. Unknown keys are ignored: it may have ended a moment ago."""
+        self._waits.ended(key)
         self._scheduler.abort(key)
 
     def step(self) -> list[Event]:
         """Compute one step. A failure ends the jobs of this step with an event each, and the engine goes on."""
         plan = self._scheduler.plan()
+        self._rows = len(plan.rows)
+        self._waits.admitted(plan.admitted)
         try:
             return self._compute(self._speculation.extend(plan) if self._speculation else plan)
         except torch.AcceleratorError:  # a GPU that failed once fails for ever in this process: it must end
@@ -62,50 +75,47 @@ class Engine:
         except Exception as error:  # whatever torch raises belongs to the rows of this plan and to nobody else
             failed = EngineFailed("the engine failed in this step")
             keys = self._scheduler.fail(plan)
+            for key in keys:
+                self._waits.ended(key)
             return [FailureEvent(key, failed.code, failed.message, repr(error)) for key in keys]
 
     def _compute(self, plan: Plan) -> list[Event]:
         began = self._clock()
-        chosen, broken = self._choose(plan, self._runner.run(plan))
-        taken = self._scheduler.commit(plan, chosen)
+        computed = self._runner.run(plan)
+        choices = choices_of(plan, computed.logits)
+        failures = choices.failures | dict(computed.failures)
+        # Who has nothing sound to take must not end well; the others fail behind what they take, unless it ends them.
+        lost = [key for key in failures if key not in choices.tokens or key in dict(computed.failures)]
+        failed: list[Event] = [self._fail(key, failures.pop(key)) for key in lost]
+        taken = self._scheduler.commit(plan, choices.tokens)
         if self._speculation:
-            self._speculation.learn(plan, chosen)
+            self._speculation.learn(plan, choices.tokens)
+        if not (computed.scores or choices.inspections):  # they take time that no later step should be expected to take
+            self._observe(plan, began)
+        tokens = self._token_events(taken, choices.told)
+        ended = {item.sequence.job.key for item in taken if item.finish}
+        failed += [self._fail(key, error) for key, error in failures.items() if key not in ended]
+        return [*computed.scores, *choices.inspections, *tokens, *failed]
+
+    def _observe(self, plan: Plan, began: float) -> None:
         prompt_tokens = sum(row.length for row in plan.prefill)
         self._costs.observe(sum(row.length for row in plan.decode), prompt_tokens, self._clock() - began)
-        ended = {item.sequence.job.key for item in taken if item.finish}
-        return [_event(item) for item in taken] + [self._fail_logits(key) for key in broken if key not in ended]
 
-    def _choose(self, plan: Plan, logits: Tensor) -> tuple[dict[int, list[int]], list[int]]:
-        """New tokens by job key, and the keys of those whose next logits are no numbers; `logits` [wanted, vocab]."""
-        draws = [draw for row in plan.rows for draw in _draws(row)]
-        sound = [place for place, finite in enumerate(finite_rows(logits)) if finite]
-        some = logits if len(sound) == len(draws) else logits[sound]
-        tokens = dict(zip(sound, choose(some, [draws[place] for place in sound]) if sound else [], strict=True))
-        chosen, broken, begin = {}, [], 0
-        for row in plan.rows:
-            run = agreed(row.drafts, [tokens.get(place) for place in range(begin, begin + row.wanted)])
-            begin += row.wanted
-            if run and run[-1] is None:
-                broken.append(row.sequence.job.key)
-            if any(token is not None for token in run):
-                chosen[row.sequence.job.key] = [token for token in run if token is not None]
-        return chosen, broken
+    def _token_events(self, taken: Sequence[Taken], told: Mapping[int, Sequence[Told]]) -> Iterator[TokenEvent]:
+        """One for each token that was taken, with what is told of it."""
+        answers = {key: iter(items) for key, items in told.items()}
+        for item in taken:
+            key = item.sequence.job.key
+            answer = next(answers[key]) if key in answers else None
+            token = None if item.finish == "stop" else item.token
+            event = TokenEvent(key, token, item.finish)
+            if answer and token is not None:
+                event = replace(event, logprob=answer.logprob, top=answer.top)
+            if (waited_s := self._waits.told(key)) is not None:  # its first event
+                event = replace(event, cached_tokens=item.sequence.reused, queue_s=waited_s)
+            yield event
 
-    def _fail_logits(self, key: int) -> FailureEvent:
+    def _fail(self, key: int, error: InkwellError) -> FailureEvent:
         self._scheduler.drop(key)
-        error = InvalidLogits("the model's output is not a number; its weights may be damaged")
+        self._waits.ended(key)
         return FailureEvent(key, error.code, error.message, None)
-
-
-def _draws(row: Row) -> list[Draw]:
-    """What is chosen at each wanted position of a row: behind its newest token, and behind each draft."""
-    job = row.sequence.job
-    generated = [*row.sequence.tokens[len(job.prompt) :], *row.drafts]
-    ends = range(row.sequence.generated, row.sequence.generated + row.wanted)
-    return [Draw(job.sampling, job.prompt, generated[:end]) for end in ends]
-
-
-def _event(taken: Taken) -> TokenEvent:
-    token = None if taken.finish == "stop" else taken.token
-    cached_tokens = taken.sequence.reused if taken.finish else 0
-    return TokenEvent(taken.sequence.job.key, token, taken.finish, cached_tokens)

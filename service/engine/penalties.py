@@ -35,7 +35,7 @@ def _repeats(draw: Draw) -> bool:
 
 def _counts(draw: Draw) -> bool:
     wanted = draw.sampling
-    return (wanted.presence_penalty != 0 or wanted.frequency_penalty != 0) and len(draw.generated) > 0
+    return (wanted.presence_penalty != 0 or wanted.frequency_penalty != 0) and len(draw.written) > 0
 
 
 def _divide(scores: Tensor, draws: Sequence[tuple[int, Draw]]) -> None:
@@ -56,7 +56,7 @@ def _subtract(scores: Tensor, draws: Sequence[tuple[int, Draw]]) -> None:
     """Presence and frequency, in place."""
     tokens, penalties, lengths = array("q"), array("f"), []
     for _, draw in draws:
-        counts, wanted = Counter(draw.generated), draw.sampling
+        counts, wanted = Counter(draw.written), draw.sampling
         tokens.extend(counts)
         penalties.extend(wanted.presence_penalty + count * wanted.frequency_penalty for count in counts.values())
         lengths.append(len(counts))

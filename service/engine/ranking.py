@@ -2,7 +2,7 @@
 
 Ranks are by falling logit, then by rising token id. Every cut but the last keeps the tokens up to some rank, so a few
 hundred of the likeliest are mostly all that must be ranked; whether they are is known exactly, because weights add up
-exactly (`weighing.py`), and ranking more gives the same token.
+exactly (`weighing.py`). Where they are not, `selection.py` finds the token that ranking all of them would give.
 """
 
 import math
@@ -15,7 +15,7 @@ from torch import Tensor
 from service.engine.contract import Sampling
 from service.engine.weighing import reciprocal, rounded, scaled, target, weigh_, weights_of_all
 
-UNDECIDED = -1  # no token: more tokens must be ranked to know
+UNDECIDED = -1  # no token: those that were ranked do not tell
 _GROUP = 16
 _BLOCK = 256
 _LOWEST = -1e3  # e to the power of it is no weight at all, and times 0 it is 0, which cannot be said of -inf
@@ -31,6 +31,7 @@ class Cuts:
     top_p: Tensor
     typical_p: Tensor
     need_total: bool  # whether some row's top_p is a share of all tokens
+    any_min_p: bool
     any_typical: bool
 
 
@@ -52,6 +53,7 @@ def cuts_of(samplings: Sequence[Sampling], vocabulary: int, device: torch.device
         columns[1].float(),
         *columns[2:],
         need_total=any(sampling.top_k == 0 and sampling.top_p < 1 for sampling in samplings),
+        any_min_p=any(sampling.min_p > 0 for sampling in samplings),
         any_typical=any(sampling.typical_p < 1 for sampling in samplings),
     )
 
@@ -69,6 +71,17 @@ def likeliest(logits: Tensor) -> Tensor:
     begin = maxima.argmax(dim=-1, keepdim=True) * _BLOCK
     places = (begin + torch.arange(_BLOCK, device=logits.device)).clamp_(max=vocabulary - 1)
     return places.gather(1, logits.gather(1, places).argmax(dim=-1, keepdim=True)).squeeze(1)
+
+
+def distances(exponents: Tensor, weights: Tensor) -> Tensor:
+    """How far [rows, n] from typical each token is (Meister et al., arXiv 2202.00666); infinitely if it has no weight.
+
+    That is from its -log p to the entropy, or from its exponent to the mean exponent: the logarithm of the sum is in
+    both and falls out.
+    """
+    logs = exponents.clamp(min=_LOWEST).double()
+    mean = rounded(weights * logs).sum(dim=-1, keepdim=True) / weights.sum(dim=-1, keepdim=True)
+    return torch.where(weights > 0, (logs - mean).abs(), torch.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +102,6 @@ def few(logits: Tensor, ranks: int) -> Ranked:
     if ranks == logits.shape[1]:
         sure = torch.full_like(sure, ranks)
     return _ranked(logits, candidates.gather(1, places).sort(dim=-1).values, sure)
-
-
-def many(logits: Tensor, ranks: int) -> Ranked:
-    """So many tokens of one row [1, vocab] or more, with all that are equal to the last of them."""
-    maxima = _maxima(logits)
-    if ranks > maxima.shape[1]:
-        tokens = torch.arange(logits.shape[1], device=logits.device)
-    else:
-        least = maxima.topk(ranks, dim=-1).values[:, -1:]
-        tokens = (logits >= least).squeeze(0).nonzero().squeeze(1)
-    return _ranked(logits, tokens.unsqueeze(0), torch.full_like(tokens[:1].unsqueeze(0), len(tokens)))
 
 
 def draw_ranked(logits: Tensor, ranked: Ranked, cuts: Cuts, points: Tensor) -> Tensor:
@@ -183,15 +185,9 @@ def _left_by_top_k(logits: Tensor, cuts: Cuts, cumulative: Tensor) -> tuple[Tens
 
 
 def _typical(exponents: Tensor, weights: Tensor, typical_p: Tensor) -> Tensor:
-    """Which ranks [rows, width] are kept by typical sampling (Meister et al., arXiv 2202.00666).
-
-    It keeps the tokens whose -log p is nearest to the entropy; that distance is the one between a token's exponent and
-    the mean exponent, because the logarithm of the sum is in both and falls out.
-    """
+    """Which ranks [rows, width] are kept by typical sampling: the nearest ones that together have the probability."""
     total = weights.sum(dim=-1, keepdim=True)
-    logs = exponents.clamp(min=_LOWEST).double()
-    mean = rounded(weights * logs).sum(dim=-1, keepdim=True) / total
-    distance = torch.where(weights > 0, (logs - mean).abs(), torch.inf)
+    distance = distances(exponents, weights)
     order = _rising(distance.view(torch.int64))  # the bits of positive floats are ordered as they are
     cumulative = weights.gather(1, order).cumsum(dim=-1)
     last = (cumulative < typical_p * total).sum(dim=-1, keepdim=True).clamp_(max=weights.shape[1] - 1)

@@ -1,12 +1,26 @@
 """Turns a plan into logits: the only caller of the decoder. It does not know why these rows were chosen."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
+from service.engine.contract import PromptEvent
 from service.engine.decoder import Decoder
 from service.engine.kv_cache import KVCache
 from service.engine.scheduler import Plan
+from service.engine.scoring import score
 from service.engine.span import Span
+from service.errors import InkwellError, InvalidLogits
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What came out of a step: of all rows together the logits, in float32, of those positions that were wanted."""
+
+    logits: Tensor  # [wanted, vocab]: the last `row.wanted` positions of every row, in the order of the rows
+    scores: tuple[PromptEvent, ...] = ()  # of the prompts that are scored
+    failures: tuple[tuple[int, InkwellError], ...] = ()  # keys of jobs whose prompt cannot be scored, and why
 
 
 class Runner:
@@ -17,13 +31,16 @@ class Runner:
         self._cache = cache
 
     @torch.inference_mode()
-    def run(self, plan: Plan) -> Tensor:
-        """Logits [wanted, vocab] float32 of the last `row.wanted` positions of every row, in the order of the rows."""
+    def run(self, plan: Plan) -> Computed:
+        """Compute the plan's rows; the cache holds them afterwards."""
         for copy in plan.copies:
             self._cache.copy(copy.source, copy.target, copy.length)
         spans = [Span(row.sequence.slot, row.start, row.length) for row in plan.rows]
         tokens = [token for row in plan.rows for token in row.tokens]
         hidden = self._decoder(torch.tensor(tokens), spans, self._cache)  # [tokens, width]
+        return Computed(self._logits(plan, hidden), *self._scores(plan, hidden))
+
+    def _logits(self, plan: Plan, hidden: Tensor) -> Tensor:
         places, end = [], 0
         for row in plan.rows:
             end += row.length
@@ -31,3 +48,17 @@ class Runner:
         if not places:
             return hidden.new_empty(0, self._decoder.config.vocab_size, dtype=torch.float32)
         return self._decoder.logits(hidden[torch.tensor(places, device=hidden.device)])
+
+    def _scores(
+        self, plan: Plan, hidden: Tensor
+    ) -> tuple[tuple[PromptEvent, ...], tuple[tuple[int, InkwellError], ...]]:
+        scores, failures, end = [], [], 0
+        for row in plan.prefill:  # the first rows of the plan
+            end += row.length
+            if row.sequence.job.prompt_logprobs is None:
+                continue
+            try:
+                scores += filter(None, [score(row, hidden[end - row.length : end], self._decoder.logits)])
+            except InvalidLogits as error:
+                failures.append((row.sequence.job.key, error))
+        return tuple(scores), tuple(failures)

@@ -2,7 +2,8 @@
 
 Stateless: the n-th draw of a sequence is a function of its seed, its sample number and n alone, and no row looks at
 another, so a request gives the same tokens alone, in a crowd and after a restart. The order of the processors is
-that of transformers: repetition penalty (then presence and frequency), temperature, top_k, top_p, min_p, typical_p.
+that of transformers: bias, repetition penalty (then presence and frequency), temperature, top_k, top_p, min_p,
+typical_p; `inspection.py` does the same the slow and obvious way.
 """
 
 from collections.abc import Sequence
@@ -10,17 +11,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from service.engine.bias import biased
 from service.engine.contract import Sampling
 from service.engine.draw import Draw
 from service.engine.penalties import penalised
 from service.engine.randomness import uniform
-from service.engine.ranking import UNDECIDED, Ranked, cuts_of, draw_ranked, few, likeliest, many
+from service.engine.ranking import UNDECIDED, Cuts, cuts_of, draw_ranked, few, likeliest
+from service.engine.selection import draw_unranked
 from service.engine.weighing import draw_from_all, reciprocal
 
 __all__ = ["Draw", "choose", "finite_rows"]
 
-_FEW = 256  # so many tokens of every row are ranked first
-_MANY = 2048  # where they do not decide, at least so many of that row, then all
+_FEW = 256  # so many tokens of every row are ranked; where they do not decide, none is
 
 
 def finite_rows(logits: Tensor) -> list[bool]:
@@ -33,7 +35,7 @@ def finite_rows(logits: Tensor) -> list[bool]:
 
 def choose(logits: Tensor, draws: Sequence[Draw]) -> list[int]:
     """The next token of each row; `logits` [rows, vocab] float32, at least one in each row above -inf, none NaN."""
-    scores = penalised(logits, draws)
+    scores = penalised(biased(logits, draws), draws)
     groups = _by_method(draws)
     chosen = [_METHODS[method](_rows(scores, rows), [draws[row] for row in rows]) for method, rows in groups.items()]
     order = [row for rows in groups.values() for row in rows]
@@ -72,23 +74,21 @@ def _plain(scores: Tensor, draws: Sequence[Draw]) -> Tensor:
 
 
 def _ranked(scores: Tensor, draws: Sequence[Draw]) -> Tensor:
-    return _draw(scores, few(scores, _FEW), draws)
+    return draw_ranked(scores, few(scores, _FEW), _cuts(scores, draws), _points(scores, draws))
 
 
 def _decided(scores: Tensor, draw: Draw) -> int:
-    """The token of one row [1, vocab] by as many ranks as it takes."""
-    token = int(_draw(scores, many(scores, _MANY), [draw]))
-    return int(_draw(scores, many(scores, scores.shape[1]), [draw])) if token == UNDECIDED else token
+    """The token of one row [1, vocab] that a few ranks did not decide."""
+    return int(draw_unranked(scores, _cuts(scores, [draw]), _points(scores, [draw])))
 
 
-def _draw(scores: Tensor, ranked: Ranked, draws: Sequence[Draw]) -> Tensor:
-    cuts = cuts_of([draw.sampling for draw in draws], scores.shape[1], scores.device)
-    return draw_ranked(scores, ranked, cuts, _points(scores, draws))
+def _cuts(scores: Tensor, draws: Sequence[Draw]) -> Cuts:
+    return cuts_of([draw.sampling for draw in draws], scores.shape[1], scores.device)
 
 
 def _points(scores: Tensor, draws: Sequence[Draw]) -> Tensor:
     """Each row's random number [rows, 1] float64."""
-    numbers = [[uniform(draw.sampling.seed, draw.sampling.sample, len(draw.generated))] for draw in draws]
+    numbers = [[uniform(draw.sampling.seed, draw.sampling.sample, draw.number)] for draw in draws]
     return torch.tensor(numbers, dtype=torch.float64, device=scores.device)
 
 

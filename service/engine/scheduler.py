@@ -17,6 +17,7 @@ from service.engine.slots import LEAST_REUSED, Copy, Slots
 
 # A step with a piece of a prompt in it takes so many times as long as without, for those who decode.
 STRETCH = 1.75
+CROWDED = 1.2  # or, if that is more, so many times as long as a step in which all who are admitted decode
 LEAST_PIECE = 4  # tokens of a prompt in a step, so that it comes to its end however slow the machine is
 
 
@@ -41,7 +42,7 @@ class Row:
     @property
     def wanted(self) -> int:
         """At how many of its last positions the step needs logits."""
-        return 1 + len(self.drafts) if self.completes else 0
+        return 1 + len(self.drafts) if self.completes and self.sequence.job.needs_logits else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Plan:
     copies: tuple[Copy, ...]
     prefill: tuple[Row, ...]
     decode: tuple[Row, ...]
+    admitted: tuple[int, ...] = ()  # keys of the jobs that got their slots for this step
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -59,10 +61,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A token that a sequence has taken, and why it ended if it did."""
+    """A token that a sequence has taken, if it was to take any, and why it ended if it did."""
 
     sequence: Sequence
-    token: int
+    token: int | None
     finish: FinishReason | None
 
 
@@ -108,7 +110,9 @@ class Scheduler:
 
     def plan(self) -> Plan:
         """Admit who fits and choose the rows of the next step."""
+        running = len(self._running)
         copies = self._admit()
+        admitted = tuple(self._running)[running:]
         decode = tuple(Row(item, item.cached, 1) for item in self._running.values() if item.decodes)
         room = self._budget(len(decode))
         prefill: list[Row] = []
@@ -122,7 +126,7 @@ class Scheduler:
             room -= prefill[-1].length
             if room <= 0 or not self._uniform:  # a decoder that is not uniform runs each piece by itself, one is enough
                 break
-        return Plan(tuple(copies), tuple(prefill), decode)
+        return Plan(tuple(copies), tuple(prefill), decode, admitted)
 
     def _admit(self) -> list[Copy]:
         copies = []
@@ -136,7 +140,10 @@ class Scheduler:
         """Tokens of prompts in this step. It must not change anybody's bits, so only a uniform decoder measures it."""
         if not (decoding and self._uniform and self._costs):
             return self._prefill_chunk
-        return min(max(LEAST_PIECE, self._costs.prompt_room(decoding, STRETCH)), self._prefill_chunk)
+        # A step of all is what everybody gets as soon as the prompts are done. Without it the first few to decode would
+        # hold up the many behind them, and the weights would be read for few rows all the time.
+        seconds = max(STRETCH * self._costs.seconds(decoding), CROWDED * self._costs.seconds(len(self._running)))
+        return min(max(LEAST_PIECE, self._costs.prompt_room(decoding, seconds)), self._prefill_chunk)
 
     def _waits(self, sequence: Sequence, earlier: list[Sequence]) -> bool:
         """Whether somebody is about to compute more of this very beginning: a copy is cheaper than the same again."""
@@ -164,6 +171,7 @@ class Scheduler:
                 continue
             if key not in chosen:
                 sequence.cached += row.length - len(row.drafts)
+                results += self._end_read(sequence)
                 continue
             tokens = chosen[key]
             taken, finish = sequence.accept(tokens, row.length - len(row.drafts) + len(tokens) - 1)
@@ -172,3 +180,10 @@ class Scheduler:
             if finish:
                 self._slots.give_back(self._running.pop(key), sound=True)
         return results
+
+    def _end_read(self, sequence: Sequence) -> list[Taken]:
+        """End a sequence of which nothing was wanted but its prompt, when that is computed."""
+        if sequence.pending > 0 or sequence.job.sampling.max_tokens > 0:
+            return []
+        self._slots.give_back(self._running.pop(sequence.job.key), sound=True)
+        return [Taken(sequence, None, "length")]

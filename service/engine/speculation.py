@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from service.engine.costs import StepCosts
-from service.engine.scheduler import Plan, Row
+from service.engine.scheduler import LEAST_PIECE, STRETCH, Plan, Row
 from service.engine.sequence import Sequence as Tokens
 
 # With more rows than these a step is bound by arithmetic, which drafts do not save, and everybody waits for them.
 MOST_ROWS = 8
 LONGEST_DRAFT = 12
-_MEMORY = 0.8  # of the measured cost of a drafted token
+_MEMORY = 0.8  # of the measured cost of a drafted token, and of one that is read
 _IDLE_MEMORY = 0.99  # of the same after a step without drafts
 
 
@@ -33,14 +33,22 @@ class Wish:
 
 
 class Drafter(Protocol):
-    """Guesses what comes next."""
+    """Guesses what comes next. One that must read a text before can do so in pieces; others have nothing to read."""
+
+    def unread(self, sequence: Tokens) -> int:
+        """How many tokens it must read before it drafts for this sequence."""
+        return 0
+
+    def read(self, sequences: Sequence[Tokens], room: int) -> int:
+        """Read on, in this order and at most `room` tokens in all; gives how many it read."""
+        return 0
 
     def propose(self, wishes: Sequence[Wish]) -> list[tuple[int, ...]]:
-        """The drafts of each wish; empty where it has no idea."""
+        """The drafts of each wish, for sequences of which nothing is unread; empty where it has no idea."""
         ...
 
 
-class NgramDrafter:
+class NgramDrafter(Drafter):
     """Looks up what followed last time (`ngram.py`)."""
 
     def propose(self, wishes: Sequence[Wish]) -> list[tuple[int, ...]]:
@@ -55,6 +63,7 @@ class Speculation:
         self._costs = costs
         self._clock = clock
         self._draft_seconds = 0.0  # what one drafted token costs before it is verified
+        self._read_seconds = 0.0  # what one token costs that the drafter reads to catch up
 
     def extend(self, plan: Plan) -> Plan:
         """The plan with drafts in its decoding rows. A step that computes prompts is long enough without."""
@@ -65,13 +74,34 @@ class Speculation:
         if not wishes:
             self._draft_seconds *= _IDLE_MEMORY  # an estimate that ends all drafting must not be the last one
             return plan
+        behind = [wish.sequence for wish in wishes.values() if self._drafter.unread(wish.sequence)]
+        if behind:
+            self._catch_up(behind, len(plan.decode))
+        wishes = {place: wish for place, wish in wishes.items() if not self._drafter.unread(wish.sequence)}
+        return self._drafted(plan, wishes) if wishes else plan
+
+    def _drafted(self, plan: Plan, wishes: Mapping[int, Wish]) -> Plan:
+        """The plan with drafts in the rows at some places."""
         began = self._clock()
         drafts = self._drafter.propose(list(wishes.values()))
-        self._note_cost(self._clock() - began, sum(map(len, drafts)))
+        self._note_cost(self._clock() - began, sum(map(len, drafts)), len(plan.decode))
         rows = list(plan.decode)
         for place, draft in zip(wishes, drafts, strict=True):
             rows[place] = replace(rows[place], length=1 + len(draft), drafts=draft)
         return replace(plan, decode=tuple(rows))
+
+    def _catch_up(self, behind: Sequence[Tokens], rows: int) -> None:
+        """Let the drafter read, for no longer than a piece of a prompt may take in a step of so many rows.
+
+        What this costs is paid once for a text, so it says nothing about the cost of a draft.
+        """
+        seconds = (STRETCH - 1) * self._costs.seconds(rows)
+        room = int(seconds / self._read_seconds) if self._read_seconds else LEAST_PIECE
+        began = self._clock()
+        read = self._drafter.read(behind, max(LEAST_PIECE, room))
+        if read:
+            latest = (self._clock() - began) / read
+            self._read_seconds += (1 - _MEMORY if self._read_seconds else 1.0) * (latest - self._read_seconds)
 
     def learn(self, plan: Plan, chosen: Mapping[int, Sequence[int]]) -> None:
         """What became of the plan's drafts: `chosen` tokens by job key, all but the last of each drafted."""
@@ -104,9 +134,11 @@ class Speculation:
                 heapq.heappop(heap)
         return counts
 
-    def _note_cost(self, seconds: float, drafted: int) -> None:
+    def _note_cost(self, seconds: float, drafted: int, rows: int) -> None:
+        """Drafts that took as long as the step itself cannot pay; how much longer, a machine that slept may say."""
         if drafted:
-            self._draft_seconds += (1 - _MEMORY) * (seconds / drafted - self._draft_seconds)
+            latest = min(seconds / drafted, self._costs.seconds(rows))
+            self._draft_seconds += (1 - _MEMORY) * (latest - self._draft_seconds)
 
 
 def agreed(drafts: Sequence[int], choices: Sequence[int | None]) -> list[int | None]:

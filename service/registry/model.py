@@ -3,9 +3,11 @@
 import difflib
 import json
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 from service.catalog import ORIGIN_FILE, Folder, known_model, scan
 from service.errors import InkwellError, ModelCorrupt, ModelNotDownloaded, ModelNotFound, NeedsConversion
@@ -38,10 +40,14 @@ class Model:
 
 
 class Library:
-    """The models directory, read afresh whenever somebody asks, with what was parsed remembered."""
+    """The models directory, read afresh whenever somebody asks, with what was parsed remembered.
 
-    def __init__(self, models_dir: Path) -> None:
+    `aliases` are the operator's own names of models; they come before all others.
+    """
+
+    def __init__(self, models_dir: Path, aliases: Mapping[str, str] = MappingProxyType({})) -> None:
         self._models_dir = models_dir
+        self._aliases = aliases
         self._lock = threading.Lock()
         self._models: dict[str, tuple[Stamp, Model]] = {}
 
@@ -51,6 +57,7 @@ class Library:
 
     def find(self, name: str) -> Model:
         """The model of that name or alias; raises why it cannot be served."""
+        name = self._aliases.get(name, name)
         known = known_model(name)
         folders = self.folders()
         folder = folders.get(name) or (folders.get(known.name) if known else None)

@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 
 from service.engine.contract import EngineConfig
 from service.errors import InkwellError, LoadFailed, LoadTimeout, QueueFull, ShuttingDown, error_of
+from service.metrics import FAILED, LOADED, Metrics
 from service.once import Once
 from service.registry.drafts import Drafts
 from service.registry.model import Library, Model
+from service.registry.use import Use, exit_reason, use_of
 from service.worker.client import Worker
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ class _Running:
     users: int = 0
     last_use: int = 0  # a counter, not a clock: only the order matters
     retired: bool = False  # its folder was replaced: it ends with its last user
+    loaded: bool = False  # somebody has found it ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,11 @@ class Registry:
         load_timeout_s: float,
         retry_load_s: float,
         drafts: Drafts | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.library = library
         self._drafts = drafts or Drafts(library, ())
+        self._metrics = metrics or Metrics()
         self._config = config
         self._max_models = max_models
         self._load_timeout_s = load_timeout_s
@@ -85,6 +90,9 @@ class Registry:
             raise
         with self._lock:
             self._failures.pop(model.name, None)
+            if not running.loaded:
+                running.loaded = True
+                self._metrics.loaded(model.name, LOADED)
         return lease
 
     def worker(self, name: str) -> Worker | None:
@@ -92,6 +100,11 @@ class Registry:
         with self._lock:
             running = self._running.get(name)
         return running.worker if running else None
+
+    def uses(self) -> list[Use]:
+        """Every worker that is loading or ready, and how full it is."""
+        with self._lock:
+            return [use_of(name, running.worker, running.users) for name, running in self._running.items()]
 
     def failure(self, model: Model) -> InkwellError | None:
         """Why the last load of this content of the folder failed, as long as no later one succeeded."""
@@ -129,7 +142,13 @@ class Registry:
 
     def _start(self, model: Model, config: EngineConfig) -> Worker:
         try:
-            return Worker(model.path, config, on_exit=lambda worker: self._forget(model.name, worker))
+            meter = self._metrics.starting(model.name)
+            return Worker(
+                model.path,
+                config,
+                on_exit=lambda worker: self._forget(model.name, worker),
+                on_step=lambda step: meter.note(step.rows, step.events),
+            )
         except OSError as error:  # no memory, no process or no descriptor is left
             raise LoadFailed("no process could be started for the model", cause=repr(error)) from error
 
@@ -154,6 +173,7 @@ class Registry:
             oldest = min(idle, key=lambda name: self._running[name].last_use)
             log.info("unloading the longest idle model", extra={"model": oldest})
             self._running.pop(oldest).worker.end()
+            self._metrics.evicted(oldest)
 
     def _release(self, running: _Running) -> None:
         with self._lock:
@@ -166,6 +186,7 @@ class Registry:
         with self._lock:
             if name in self._running and self._running[name].worker is worker:
                 del self._running[name]
+        self._metrics.exited(name, exit_reason(worker))
         log.log(
             logging.INFO if worker.stopped else logging.ERROR,
             "a worker ended",
@@ -183,4 +204,5 @@ class Registry:
             if noted is not None and noted.model is running.model and time.monotonic() < noted.until:
                 return  # another request waited for the same load
             self._failures[name] = _Failure(running.model, error, time.monotonic() + self._retry_load_s)
+        self._metrics.loaded(name, FAILED)
         log.error("a model could not be loaded", extra={"model": name, "cause": error.cause})

@@ -65,7 +65,8 @@ def _serve(engine: Engine, inbox: "queue.SimpleQueue[Message]", connection: Conn
     while True:
         _take_messages(engine, inbox)
         if engine.has_work:
-            _send(connection, Step(tuple(engine.step())))
+            events = tuple(engine.step())
+            _send(connection, Step(events, engine.rows))
 
 
 def _take_messages(engine: Engine, inbox: "queue.SimpleQueue[Message]") -> None:

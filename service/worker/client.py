@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from service.engine.contract import EngineConfig, Event, Job, Sampling
+from service.engine.contract import EngineConfig, Event, Job
 from service.errors import InkwellError, LoadFailed, LoadTimeout, WorkerDied, error_of
+from service.memory import resident_bytes
 from service.worker.messages import Broken, Cancel, Load, Message, Ready, Step, Submit, decode, encode
 from service.worker.stream import TokenStream
 
@@ -29,12 +30,21 @@ DIED = "the model's process ended while the request ran; sending the request aga
 
 
 class Worker:
-    """One worker process, from its start to its end. `on_exit` is called once, in the reader thread, after the end."""
+    """One worker process, from its start to its end.
+
+    `on_step` is called for every step, and `on_exit` once, after the end, both in the reader thread.
+    """
 
     def __init__(
-        self, folder: Path, config: EngineConfig, on_exit: Callable[["Worker"], None], hang_s: float = HANG_S
+        self,
+        folder: Path,
+        config: EngineConfig,
+        on_exit: Callable[["Worker"], None],
+        hang_s: float = HANG_S,
+        on_step: Callable[[Step], None] = lambda step: None,
     ) -> None:
         self._on_exit = on_exit
+        self._on_step = on_step
         self._lock = threading.Lock()  # guards _streams and _gone
         self._send_lock = threading.Lock()
         self._streams: dict[int, TokenStream] = {}  # by job key
@@ -61,13 +71,19 @@ class Worker:
         return self._answer if isinstance(self._answer, Ready) else None
 
     @property
+    def broken(self) -> bool:
+        """Whether the worker said that it could not load the model."""
+        return isinstance(self._answer, InkwellError)
+
+    @property
+    def open_jobs(self) -> int:
+        """Jobs that were sent and have not ended."""
+        return len(self._streams)
+
+    @property
     def resident_bytes(self) -> int | None:
         """Memory that the process holds at present; None where /proc does not tell."""
-        try:
-            pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        except (OSError, IndexError):
-            return None
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        return resident_bytes(self.process.pid)
 
     def wait_ready(self, timeout_s: float) -> Ready:
         """Block until the model is loaded; raises what kept it from loading, or LoadTimeout."""
@@ -78,19 +94,44 @@ class Worker:
         assert self._answer is not None, "set before the event"
         return self._answer
 
-    def submit(self, prompt: Sequence[int], samplings: Sequence[Sampling]) -> TokenStream:
-        """Send one job per sampling of the same prompt; their events come back in one stream."""
-        jobs = [Job(next(self._keys), tuple(prompt), sampling) for sampling in samplings]
-        stream = TokenStream([job.key for job in jobs], self._cancel, self._end_if_hung)
+    def submit(self, jobs: Sequence[Job]) -> TokenStream:
+        """Send jobs, whose keys do not matter; their events come back in one stream, numbered as they stand here."""
+        stream = TokenStream(self)
+        try:
+            for number, job in enumerate(jobs):
+                stream.add(number, job)
+        except WorkerDied:
+            stream.close()
+            raise
+        return stream
+
+    def enter(self, stream: TokenStream) -> int:
+        """A new job key, whose events go to the stream; raises WorkerDied."""
         with self._lock:
             if self._gone:
                 raise WorkerDied(DIED)
             if not self._streams:  # it had nothing to do, and so nothing to say
                 self._last_heard = time.monotonic()
-            self._streams.update({job.key: stream for job in jobs})
-        for job in jobs:
-            self._send(Submit(job))
-        return stream
+            key = next(self._keys)
+            self._streams[key] = stream
+        return key
+
+    def send(self, job: Job) -> None:
+        """Send a job whose key was entered."""
+        self._send(Submit(job))
+
+    def cancel(self, keys: Sequence[int]) -> None:
+        """Drop those of the jobs that still run; they give no further event."""
+        with self._lock:
+            open_keys = [key for key in keys if self._streams.pop(key, None) is not None]
+        for key in open_keys:
+            self._send(Cancel(key))
+
+    def end_if_hung(self) -> None:
+        """Kill a worker that has work and has not finished a step for longer than a step can take."""
+        if time.monotonic() - self._last_heard > self._hang_s and self.alive:
+            log.error("a worker is silent and will be killed", extra={"silent_s": self._hang_s})
+            self.process.kill()
 
     def stop(self) -> None:
         """Close the line, which ends the process; returns at once and may be called again."""
@@ -109,12 +150,6 @@ class Worker:
         except OSError:  # the other side was faster
             pass
 
-    def _cancel(self, keys: Sequence[int]) -> None:
-        with self._lock:
-            open_keys = [key for key in keys if self._streams.pop(key, None) is not None]
-        for key in open_keys:
-            self._send(Cancel(key))
-
     def _send(self, message: Message) -> None:
         try:
             with self._send_lock:
@@ -131,15 +166,10 @@ class Worker:
         finally:  # also when a bug of ours raises here: nobody may be left waiting
             self._finish()
 
-    def _end_if_hung(self) -> None:
-        """Kill a worker that has work and has not finished a step for longer than a step can take."""
-        if time.monotonic() - self._last_heard > self._hang_s and self.alive:
-            log.error("a worker is silent and will be killed", extra={"silent_s": self._hang_s})
-            self.process.kill()
-
     def _receive(self, message: Message) -> None:
         self._last_heard = time.monotonic()
         if isinstance(message, Step):
+            self._on_step(message)
             for event in message.events:
                 self._deliver(event)
         elif isinstance(message, Ready):

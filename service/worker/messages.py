@@ -5,9 +5,21 @@ and not pickle, so that neither side can make the other run code. Knows no socke
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
+from typing import Any
 
-from service.engine.contract import EngineConfig, Event, FailureEvent, Job, Sampling, TokenEvent
+from service.engine.contract import (
+    EngineConfig,
+    Event,
+    FailureEvent,
+    InspectionEvent,
+    Job,
+    PromptEvent,
+    Sampling,
+    Stage,
+    TokenEvent,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +62,13 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The events of one engine step, together in one message: a step of many rows is one write."""
+    """The events of one engine step, together in one message: a step of many rows is one write.
+
+    `rows` is how many sequences shared it.
+    """
 
     events: tuple[Event, ...]
+    rows: int = 0
 
 
 Message = Load | Submit | Cancel | Ready | Broken | Step
@@ -61,7 +77,7 @@ Message = Load | Submit | Cancel | Ready | Broken | Step
 def encode(message: Message) -> bytes:
     """One message as bytes."""
     if isinstance(message, Step):
-        fields = [_fields(event) for event in message.events]
+        fields = [message.rows, *map(_fields, message.events)]
     else:
         fields = list(astuple(message))
     return json.dumps([type(message).__name__, *fields], separators=(",", ":")).encode()
@@ -69,6 +85,10 @@ def encode(message: Message) -> bytes:
 
 def _fields(event: Event) -> list:
     """Name and values of an event. `astuple` copies deeply and takes four times as long; this runs every step."""
+    if isinstance(event, TokenEvent) and event.finish is None and event.logprob is None and not event.queue_s:
+        return ["TokenEvent", event.key, event.token, None]  # as most are: it has nothing else to tell
+    if isinstance(event, InspectionEvent):
+        return ["InspectionEvent", *astuple(event)]
     return [type(event).__name__, *(getattr(event, name) for name in event.__slots__)]
 
 
@@ -84,15 +104,41 @@ def _read_load(fields: list) -> Load:
 
 
 def _read_submit(fields: list) -> Submit:
-    ((key, prompt, sampling, salt),) = fields
+    ((key, prompt, sampling, *rest),) = fields
     wanted = Sampling(*sampling)
-    return Submit(Job(key, tuple(prompt), replace(wanted, stop_tokens=tuple(wanted.stop_tokens)), salt))
+    wanted = replace(wanted, stop_tokens=tuple(wanted.stop_tokens), logit_bias=_pairs(wanted.logit_bias))
+    return Submit(Job(key, tuple(prompt), wanted, *rest))
 
 
 def _read_step(fields: list) -> Step:
-    kinds = {"TokenEvent": TokenEvent, "FailureEvent": FailureEvent}
-    return Step(tuple(kinds[kind](*values) for kind, *values in fields))
+    rows, *events = fields
+    return Step(tuple(_EVENTS[kind](*values) for kind, *values in events), rows)
 
+
+def _read_token(*values: Any) -> TokenEvent:
+    event = TokenEvent(*values)
+    return event if event.top == () else replace(event, top=_pairs(event.top))  # a list, if it was told at all
+
+
+def _read_prompt(key: int, first: int, logprobs: list, top: list) -> PromptEvent:
+    return PromptEvent(key, first, tuple(logprobs), tuple(map(_pairs, top)))
+
+
+def _read_inspection(key: int, tokens: list, stages: list) -> InspectionEvent:
+    read = (Stage(name, tuple(probabilities), *rest) for name, probabilities, *rest in stages)
+    return InspectionEvent(key, tuple(tokens), tuple(read))
+
+
+def _pairs(lists: Sequence[Sequence]) -> tuple[tuple[int, float], ...]:
+    return tuple((token, value) for token, value in lists)
+
+
+_EVENTS = {
+    "TokenEvent": _read_token,
+    "PromptEvent": _read_prompt,
+    "InspectionEvent": _read_inspection,
+    "FailureEvent": FailureEvent,
+}
 
 _READERS = {
     "Load": _read_load,

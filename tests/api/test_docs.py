@@ -1,10 +1,12 @@
 """The spec and the page that shows it: complete, valid, and from this host alone."""
 
+import json
 import re
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from openapi_schema_validator import OAS30Validator
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
 from service.errors import SettingsError
@@ -18,6 +20,22 @@ OPERATIONS = [
     ("get", "/models"),
     ("get", "/livez"),
     ("get", "/readyz"),
+    ("get", "/health"),
+    ("get", "/metrics"),
+    ("post", "/v1/completions"),
+    ("post", "/v1/engines/{engine}/completions"),
+    ("post", "/v1/chat/completions"),
+    ("get", "/v1/models"),
+    ("get", "/v1/models/{model}"),
+    ("post", "/"),
+    ("post", "/generate"),
+    ("post", "/generate_stream"),
+    ("get", "/info"),
+    ("post", "/tokenize"),
+    ("post", "/detokenize"),
+    ("post", "/v1/score"),
+    ("post", "/v1/next"),
+    ("delete", "/v1/requests/{request_id}"),
 ]
 GENERATION = OPERATIONS[:2]
 
@@ -34,10 +52,10 @@ def test_the_spec_is_valid_openapi(spec: dict):
 
 def test_every_route_is_in_the_spec_and_nothing_else(spec: dict, app: Flask):
     routes = {
-        (method.lower(), str(rule))
+        (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", str(rule)))
         for rule in app.url_map.iter_rules()
         for method in rule.methods - {"HEAD", "OPTIONS"}
-        if not str(rule).startswith("/api") and str(rule) != "/"
+        if not str(rule).startswith("/api") and rule.endpoint != "root"
     }
     documented = {(method, path) for path, operations in spec["paths"].items() for method in operations}
     assert documented == routes == set(OPERATIONS)
@@ -56,7 +74,9 @@ def test_the_query_documents_every_parameter_with_limits_default_and_example(spe
         each = documented[row.name]
         assert (each["in"], each["required"]) == ("query", row.required)
         assert each["description"].startswith(row.help) and row.range in each["description"].lower()
-        assert (each["example"], each["schema"].get("default")) == (row.example, row.default)
+        as_text = row.example if row.parse is None else json.dumps(row.example)
+        assert each["example"] == as_text
+        assert each["schema"].get("default") == (row.default if row.parse is None else None)
         assert each["schema"].get("maximum") == row.high
         assert each["schema"].get("minimum") == (row.low if row.above is None else row.above)
         assert each["schema"].get("exclusiveMinimum", False) == (row.above is not None)
@@ -107,10 +127,29 @@ def test_the_example_request_of_the_spec_works(client: FlaskClient, spec: dict):
 
 def test_the_json_answer_has_the_documented_fields(client: FlaskClient, spec: dict):
     documented = spec["components"]["schemas"]["Details"]["properties"]
-    details = client.get("/text-generate?input_text=a&length=1", headers={"Accept": "application/json"}).json
+    details = sample_details(client)
     assert details.keys() == documented.keys()
     assert details["parameters"].keys() == documented["parameters"]["properties"].keys()
-    assert details["samples"][0].keys() == documented["samples"]["items"]["properties"].keys()
+    sample = documented["samples"]["items"]["properties"]
+    assert details["samples"][0].keys() == sample.keys()
+    for name in ("tokens", "prompt"):
+        token = details["samples"][0][name][-1]
+        assert token.keys() == sample[name]["items"]["properties"].keys()
+        assert token["top"][0].keys() == sample[name]["items"]["properties"]["top"]["items"]["properties"].keys()
+
+
+def test_the_json_answer_fits_its_schema(client: FlaskClient, spec: dict):
+    schema = spec["components"]["schemas"]["Details"]
+    plain = client.get("/text-generate?input_text=a&length=1", headers={"Accept": "application/json"}).json
+    for details in (sample_details(client), plain):
+        assert list(OAS30Validator(schema).iter_errors(details)) == []
+
+
+def sample_details(client: FlaskClient) -> dict:
+    """A reply in which every field that can be absent is there."""
+    told = {"logprobs": 1, "prompt_logprobs": 1, "finish_sentence": True, "stop": "e"}
+    asked = {"input_text": "ab", "length": 9, "temperature": 0} | told
+    return client.post("/text-generate", json=asked, headers={"Accept": "application/json"}).json
 
 
 def test_the_listing_and_the_health_have_the_documented_fields(client: FlaskClient, spec: dict):

@@ -78,7 +78,7 @@ def test_the_headers_of_a_text_answer_tell_model_seed_and_reason(client: FlaskCl
 def test_the_json_answer_tells_everything(client: FlaskClient):
     response = client.post(PATH, json=GREEDY | {"seed": 7}, headers=JSON | {"X-Request-Id": "mine"})
     details = response.json
-    assert details.pop("duration_s") >= 0
+    assert 0 <= details.pop("queue_s") <= details.pop("first_token_s") <= details.pop("duration_s")
     assert details == {
         "request_id": "mine",
         "model_name": "124M",
@@ -86,9 +86,13 @@ def test_the_json_answer_tells_everything(client: FlaskClient):
         "prompt_tokens": 6,
         "cached_tokens": 0,
         "generated_tokens": 20,
+        "dropped_tokens": 0,
         "parameters": {
             **{"length": 20, "temperature": 0.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "typical_p": 1.0},
-            **{"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0, "seed": 7, "nsamples": 1},
+            **{"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0, "logit_bias": {}},
+            **{"seed": 7, "nsamples": 1, "best_of": 1, "stop": [], "keep_stop": False, "ignore_eos": False},
+            **{"finish_sentence": False, "sentence_grace_tokens": 32, "on_overflow": "error", "truncate": None},
+            **{"timeout_s": None, "logprobs": None, "prompt_logprobs": None, "trim_start": False, "echo": False},
         },
     }
 

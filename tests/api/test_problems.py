@@ -1,12 +1,15 @@
 """Errors on their way to HTTP: the table, the one shape, and what may leave the house."""
 
 import logging
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.test import TestResponse
 
 from service.api.problems import TABLE, classify
-from service.errors import InkwellError, SettingsError, error_kinds
+from service.errors import InkwellError, InvalidBody, QueueFull, SettingsError, error_kinds
 from tests.serving import problem, running_app
 
 STATUS = {
@@ -14,19 +17,38 @@ STATUS = {
     "unknown_parameter": 400,
     "invalid_body": 400,
     "context_length_exceeded": 400,
+    "unsupported_parameter": 400,
     "model_not_found": 404,
     "model_not_downloaded": 404,
+    "request_not_found": 404,
+    "invalid_api_key": 401,
+    "permission_denied": 403,
     "queue_full": 429,
+    "rate_limit_exceeded": 429,
     "server_shutting_down": 503,
     "model_corrupt": 503,
     "model_needs_conversion": 503,
     "model_loading": 503,
     "model_load_failed": 503,
+    "request_cancelled": 400,
     "deadline_exceeded": 504,
     "worker_died": 500,
     "engine_error": 500,
     "invalid_logits": 500,
 }
+
+
+def answer_to(error: Exception, models_dir: Path) -> TestResponse:
+    """What a client gets when a view of the application raises this."""
+
+    def fail() -> None:
+        raise error
+
+    with running_app(models_dir) as app:
+        app.view_functions["health.livez"] = fail
+        return app.test_client().get("/livez", headers={"X-Request-Id": "mine"})
+
+
 LEAVES = [kind for kind in error_kinds() if kind is not SettingsError]
 
 
@@ -41,10 +63,35 @@ def test_every_leaf_has_a_row_of_its_own_branch(kind: type[InkwellError]):
 
 def test_what_may_pass_later_says_when_to_try_again():
     retried = {kind.code for kind in LEAVES if classify(kind("x"))[2]}
-    assert retried == {"queue_full", "server_shutting_down", "model_loading"}
+    assert retried == {"queue_full", "rate_limit_exceeded", "server_shutting_down", "model_loading"}
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/text-generate/", "/v1/models", "/.env", "/apidocs/nothing"])
+@pytest.mark.parametrize(
+    ("wait_s", "seconds", "milliseconds"),
+    [(0.0, "1", "1"), (0.2501, "1", "251"), (1.0, "1", "1000"), (1.001, "2", "1001"), (59.5, "60", "59500")],
+)
+def test_the_wait_that_an_error_knows_overrules_the_table(
+    models_dir: Path, wait_s: float, seconds: str, milliseconds: str
+):
+    response = answer_to(QueueFull("full", retry_after_s=wait_s), models_dir)
+    problem(response, 429, "queue_full")
+    assert (response.headers["Retry-After"], response.headers["retry-after-ms"]) == (seconds, milliseconds)
+
+
+def test_an_error_without_a_wait_names_none(models_dir: Path):
+    response = answer_to(InvalidBody("no"), models_dir)
+    problem(response, 400, "invalid_body")
+    assert "Retry-After" not in response.headers and "retry-after-ms" not in response.headers
+    assert "WWW-Authenticate" not in response.headers
+
+
+def test_an_endpoint_may_say_what_media_it_takes(models_dir: Path):
+    assert problem(answer_to(UnsupportedMediaType("JSON alone"), models_dir), 415, "unsupported_media_type") == (
+        "JSON alone"
+    )
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/text-generate/", "/v1/nothing", "/.env", "/apidocs/nothing"])
 def test_an_unknown_address_is_told_in_the_one_shape(client: FlaskClient, path: str):
     problem(client.get(path), 404, "not_found")
 
@@ -67,12 +114,7 @@ def test_the_root_leads_to_the_documentation(client: FlaskClient):
 
 
 def test_an_error_that_nobody_foresaw_tells_its_place_to_the_log_and_nothing_to_the_client(models_dir, caplog):
-    def fail() -> None:
-        raise ValueError("canary of the prompt")
-
-    with running_app(models_dir) as app:
-        app.add_url_rule("/fail", view_func=fail)
-        response = app.test_client().get("/fail", headers={"X-Request-Id": "mine"})
+    response = answer_to(ValueError("canary of the prompt"), models_dir)
     assert "canary" not in problem(response, 500, "internal_error")
     record = next(record for record in caplog.records if record.levelno == logging.ERROR)
     assert record.request_id == "mine" and "ValueError in " in record.error and __file__ in record.error

@@ -34,8 +34,22 @@ def test_apache_is_silent_for_longer_than_a_request_may_take() -> None:
     assert "socket-timeout=1030" in render(Settings.from_environ({"INKWELL_REQUEST_TIMEOUT_S": "999.5"}), HERE)
 
 
+def test_the_header_with_the_key_gets_through_to_the_application() -> None:
+    assert "\nWSGIPassAuthorization On\n" in render(Settings.from_environ({}), HERE)
+
+
 def test_the_environment_carries_every_setting_to_the_web_process() -> None:
-    given = {"INKWELL_PRELOAD": "demo,124M", "INKWELL_MODELS_DIR": "/srv/models", "INKWELL_LOAD_TIMEOUT_S": "12.5"}
+    given = {
+        "INKWELL_PRELOAD": "demo,124M",
+        "INKWELL_MODELS_DIR": "/srv/models",
+        "INKWELL_LOAD_TIMEOUT_S": "12.5",
+        "INKWELL_DRAFT_MODELS": "1558M=124M,774M=124M",
+        "INKWELL_MODEL_ALIASES": "text-davinci-003=1558M",
+        "INKWELL_OPEN": "1",
+        "INKWELL_CORS_ORIGINS": "https://a.example,http://localhost:3000",
+        "INKWELL_KEYS_FILE": "/srv/keys",
+        "INKWELL_CHAT_ASSISTANT": "The bard",
+    }
     settings = Settings.from_environ(given)
     variables = environment(settings, Path("/run/here"))
     assert Settings.from_environ(variables) == settings

@@ -91,6 +91,6 @@ def test_the_printed_pages_answer(server: LiveServer) -> None:
 
 
 def test_a_wildcard_host_prints_addresses_that_can_be_opened() -> None:
-    with live_server(host="0.0.0.0") as server:
+    with live_server(host="0.0.0.0", open=1) as server:
         assert f"http://127.0.0.1:{server.port}/" in server.logs()
         assert Path(server.run_folder(), "httpd.pid").read_text().strip() == str(server.httpd().pid)

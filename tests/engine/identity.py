@@ -63,7 +63,7 @@ class Outcome:
     steps: int = 0
 
 
-class HalfRight:
+class HalfRight(Drafter):
     """Drafts what the sequence will say, as it is known from before, with some tokens replaced."""
 
     def __init__(self, alone: dict[int, list[int]], generator: random.Random) -> None:

@@ -15,7 +15,7 @@ def learned(fixed: float, per_row: float, per_token: float) -> StepCosts:
 
 def test_nothing_is_claimed_before_the_first_step():
     costs = StepCosts()
-    assert (costs.per_row, costs.seconds(4, 100), costs.prompt_room(4, 2.0)) == (0, 0, 0)
+    assert (costs.per_row, costs.seconds(4, 100), costs.prompt_room(4, 1.0)) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("true", [(10e-3, 0.7e-3, 0.2e-3), (60e-3, 1e-3, 5e-3), (1.0, 0.05, 0.01)])
@@ -23,14 +23,14 @@ def test_a_machine_is_learned_from_its_steps(true):
     costs = learned(*true)
     assert costs.seconds(8, 64) == pytest.approx(true[0] + 8 * true[1] + 64 * true[2], rel=0.05)
     assert costs.per_row == pytest.approx(true[1], rel=0.2)
-    assert costs.prompt_room(8, 2.0) == pytest.approx((true[0] + 8 * true[1]) / true[2], rel=0.2)
+    assert costs.prompt_room(8, 2 * costs.seconds(8)) == pytest.approx((true[0] + 8 * true[1]) / true[2], rel=0.2)
 
 
 def test_one_step_is_enough_for_an_estimate_of_the_same_step():
     costs = StepCosts()
     costs.observe(1, 0, 0.02)
     assert costs.seconds(1) == pytest.approx(0.02)
-    assert costs.per_row > 0 and costs.prompt_room(1, 2.0) > 0
+    assert costs.per_row > 0 and costs.prompt_room(1, 0.04) > 0
 
 
 def test_the_first_request_teaches_what_prompts_cost_where_they_are_ten_times_slower_than_guessed():
@@ -40,7 +40,7 @@ def test_the_first_request_teaches_what_prompts_cost_where_they_are_ten_times_sl
     costs.observe(0, 200, 0.02 + 0.004 * 200)
     for _ in range(10):
         costs.observe(1, 0, 0.02)
-    assert 2 <= costs.prompt_room(1, 1.75) <= 5
+    assert 2 <= costs.prompt_room(1, 1.75 * costs.seconds(1)) <= 5
 
 
 def test_rows_and_prompts_that_never_come_apart_are_told_apart_by_their_numbers():
@@ -48,7 +48,11 @@ def test_rows_and_prompts_that_never_come_apart_are_told_apart_by_their_numbers(
     for turn in range(300):
         rows, prompt = 1 + turn % 15, 20 + (turn * 7) % 50
         costs.observe(rows, prompt, 0.01 + 0.0009 * rows + 0.0002 * prompt)
-    assert costs.prompt_room(8, 1.75) == pytest.approx(0.75 * (0.01 + 8 * 0.0009) / 0.0002, rel=0.2)
+    assert costs.prompt_room(8, 1.75 * costs.seconds(8)) == pytest.approx(0.75 * (0.01 + 8 * 0.0009) / 0.0002, rel=0.2)
+
+
+def test_there_is_no_room_in_a_step_that_takes_longer_without_prompts():
+    assert learned(10e-3, 0.7e-3, 0.2e-3).prompt_room(16, 5e-3) == 0
 
 
 def test_a_step_during_which_the_machine_slept_changes_little():

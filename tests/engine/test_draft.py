@@ -63,16 +63,24 @@ def test_it_goes_on_from_what_was_accepted(decoder, right: int):
     assert reading.tokens - before == (2 if right == 5 else 1) + 2
 
 
-def test_a_long_text_is_read_piece_by_piece_before_anything_is_drafted(decoder):
+def test_a_long_text_is_read_in_pieces_and_all_but_the_end_of_it_before_anything_is_drafted(decoder):
     reading = Reading(decoder)
     model = DraftModel(reading, new_cache(decoder), 1, PIECE, VOCABULARY)
-    wish = Wish(sequence(random_tokens(3 * PIECE + 4)), 2)
-    sizes = []
-    for _ in range(4):
-        before = reading.tokens
-        (draft,) = drafts_of(model, wish)
-        sizes.append((reading.tokens - before, len(draft)))
-    assert sizes == [(PIECE, 0)] * 3 + [(4 + 1, 2)]
+    text = sequence(random_tokens(3 * PIECE + 4))
+    assert model.unread(text) == 3 * PIECE + 4
+    assert [model.read([text], room) for room in (5, 1000, 1000, 3)] == [5, PIECE, PIECE, 3]
+    assert (model.unread(text), reading.tokens) == (0, 2 * PIECE + 8)
+    assert drafts_of(model, Wish(text, 2)) == [greedy(decoder, text.tokens, 2)]
+    assert reading.tokens == 3 * PIECE + 4 + 1
+
+
+def test_several_texts_share_the_room_and_the_last_token_of_each_is_left(decoder):
+    reading = Reading(decoder)
+    model = DraftModel(reading, new_cache(decoder, 3), 3, 100, VOCABULARY)
+    texts = [sequence(random_tokens(size, seed=size), slot) for slot, size in enumerate((20, 1, 30))]
+    assert (model.read(texts, 40), model.read(texts, 40), model.read(texts, 40)) == (40, 8, 0)
+    drafts = drafts_of(model, *(Wish(text, 3) for text in texts))
+    assert drafts == [greedy(decoder, text.tokens, 3) for text in texts]
 
 
 def test_another_sequence_in_the_slot_reuses_the_beginning_that_both_have_unless_the_salts_differ(decoder):
@@ -91,6 +99,7 @@ def test_it_keeps_silent_about_tokens_and_lengths_that_it_does_not_have(decoder)
     model = DraftModel(decoder, new_cache(decoder), 1, 200, VOCABULARY)
     context, vocab = decoder.config.context, decoder.config.vocab_size
     assert drafts_of(model, Wish(sequence([1, vocab]), 2)) == [[]]
+    assert model.unread(sequence([vocab] * 40)) == model.unread(sequence([1] * context)) == 0  # nor does it read them
     assert drafts_of(model, Wish(sequence(random_tokens(context - 1)), 2)) == [[]]
     assert len(drafts_of(model, Wish(sequence(random_tokens(context - 2)), 2))[0]) == 2
 

@@ -4,7 +4,7 @@ import pytest
 
 from service.engine.contract import Job, Sampling
 from service.engine.scheduler import Scheduler
-from service.engine.slots import LEAST_REUSED, Copy
+from service.engine.slots import KEPT, LEAST_REUSED, Copy
 
 CHUNK = 32
 STORY = tuple(range(100, 200))
@@ -107,6 +107,41 @@ def test_an_empty_slot_is_taken_before_one_with_a_beginning_and_then_the_one_unu
     assert [run(scheduler, job(key, prompts[key]))[key][0] for key in (1, 2, 3)] == [0, 1, 2]
     assert run(scheduler, job(11, prompts[1]))[11] == (0, 39)
     assert run(scheduler, job(4, prompts[4]))[4] == (1, 0)
+
+
+def fresh(key: int) -> tuple[int, ...]:
+    """A prompt that shares nothing with those of other keys."""
+    return tuple(range(1000 * key, 1000 * key + 40))
+
+
+def test_a_lone_client_fills_a_few_slots_and_may_go_on_with_its_last_texts():
+    scheduler = uniform(slots=16)
+    used = {run(scheduler, job(key, fresh(key)))[key][0] for key in range(1, 40)}
+    assert used == set(range(KEPT))
+    last = range(40 - KEPT, 40)
+    assert [run(scheduler, job(100 + key, fresh(key)))[100 + key][1] for key in last] == [39] * KEPT
+    assert run(scheduler, job(200, fresh(40 - KEPT - 1)))[200][1] == 0
+
+
+def test_as_many_slots_are_filled_as_ever_ran_at_once():
+    scheduler = uniform(slots=16)
+    for size, slots in ((6, 6), (2, 6), (9, 9), (1, 9)):
+        used = set()
+        for turn in range(12):
+            keys = range(10_000 * size + 100 * turn, 10_000 * size + 100 * turn + size)
+            used |= {slot for slot, _ in run(scheduler, *(job(key, fresh(key), max_tokens=9) for key in keys)).values()}
+        assert used == set(range(slots))
+
+
+def test_a_slot_whose_computation_failed_is_the_first_to_be_used_again():
+    scheduler = uniform(slots=16)
+    for key in (1, 2):
+        run(scheduler, job(key, fresh(key)))
+    scheduler.add(job(3, fresh(3)))
+    (row,) = scheduler.plan().rows
+    scheduler.drop(3)
+    assert run(scheduler, job(4, fresh(4)))[4] == (row.sequence.slot, 0)
+    assert [run(scheduler, job(10 + key, fresh(key)))[10 + key][1] for key in (1, 2)] == [39, 39]
 
 
 def test_a_long_text_is_not_given_away_for_a_short_beginning_that_it_shares():

@@ -15,7 +15,7 @@ from transformers.generation.logits_process import (
 )
 
 from service.engine.contract import Sampling
-from service.engine.ranking import UNDECIDED, cuts_of, draw_ranked, few, likeliest, many
+from service.engine.ranking import UNDECIDED, cuts_of, draw_ranked, few, likeliest
 
 
 def sampling(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, **more: Any) -> Sampling:
@@ -35,12 +35,6 @@ def draw(logits: torch.Tensor, wanted: Sampling, points: list[float], ranks: int
     rows = logits.expand(len(points), -1)
     cuts = cuts_of([wanted] * len(points), len(logits), logits.device)
     return draw_ranked(rows, few(rows, ranks), cuts, column(points)).tolist()
-
-
-def draw_alone(logits: torch.Tensor, wanted: Sampling, point: float, ranks: int) -> int:
-    """The same from one row, of which at least `ranks` tokens are ranked."""
-    row = logits.unsqueeze(0)
-    return int(draw_ranked(row, many(row, ranks), cuts_of([wanted], len(logits), logits.device), column([point])))
 
 
 def of_transformers(logits: torch.Tensor, wanted: Sampling) -> torch.Tensor:
@@ -112,12 +106,11 @@ def test_ranking_fewer_tokens_gives_the_same_or_nothing(spread: float, rounding:
         logits = random_logits(1, 4100, spread, seed)[0].to(rounding).float()  # bfloat16 makes many equal
         for wanted in CUTS:
             point = (seed + 0.5) / SEEDS
-            right = draw_alone(logits, wanted, point, 4100)
+            (right,) = draw(logits, wanted, [point], 4100)
             assert right != UNDECIDED
             for token in (*draw(logits, wanted, [point], 16), *draw(logits, wanted, [point], 256)):
                 assert token in (UNDECIDED, right)
                 decided += token == right
-            assert draw_alone(logits, wanted, point, 64) in (UNDECIDED, right)
     assert decided > SEEDS * len(CUTS) / 3 or spread < 1  # or this would prove nothing
 
 
@@ -168,7 +161,3 @@ def test_the_few_are_the_first_of_a_stable_sort(vocabulary: int, ranks: int):
     for row in range(5):
         sure = int(ranked.sure[row])
         assert ranked.tokens[row, :sure].tolist() == order.indices[row, :sure].tolist()
-        whole = many(logits[row : row + 1], ranks)
-        count = whole.tokens.shape[1]
-        assert count >= min(ranks, vocabulary) and int(whole.sure) == count
-        assert whole.tokens[0].tolist() == order.indices[row, :count].tolist()

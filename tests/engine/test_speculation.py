@@ -5,12 +5,12 @@ import pytest
 from service.engine.acceptance import Acceptance
 from service.engine.contract import Job, Sampling
 from service.engine.costs import StepCosts
-from service.engine.scheduler import Plan, Row
+from service.engine.scheduler import LEAST_PIECE, STRETCH, Plan, Row
 from service.engine.sequence import Sequence
-from service.engine.speculation import LONGEST_DRAFT, MOST_ROWS, NgramDrafter, Speculation, Wish, agreed
+from service.engine.speculation import LONGEST_DRAFT, MOST_ROWS, Drafter, NgramDrafter, Speculation, Wish, agreed
 
 
-class Fixed:
+class Fixed(Drafter):
     """Drafts as many tokens as it is asked for."""
 
     def __init__(self) -> None:
@@ -19,6 +19,32 @@ class Fixed:
     def propose(self, wishes: list[Wish]) -> list[tuple[int, ...]]:
         self.asked = [wish.count for wish in wishes]
         return [tuple(range(wish.count)) for wish in wishes]
+
+
+class Reader(Fixed):
+    """Must read 400 tokens before it drafts, each in 0.02 s of its clock; a drafted token takes 0.01 s."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now, self.left = 0.0, 400
+        self.pieces: list[int] = []
+
+    def clock(self) -> float:
+        return self.now
+
+    def unread(self, sequence: Sequence) -> int:
+        return self.left
+
+    def read(self, sequences: list[Sequence], room: int) -> int:
+        size = min(room, self.left)
+        self.pieces.append(size)
+        self.left -= size
+        self.now += 0.02 * size
+        return size
+
+    def propose(self, wishes: list[Wish]) -> list[tuple[int, ...]]:
+        self.now += 0.01 * sum(wish.count for wish in wishes)
+        return super().propose(wishes)
 
 
 def costs(per_row: float) -> StepCosts:
@@ -84,6 +110,39 @@ def test_expensive_drafts_are_made_shorter():
     speculation = Speculation(Fixed(), costs(0.05), lambda: 2.0 * next(ticks))
     lengths = [len(speculation.extend(plan([OFTEN])).decode[0].drafts) for _ in range(30)]
     assert lengths[0] > 3 and lengths[-1] < lengths[0]
+
+
+def test_a_drafter_reads_no_longer_in_a_step_than_a_piece_of_a_prompt_may_take_and_then_drafts_as_ever():
+    reader, fixed = Reader(), Fixed()
+    speculation = Speculation(reader, costs(0.05), reader.clock)
+    lengths = []
+    while reader.left:
+        lengths.append(len(speculation.extend(plan([OFTEN])).decode[0].drafts))
+    assert not any(lengths[:-1])
+    most = (STRETCH - 1) * 1.05 / 0.02
+    assert reader.pieces[0] == LEAST_PIECE and len(reader.pieces) > 5
+    assert all(0.9 * most < piece < 1.1 * most for piece in reader.pieces[1:-1])
+    # What reading took is no part of what a draft is taken to cost: it gets as many as one that had nothing to read.
+    cheap = Speculation(fixed, costs(0.05)).extend(plan([OFTEN]))
+    assert len(speculation.extend(plan([OFTEN])).decode[0].drafts) == len(cheap.decode[0].drafts)
+
+
+def test_those_who_are_read_get_drafts_while_another_text_is_read():
+    class Half(Reader):
+        def unread(self, sequence: Sequence) -> int:
+            return self.left if sequence.slot else 0
+
+    reader = Half()
+    rows = Speculation(reader, costs(0.05), reader.clock).extend(plan([OFTEN, OFTEN])).decode
+    assert len(rows[0].drafts) > 0 == len(rows[1].drafts)
+    assert reader.pieces == [LEAST_PIECE]
+
+
+def test_a_machine_that_slept_during_a_draft_does_not_end_drafting_for_long():
+    moments = [0.0, 1000.0]
+    speculation = Speculation(Fixed(), costs(0.05), lambda: moments.pop(0) if moments else 1000.0)
+    lengths = [len(speculation.extend(plan([OFTEN])).decode[0].drafts) for _ in range(10)]
+    assert lengths[0] > 0 and lengths[-1] > 0
 
 
 def test_the_row_is_lengthened_by_its_drafts():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.engine.contract import EngineConfig, FailureEvent, Sampling
+from service.engine.contract import EngineConfig, FailureEvent, Job, Sampling
 from service.errors import InkwellError, LoadFailed, ModelCorrupt, QueueFull, ShuttingDown
 from service.registry.model import Library
 from service.registry.registry import Registry
@@ -16,8 +16,8 @@ from tests.engine.tiny import save_tiny
 
 pytestmark = pytest.mark.slow
 CONFIG = EngineConfig(device="cpu", dtype="float32", threads=1, max_rows=4)
-SHORT = Sampling(3, 0.0, 0, 1.0, 0, 0, ())
-LONG = Sampling(1000, 1.0, 0, 1.0, 1, 0, ())
+SHORT = Job(0, (5, 6), Sampling(3, 0.0, 0, 1.0, 0, 0, ()))
+LONG = Job(0, (5,), Sampling(1000, 1.0, 0, 1.0, 1, 0, ()))
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def lease(registry: Registry, name: str):
 def finish_of(registry: Registry, name: str) -> str:
     """Run a short request to its end."""
     held = lease(registry, name)
-    stream = held.worker.submit([5, 6], [SHORT])
+    stream = held.worker.submit([SHORT])
     try:
         while True:
             _, event = stream.get(30)
@@ -76,7 +76,7 @@ def test_a_hundred_simultaneous_first_requests_start_one_worker(registry):
 
 def test_a_killed_worker_is_replaced_and_other_models_never_notice(registry):
     other = lease(registry, "two")
-    running = other.worker.submit([5], [LONG])
+    running = other.worker.submit([LONG])
     victim = lease(registry, "one")
     os.kill(victim.worker.process.pid, signal.SIGKILL)
     victim.worker.process.wait(10)
@@ -145,7 +145,7 @@ def test_a_replaced_folder_is_loaded_anew_and_running_requests_finish_on_the_old
     shutil.copytree(models_dir / "one", tmp_path / "one")
     registry = Registry(Library(tmp_path), CONFIG, max_models=2, load_timeout_s=60, retry_load_s=1.0)
     old = lease(registry, "one")
-    running = old.worker.submit([5], [LONG])
+    running = old.worker.submit([LONG])
     assert running.get(30)
     model = registry.library.find("one")
     os.utime(tmp_path / "one" / "model.safetensors")

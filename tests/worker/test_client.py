@@ -6,22 +6,20 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from service.engine.contract import EngineConfig, FailureEvent, Sampling
+from service.engine.contract import EngineConfig, FailureEvent, Job, Sampling
 from service.errors import LoadFailed, LoadTimeout, ModelCorrupt, WorkerDied
 from service.worker.client import Worker
 from tests.engine.tiny import save_tiny
 
 pytestmark = pytest.mark.slow
 CONFIG = EngineConfig(device="cpu", dtype="float32", threads=1, max_rows=2)
-LONG = Sampling(1000, 1.0, 0, 1.0, 1, 0, ())
-
-
-def short(tokens: int = 4) -> Sampling:
-    return Sampling(tokens, 0.0, 0, 1.0, 0, 0, ())
+LONG = Job(0, (5,), Sampling(1000, 1.0, 0, 1.0, 1, 0, ()))
+SHORT = Job(0, (5, 6), Sampling(4, 0.0, 0, 1.0, 0, 0, ()))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +71,7 @@ def wait_until(condition, timeout_s: float = 10) -> float:
 def test_jobs_of_one_request_come_back_in_one_stream(start):
     worker = start()
     worker.wait_ready(60)
-    stream = worker.submit([5, 6], [short(), short()])
+    stream = worker.submit([SHORT, SHORT])
     seen = {0: 0, 1: 0}
     for _ in range(8):
         sample, event = stream.get(10)
@@ -81,10 +79,40 @@ def test_jobs_of_one_request_come_back_in_one_stream(start):
     assert seen == {0: 4, 1: 4} and event.finish == "length"
 
 
+def test_a_job_that_is_added_comes_back_under_the_number_of_its_text(start):
+    worker = start()
+    worker.wait_ready(60)
+    stream = worker.submit([SHORT, SHORT])
+    for number in (0, 1):
+        stream.add(number, replace(SHORT, key=99))
+    ended = []
+    while len(ended) < 4:
+        number, event = stream.get(10)
+        ended += [number] if stream.ends(event) else []
+    assert sorted(ended) == [0, 0, 1, 1]
+
+
+def test_one_text_of_a_stream_can_be_dropped_and_the_others_go_on(start):
+    worker = start()
+    worker.wait_ready(60)
+    stream = worker.submit([LONG, replace(SHORT, sampling=replace(SHORT.sampling, max_tokens=400))])
+    stream.cancel(0)
+    seen = [received[0] for received in iter(lambda: stream.get(0.5), None)]
+    assert seen.count(1) == 400 and seen.count(0) < 1000
+
+
+def test_whoever_waits_for_an_event_can_be_woken(start):
+    worker = start()
+    worker.wait_ready(60)
+    stream = worker.submit([])
+    threading.Timer(0.1, stream.wake).start()
+    assert wait_until(lambda: stream.get(30) is None) < 10
+
+
 def test_a_killed_worker_fails_its_open_jobs_at_once(start):
     worker = start()
     worker.wait_ready(60)
-    running, waiting = worker.submit([5], [LONG, LONG]), worker.submit([6], [LONG])
+    running, waiting = worker.submit([LONG, LONG]), worker.submit([LONG])
     assert running.get(10)
     os.kill(worker.process.pid, signal.SIGKILL)
     killed = time.monotonic()
@@ -94,7 +122,7 @@ def test_a_killed_worker_fails_its_open_jobs_at_once(start):
     assert time.monotonic() - killed < 2
     assert not worker.alive
     with pytest.raises(WorkerDied):
-        worker.submit([5], [short()])
+        worker.submit([SHORT])
 
 
 def test_a_worker_that_is_killed_while_it_loads_is_a_failed_load(start):
@@ -122,9 +150,9 @@ def test_a_corrupt_checkpoint_is_told_with_its_cause_and_the_process_ends(start,
 def test_closing_a_stream_frees_its_row_for_those_who_wait(start):
     worker = start()
     worker.wait_ready(60)
-    first = worker.submit([5], [LONG, LONG])  # both rows
+    first = worker.submit([LONG, LONG])  # both rows
     assert first.get(10)
-    waiting = worker.submit([6], [short()])
+    waiting = worker.submit([SHORT])
     first.close()
     first.close()
     assert drain(waiting)[-1].finish == "length"
@@ -144,9 +172,9 @@ def test_stopping_ends_the_process_and_calls_back_once(start):
 def test_the_death_of_the_parent_ends_the_worker(folder):
     program = (
         "import sys, time; from pathlib import Path; from service.worker.client import Worker\n"
-        "from service.engine.contract import EngineConfig, Sampling\n"
+        "from service.engine.contract import EngineConfig, Job, Sampling\n"
         "worker = Worker(Path(sys.argv[1]), EngineConfig(device='cpu', threads=1), lambda worker: None)\n"
-        "worker.wait_ready(60); worker.submit([5], [Sampling(1000, 1.0, 0, 1.0, 1, 0, ())])\n"
+        "worker.wait_ready(60); worker.submit([Job(0, (5,), Sampling(1000, 1.0, 0, 1.0, 1, 0, ()))])\n"
         "print(worker.process.pid, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE, text=True)
@@ -170,7 +198,7 @@ def test_a_worker_that_hangs_with_work_is_killed_and_its_jobs_fail(folder):
     worker = Worker(folder, CONFIG, lambda worker: None, hang_s=0.5)
     worker.wait_ready(60)
     time.sleep(0.6)  # idle for longer than that is no hang
-    stream = worker.submit([5], [LONG])
+    stream = worker.submit([LONG])
     assert stream.get(10)
     os.kill(worker.process.pid, signal.SIGSTOP)
     events = []
@@ -195,7 +223,7 @@ def test_a_bug_in_the_reader_leaves_nobody_waiting(start, monkeypatch):
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
     monkeypatch.setattr(worker, "_deliver", lambda event: 1 / 0)
     (reader,) = [thread for thread in threading.enumerate() if thread.name == f"worker-{worker.process.pid}"]
-    stream = worker.submit([5], [short()])
+    stream = worker.submit([SHORT])
     assert drain(stream)[-1].code == "worker_died"
     assert not worker.alive
     reader.join(10)  # its last act is the excepthook above, which must still be there

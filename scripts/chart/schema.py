@@ -1,0 +1,61 @@
+"""values.schema.json: refuses a value that the chart does not know, or of another type than its default.
+
+Takes the described values and the service's table of settings, gives the schema as a mapping.
+"""
+
+from dataclasses import fields
+from typing import Any, get_type_hints
+
+from scripts.chart.values import Value
+from service.settings import TYPES, Settings
+
+TYPE_NAMES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
+SETTING_TYPES: dict[str, dict[str, Any]] = {
+    "integer": {"type": "integer"},
+    "number": {"type": "number"},
+    "boolean": {"type": "boolean"},
+    "text": {"type": "string"},
+    "path": {"type": "string"},
+    "list": {"type": "array", "items": {"type": "string"}},
+}
+# Settings that other values are made into, and one that has no effect on a service that other machines reach.
+CHARTS_OWN = frozenset(
+    "host port models_dir default_model preload device keys keys_file open state_dir hosts".split()
+)  # fmt: skip
+
+
+def schema_of(values: list[Value]) -> dict[str, Any]:
+    """The JSON schema of the chart's values."""
+    root: dict[str, Any] = {"$schema": "http://json-schema.org/draft-07/schema#", **_closed()}
+    root["properties"]["global"] = {"type": "object"}  # Helm puts it there when the chart is part of another
+    for value in values:
+        node = root
+        for key in value.path[:-1]:
+            node = node["properties"].setdefault(key, _closed())
+        node["properties"][value.path[-1]] = _schema(value)
+    return root
+
+
+def _closed() -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "properties": {}}
+
+
+def _schema(value: Value) -> dict[str, Any]:
+    if value.settings:
+        return {"description": value.meaning, **_closed(), "properties": _settings()}
+    return {"description": value.meaning, "type": TYPE_NAMES[type(value.default)], **(value.schema or {})}
+
+
+def _settings() -> dict[str, Any]:
+    types = get_type_hints(Settings)
+    return {
+        camel_case(item.name): {"description": item.metadata["help"], **SETTING_TYPES[TYPES[types[item.name]]]}
+        for item in fields(Settings)
+        if item.name not in CHARTS_OWN
+    }
+
+
+def camel_case(name: str) -> str:
+    """`max_rows` as `maxRows`."""
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)

@@ -1,0 +1,226 @@
+"""One admitted request: its events while it runs, its whole reply, its end and its one log record."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from service.engine.contract import Event, FailureEvent, InspectionEvent, Job, PromptEvent, TokenEvent
+from service.errors import Cancelled, DeadlineExceeded, InkwellError, WorkerDied, error_of
+from service.generation.choice import Choice
+from service.generation.events import Finish, Silence, TextEvent
+from service.once import Once
+from service.params import GenerationRequest
+from service.registry.model import Model
+from service.summary import Summary
+from service.worker.stream import TokenStream
+
+log = logging.getLogger(__name__)
+
+# What a summary and its log record have in common, beside times and finish reasons.
+LOGGED = ("request_id", "client", "model", "outcome", "prompt_tokens", "cached_tokens", "generated_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose request it is, for the log."""
+
+    request_id: str
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds from the request's start. `queue_s` is the wait for a slot, `first_token_s` None without any token."""
+
+    queue_s: float
+    first_token_s: float | None
+    total_s: float
+
+
+class Generation:
+    """Iterate `events` or call `collect`, and in every case `close`. `started` and `deadline` are monotonic seconds."""
+
+    def __init__(
+        self,
+        request: GenerationRequest,
+        model: Model,
+        choices: Sequence[Choice],
+        stream: TokenStream,
+        origin: Origin,
+        started: float,
+        deadline: float,
+        on_token: Callable[[], None],
+        closers: ExitStack,
+        on_end: Sequence[Callable[[Summary], None]] = (),
+    ) -> None:
+        self.request = request  # the effective one: model, length and seed are decided
+        self.model = model
+        self.choices = list(choices)
+        self._stream = stream
+        self._origin = origin
+        self._started = started
+        self._submitted = time.monotonic()
+        self._deadline = deadline
+        self._on_token = on_token
+        self._first_token: float | None = None  # monotonic seconds
+        self._cancelled = threading.Event()
+        self._error: InkwellError | None = None
+        self._closers = closers
+        self._on_end = tuple(on_end)
+        self.close = Once(self._close)  # gives back the rows, the model and the place in the queue; from any thread
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of all prompts, each counted once however many texts follow it."""
+        per_prompt = len(self.choices) // len(self.request.prompts)
+        return sum(len(choice.prompt.tokens) for choice in self.choices[::per_prompt])
+
+    @property
+    def generated_tokens(self) -> int:
+        """Tokens of all texts, those that `best_of` passes over included."""
+        return sum(choice.generated for choice in self.choices)
+
+    @property
+    def timings(self) -> Timings:
+        first = None if self._first_token is None else self._first_token - self._started
+        queue_s = max(choice.queue_s for choice in self.choices)
+        return Timings(queue_s, first, time.monotonic() - self._started)
+
+    @property
+    def summary(self) -> Summary:
+        """How it stands at present; at the end, how it ended."""
+        timings = self.timings
+        outcome = "ok" if self._done else "cancelled"
+        per_prompt = len(self.choices) // len(self.request.prompts)
+        return Summary(
+            request_id=self._origin.request_id,
+            client=self._origin.client,
+            model=self.model.name,
+            outcome=self._error.code if self._error else outcome,
+            finish_reasons=tuple(sorted({str(choice.finish) for choice in self.choices if choice.finish})),
+            prompt_tokens=self.prompt_tokens,
+            cached_tokens=sum(choice.cached_tokens for choice in self.choices[::per_prompt]),
+            generated_tokens=self.generated_tokens,
+            submitted_s=self._submitted - self._started,
+            queue_s=timings.queue_s,
+            first_token_s=timings.first_token_s,
+            duration_s=timings.total_s,
+        )
+
+    @property
+    def best(self) -> list[Choice]:
+        """The texts that were asked for: all, or of each prompt the `nsamples` likeliest per token, best first."""
+        wanted, made = self.request.nsamples, len(self.choices) // len(self.request.prompts)
+        if made == wanted:
+            return self.choices
+        groups = [self.choices[begin : begin + made] for begin in range(0, len(self.choices), made)]
+        return [choice for group in groups for choice in sorted(group, key=_likelihood, reverse=True)[:wanted]]
+
+    def cancel(self) -> None:
+        """End every text where it is; from any thread."""
+        self._cancelled.set()
+        self._stream.wake()
+
+    def events(self, ping_s: float) -> Iterator[TextEvent | Silence]:
+        """Pieces of text as they come, one final event a text; raises what made the generation fail."""
+        while not self._done:
+            left_s = self._deadline - time.monotonic()
+            if self._cancelled.is_set():
+                yield from self._cancel()
+            elif left_s <= 0:
+                yield from self._time_out()
+            elif (received := self._stream.get(min(ping_s, left_s))) is None:
+                yield Silence()
+            elif (piece := self._take(*received)) is not None:
+                yield piece
+
+    def collect(self) -> list[Choice]:
+        """The whole reply: the drained stream."""
+        for _ in self.events(ping_s=60):
+            pass
+        return self.best
+
+    @property
+    def _done(self) -> bool:
+        return all(choice.finish for choice in self.choices)
+
+    def _take(self, number: int, event: Event) -> TextEvent | None:
+        """Hand an event to its text; one that has ended already gets none, because messages cross."""
+        choice = self.choices[number]
+        if choice.finish:
+            return None
+        if isinstance(event, FailureEvent):
+            raise self._failed(error_of(event.code, event.message, event.cause))
+        if isinstance(event, TokenEvent):
+            return self._take_token(choice, event)
+        if isinstance(event, PromptEvent):
+            choice.note_prompt(event)
+        elif isinstance(event, InspectionEvent):
+            choice.inspection = event
+        return None
+
+    def _take_token(self, choice: Choice, event: TokenEvent) -> TextEvent | None:
+        if event.token is not None:
+            self._first_token = self._first_token or time.monotonic()
+            self._on_token()
+        piece = choice.take(event)
+        if event.finish:
+            following = choice.next_job()
+            if following is not None:
+                self._go_on(choice, following)
+        elif choice.finish:
+            self._stream.cancel(choice.number)
+        return piece
+
+    def _cancel(self) -> Iterator[TextEvent]:
+        if not self.request.length:  # scores and distributions, of which a part means nothing
+            raise self._failed(Cancelled("the request was cancelled before it had a result"))
+        yield from self._end_all("cancelled")
+
+    def _go_on(self, choice: Choice, job: Job) -> None:
+        try:
+            self._stream.add(choice.number, job)
+        except WorkerDied as error:
+            raise self._failed(error) from None
+
+    def _time_out(self) -> Iterator[TextEvent]:
+        if not self.generated_tokens:
+            raise self._failed(DeadlineExceeded("the request's time was over before its first token"))
+        yield from self._end_all("timeout")
+
+    def _end_all(self, finish: Finish) -> Iterator[TextEvent]:
+        """End every text that has not ended; their rows are free from here on."""
+        for choice in self.choices:
+            if not choice.finish:
+                self._stream.cancel(choice.number)
+                yield choice.end(finish)
+
+    def _failed(self, error: InkwellError) -> InkwellError:
+        self._error = error
+        return error
+
+    def _close(self) -> None:
+        try:
+            self._closers.close()
+        finally:
+            self._record()
+
+    def _record(self) -> None:
+        """The one log record that every admitted request ends in; whoever watches is told the same."""
+        summary = self.summary
+        times = {name: _rounded(getattr(summary, name)) for name in ("queue_s", "first_token_s", "duration_s")}
+        facts = {name: getattr(summary, name) for name in LOGGED} | times
+        log.info("generation ended", extra=facts | {"finish_reasons": list(summary.finish_reasons)})
+        for told in self._on_end:
+            told(summary)
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 4)
+
+
+def _likelihood(choice: Choice) -> float:
+    return choice.logprob / max(choice.generated, 1)

@@ -1,0 +1,187 @@
+"""From a valid request to a running `Generation`: the one path below every dialect of the API.
+
+Everything that can be refused is refused in `start`, before the first event. Knows no HTTP and no torch.
+"""
+
+import secrets
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from service.admission import Admission
+from service.engine.contract import Job, Sampling
+from service.errors import InvalidParameter, RequestError
+from service.generation.choice import Choice
+from service.generation.generation import Generation, Origin
+from service.generation.prompts import Names, Prompt, fitted
+from service.generation.running import Running
+from service.keys import Client
+from service.pace import Pace
+from service.params import GenerationRequest
+from service.quota import Quotas
+from service.registry.model import Model
+from service.registry.registry import Lease, Registry
+from service.summary import Watcher
+
+SEED_BITS = 32  # enough to be different every time, short enough to be typed again
+NATIVE = Names()
+# What TGI's clients and its documentation send as a chat's model, for a server that has one only.
+NO_NAMES = ("dummy", "tgi")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may ask for, whatever its dialect. 0 stands for no limit of its own."""
+
+    timeout_s: float
+    samples: int  # texts: prompts times samples of each
+    tokens: int  # of all texts together
+
+
+class Generator:
+    """Starts generations on the models of a registry."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        admission: Admission,
+        quotas: Quotas,
+        pace: Pace,
+        default_model: str,
+        limits: Limits,
+        watchers: Sequence[Watcher] = (),
+    ) -> None:
+        self.running = Running()
+        self._registry = registry
+        self._admission = admission
+        self._quotas = quotas
+        self._pace = pace
+        self._default_model = default_model
+        self._limits = limits
+        self._watchers = tuple(watchers)
+
+    def model(self, name: str | None, names: Names = NATIVE) -> Model:
+        """The model that a request for `name` gets; raises why there is none. Nothing is loaded."""
+        try:
+            return self._registry.library.find(name or self._default_model)
+        except RequestError as error:
+            if name in NO_NAMES:
+                return self.model(None, names)
+            error.param = names.model  # the library knows no dialect
+            raise
+
+    def start(self, request: GenerationRequest, request_id: str, client: Client, names: Names = NATIVE) -> Generation:
+        """Admit, find the model, tokenise, check lengths and quotas, load if need be, submit. Raises why it cannot be.
+
+        The caller must `close` what it gets. `names` are the dialect's, for messages.
+        """
+        started = time.monotonic()
+        closers = ExitStack()
+        try:
+            self._quotas.take_request(client)
+            closers.callback(self._admission.enter())
+            model = self.model(request.model_name, names)
+            prompts = fitted(request, model, names)
+            self._check_size(request, prompts, names)
+            _check_biases(request, model)
+            promised = sum(prompt.length for prompt in prompts) * _samples(request)
+            self._quotas.take_tokens(client, promised + sum(len(prompt.tokens) for prompt in prompts))
+            closers.callback(self._pace.promise(promised, len(prompts) * _samples(request)))
+            effective = _decided(request, model, prompts)
+            lease = self._registry.lease(model)
+            closers.callback(lease.close)
+            choices = _choices(effective, model, prompts, client.salt)
+            return self._run(effective, model, choices, lease, request_id, client, started, closers)
+        except BaseException:
+            closers.close()
+            raise
+
+    def _run(
+        self,
+        request: GenerationRequest,
+        model: Model,
+        choices: list[Choice],
+        lease: Lease,
+        request_id: str,
+        client: Client,
+        started: float,
+        closers: ExitStack,
+    ) -> Generation:
+        origin = Origin(request_id, client.name)
+        stream = lease.worker.submit([choice.first_job for choice in choices])
+        closers.callback(stream.close)
+        deadline = started + min(request.timeout_s or self._limits.timeout_s, self._limits.timeout_s)
+        on_end = [watch() for watch in self._watchers]
+        generation = Generation(
+            request, model, choices, stream, origin, started, deadline, lambda: self._pace.note(1), closers, on_end
+        )
+        closers.callback(self.running.enter(request_id, client, generation.cancel))
+        return generation
+
+    def _check_size(self, request: GenerationRequest, prompts: list[Prompt], names: Names) -> None:
+        """Caps on products, which no single field shows."""
+        texts = len(prompts) * _samples(request)
+        if texts > self._limits.samples:
+            message = f"the request asks for {texts} texts; this service gives {self._limits.samples} at most"
+            raise InvalidParameter(message, param=names.prompt if len(prompts) > 1 else None)
+        tokens = sum(prompt.length for prompt in prompts) * _samples(request)
+        if 0 < self._limits.tokens < tokens:
+            message = f"the request asks for {tokens} tokens in all; this service gives {self._limits.tokens} at most"
+            raise InvalidParameter(message, param=names.length)
+
+
+def _check_biases(request: GenerationRequest, model: Model) -> None:
+    highest = model.config.vocab_size - 1
+    strange = next((token for token, _ in request.logit_bias if token > highest), None)
+    if strange is not None:
+        message = f"logit_bias names the token {strange}; {model.name} has tokens from 0 to {highest}"
+        raise InvalidParameter(message, param="logit_bias")
+
+
+def _samples(request: GenerationRequest) -> int:
+    return max(request.nsamples, request.best_of or 1)
+
+
+def _decided(request: GenerationRequest, model: Model, prompts: list[Prompt]) -> GenerationRequest:
+    """The request with every open value filled in."""
+    return replace(
+        request,
+        model_name=model.name,
+        length=max(prompt.length for prompt in prompts),
+        seed=secrets.randbits(SEED_BITS) if request.seed is None else request.seed,
+        best_of=_samples(request),
+    )
+
+
+def _choices(request: GenerationRequest, model: Model, prompts: list[Prompt], salt: str) -> list[Choice]:
+    """Every text of the request: the samples of the first prompt, then those of the second, and so on."""
+    found: list[Choice] = []
+    for prompt in prompts:
+        for sample in range(_samples(request)):
+            # One text of each prompt tells its log-probabilities: the others could only repeat them.
+            ranks = request.prompt_logprobs if sample == 0 else None
+            job = Job(0, prompt.tokens, _sampling(request, model, sample), salt, ranks, request.inspect)
+            found.append(Choice(len(found), prompt, job, request, model.tokenizer, model.config.context))
+    return found
+
+
+def _sampling(request: GenerationRequest, model: Model, sample: int) -> Sampling:
+    assert request.seed is not None and request.best_of is not None, "filled in by _decided"
+    by_likelihood = request.best_of > request.nsamples
+    return Sampling(
+        max_tokens=0,  # the choice knows
+        temperature=request.temperature,
+        top_k=request.top_k,
+        top_p=request.top_p,
+        seed=request.seed,
+        sample=sample,
+        stop_tokens=() if request.ignore_eos else model.config.eos_token_ids,
+        min_p=request.min_p,
+        typical_p=request.typical_p,
+        repetition_penalty=request.repetition_penalty,
+        presence_penalty=request.presence_penalty,
+        frequency_penalty=request.frequency_penalty,
+        logit_bias=request.logit_bias,
+        logprobs=0 if by_likelihood and request.logprobs is None else request.logprobs,
+    )

@@ -1,0 +1,37 @@
+"""How an admitted request ended: what its log record, the metrics and its trace are made of.
+
+Names, counts and times alone; no text ever stands here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One request. Times are seconds from its start, but `queue_s`, which is the longest wait of a text for its slot.
+
+    `cached_tokens` are those of `prompt_tokens` that were found computed.
+    """
+
+    request_id: str
+    client: str
+    model: str  # the name of its folder
+    outcome: str  # "ok", "cancelled", or the code of the error
+    finish_reasons: tuple[str, ...]
+    prompt_tokens: int
+    cached_tokens: int
+    generated_tokens: int
+    submitted_s: float  # when it was handed to the model's worker
+    queue_s: float
+    first_token_s: float | None
+    duration_s: float
+
+    @property
+    def computed(self) -> bool:
+        """Whether a text got its slot, so that there is something to say of waiting and of the prompt."""
+        return self.first_token_s is not None or self.outcome == "ok"
+
+
+# Called when a request is admitted, in its thread; what it gives is called once, with how the request ended.
+Watcher = Callable[[], Callable[[Summary], None]]

@@ -1,0 +1,72 @@
+"""Choices of completions without a service: how tokens are written, and who waits for whom in a stream."""
+
+from types import SimpleNamespace
+from typing import get_args
+
+import pytest
+
+from service.api.completion_reply import CompletionReply, logprobs, token_text
+from service.api.openai_reply import REASONS, Terms
+from service.generation import Finish, TextEvent, TextToken
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b" a", " a"),
+        ("é".encode(), "é"),
+        (b"\xf0\x9f", "bytes:\\xf0\\x9f"),
+        (b"a\xc3", "bytes:\\x61\\xc3"),
+        (b"", ""),
+    ],
+)
+def test_a_token_is_written_as_text_or_as_its_bytes(data: bytes, text: str):
+    assert token_text(data) == text
+
+
+def test_of_two_tokens_that_are_written_alike_the_chosen_one_counts():
+    token = TextToken(2, b"", 0, -3.0, ((1, -1.0), (0, -2.0)))
+    assert logprobs([token], {0: b"a", 1: b""}.__getitem__)["top_logprobs"] == [{"": -3.0, "a": -2.0}]
+
+
+def test_every_native_reason_has_a_word_of_openai_s():
+    assert REASONS.keys() == set(get_args(Finish)) and set(REASONS.values()) == {"stop", "length"}
+
+
+def choice(number: int, prompt: object) -> SimpleNamespace:
+    tokens = [TextToken(0, b"p", 0, None)]
+    return SimpleNamespace(
+        number=number, prompt=prompt, prompt_text="p", prompt_tokens=lambda: tokens, finish="length"
+    )  # fmt: skip
+
+
+def reply(echo: bool, wants_logprobs: bool) -> CompletionReply:
+    """A stream of two prompts with two texts each."""
+    first, second = object(), object()
+    choices = [choice(0, first), choice(1, first), choice(2, second), choice(3, second)]
+    generation = SimpleNamespace(request=SimpleNamespace(echo=echo), choices=choices)
+    return CompletionReply(generation, Terms("id", None, True, wants_logprobs))
+
+
+def told(made: CompletionReply, *numbers: int) -> list[list[tuple[int, str]]]:
+    events = [TextEvent(number, "x", None) for number in numbers]
+    return [[(piece["index"], piece["text"]) for piece in made.pieces(event)] for event in events]
+
+
+def test_an_echo_with_logprobs_waits_for_the_first_text_of_its_own_prompt():
+    assert told(reply(True, True), 1, 3, 1, 0, 1, 2, 3) == [
+        [],
+        [],
+        [],
+        [(0, "px"), (1, "px"), (1, "x")],
+        [(1, "x")],
+        [(2, "px"), (3, "px")],
+        [(3, "x")],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("echo", "wants_logprobs", "text"), [(True, False, "px"), (False, True, "x"), (False, False, "x")]
+)
+def test_others_wait_for_nobody(echo: bool, wants_logprobs: bool, text: str):
+    assert told(reply(echo, wants_logprobs), 3, 1, 3) == [[(3, text)], [(1, text)], [(3, "x")]]

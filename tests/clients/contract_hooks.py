@@ -1,0 +1,60 @@
+"""Loaded by schemathesis: makes requests that fit the specification such as this service can also serve.
+
+What no schema says (which models there are, which fields go together, how much is too much) would otherwise have
+nearly all of them refused, and few replies seen. What does not fit the specification stays as it is.
+"""
+
+from typing import Any
+
+import schemathesis
+
+MODELS = ("model", "model_name")
+LENGTHS = ("length", "max_tokens", "max_completion_tokens", "max_new_tokens")
+LENGTH_OF = {"/text-generate": "length", "/v1/chat/completions": "max_completion_tokens"}
+MOST_TOKENS, LONGEST, MOST_TEXTS, TIMEOUT_S = 8, 8192, 2, 10
+
+
+@schemathesis.hook
+def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
+    for values in (case.body, case.query):
+        if isinstance(values, dict) and values:
+            _serve(values, LENGTH_OF.get(case.path))
+            if isinstance(values.get("parameters"), dict):
+                _serve(values["parameters"], "max_new_tokens")
+
+
+def _serve(values: dict[str, Any], length: str | None) -> None:
+    for name in MODELS:
+        if isinstance(values.get(name), str):
+            values[name] = "demo"
+    if length is not None:
+        values.setdefault(length, MOST_TOKENS)
+    for name in LENGTHS:
+        if _is_within(values.get(name), MOST_TOKENS, LONGEST):
+            values[name] = MOST_TOKENS
+    if _is_within(values.get("timeout_s"), 0, 86_400):
+        values["timeout_s"] = TIMEOUT_S
+    _reconcile(values)
+
+
+def _reconcile(values: dict[str, Any]) -> None:
+    """Take fields away that the others forbid."""
+    for name in ("n", "nsamples"):
+        if _is_within(values.get(name), MOST_TEXTS, 16):
+            values[name] = MOST_TEXTS
+    if _is_within(values.get("best_of"), 0, 16):
+        del values["best_of"]
+    if values.get("stream") is not True and isinstance(values.get("stream_options"), dict):
+        del values["stream_options"]
+    if isinstance(values.get("continuations"), list):
+        for name in ("text", "from_start"):
+            values.pop(name, None)
+        values["prompt"] = values.get("prompt") or ""
+    if "max_completion_tokens" in values and _is_within(values.get("max_tokens"), 1, LONGEST):
+        del values["max_tokens"]
+    if values.get("logprobs") is not True and _is_within(values.get("top_logprobs"), 0, 20):
+        del values["top_logprobs"]
+
+
+def _is_within(value: Any, low: float, high: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high

@@ -1,0 +1,84 @@
+"""Prompts made to fit: what is cut, what is left to generate, and with which words the rest is refused."""
+
+import pytest
+
+from service.errors import ContextLengthExceeded, InvalidParameter
+from service.generation.prompts import Names, Prompt, fitted
+from service.params import GenerationRequest
+from service.registry.model import Model
+
+NAMES = Names(prompt="inputs", length="max_new_tokens", model="model")
+
+
+def fit(model: Model, size: int, **wanted: object) -> tuple[int, int, int]:
+    """Tokens kept, tokens to generate and tokens dropped of a prompt of `size` tokens, of which each is another."""
+    prompt = tuple(range(1, size + 1))
+    (found,) = fitted(GenerationRequest((prompt,), **wanted), model, NAMES)
+    assert found.tokens == prompt[size - len(found.tokens) :]
+    return len(found.tokens), found.length, found.dropped
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted", "found"),
+    [
+        (3, {}, (3, 8, 0)),
+        (12, {}, (12, 4, 0)),  # what the prompt leaves
+        (15, {}, (15, 1, 0)),
+        (12, {"length": 4}, (12, 4, 0)),
+        (16, {"length": 0}, (16, 0, 0)),  # to be scored
+        (30, {"truncate": 5}, (5, 8, 25)),
+        (4, {"truncate": 5}, (4, 8, 0)),
+        (30, {"on_overflow": "truncate_left"}, (8, 8, 22)),
+        (10, {"on_overflow": "truncate_left"}, (8, 8, 2)),
+        (7, {"on_overflow": "truncate_left"}, (7, 8, 0)),
+        (30, {"on_overflow": "truncate_left", "length": 15}, (1, 15, 29)),
+        (30, {"on_overflow": "truncate_left", "truncate": 3, "length": 4}, (3, 4, 27)),
+        (30, {"on_overflow": "slide"}, (15, 1, 15)),
+        (30, {"on_overflow": "slide", "length": 1000}, (15, 1000, 15)),
+        (3, {"on_overflow": "slide", "length": 1000}, (3, 1000, 0)),
+    ],
+)
+def test_a_prompt_is_cut_as_far_as_the_request_allows(
+    letters: Model, size: int, wanted: dict, found: tuple[int, int, int]
+):
+    assert fit(letters, size, **wanted) == found
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted", "param", "message"),
+    [
+        (16, {}, "inputs", "inputs has 16 tokens; bytes takes 16, and one must be left to generate"),
+        (17, {"length": 1}, "inputs", "inputs has 17 tokens; bytes takes 16, and one must be left to generate"),
+        (17, {"length": 0}, "inputs", "inputs has 17 tokens; bytes takes 16"),
+        (30, {"truncate": 16}, "inputs", "inputs has 16 tokens; bytes takes 16, and one must be left to generate"),
+        (12, {"length": 5}, "max_new_tokens",
+         "inputs has 12 tokens and max_new_tokens asks for 5 more; bytes takes 16 in all, so max_new_tokens can be 4 "
+         "at most"),
+        (30, {"length": 16, "on_overflow": "truncate_left"}, "max_new_tokens",
+         "inputs has 1 tokens and max_new_tokens asks for 16 more; bytes takes 16 in all, so max_new_tokens can be 15 "
+         "at most"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused_with_the_numbers(
+    letters: Model, size: int, wanted: dict, param: str, message: str
+):
+    with pytest.raises(ContextLengthExceeded) as caught:
+        fit(letters, size, **wanted)
+    assert (caught.value.param, caught.value.message) == (param, message)
+
+
+def test_token_ids_must_be_of_the_vocabulary(letters: Model):
+    with pytest.raises(InvalidParameter, match="^inputs holds the token 257; bytes has tokens from 0 to 256$"):
+        fitted(GenerationRequest(((0, 256, 257),)), letters, NAMES)
+
+
+def test_a_prompt_without_a_token_is_refused(letters: Model):
+    with pytest.raises(InvalidParameter, match="^inputs has no token in the vocabulary of bytes$"):
+        fitted(GenerationRequest(((),)), letters, NAMES)
+
+
+def test_texts_and_ids_stand_side_by_side_each_with_its_own_room(letters: Model):
+    found = fitted(GenerationRequest(("ab", (1, 2, 3), "x" * 14)), letters, NAMES)
+    assert [(len(prompt.tokens), prompt.length) for prompt in found] == [(2, 8), (3, 8), (14, 2)]
+    assert found[1] == Prompt((1, 2, 3), 8, 0)
+    assert found[0].tokens == tuple(letters.tokenizer.encode("ab"))

@@ -1,0 +1,49 @@
+"""Texts of a request without an engine: a test says which tokens come, and sees what is told."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from service.engine.contract import Job, Sampling, TokenEvent
+from service.generation.choice import Choice
+from service.generation.events import TextEvent
+from service.generation.prompts import Names, fitted
+from service.model_config import read_config
+from service.params import GenerationRequest
+from service.registry.model import Model
+from tests.servable import save_servable
+
+DEMO = Path(__file__).resolve().parents[2] / "models" / "demo"
+SAMPLING = Sampling(0, 1.0, 0, 1.0, seed=7, sample=0, stop_tokens=())
+
+
+def demo() -> Model:
+    """The demo model, whose tokens are words and parts of words."""
+    return Model("demo", DEMO, read_config(DEMO))
+
+
+def bytewise(folder: Path, context: int) -> Model:
+    """A model whose tokens are bytes, made in `folder`."""
+    save_servable(folder, context=context)
+    return Model("bytes", folder, read_config(folder))
+
+
+def choice_of(model: Model, prompt: str | tuple[int, ...] = "a", number: int = 0, **wanted: Any) -> Choice:
+    """The first text of a request; `wanted` are fields of a `GenerationRequest`."""
+    request = GenerationRequest((prompt,), **wanted)
+    (fit,) = fitted(request, model, Names())
+    job = Job(0, fit.tokens, SAMPLING, prompt_logprobs=request.prompt_logprobs)
+    return Choice(number, fit, job, request, model.tokenizer, model.config.context)
+
+
+def feed(choice: Choice, tokens: Iterable[int], finish: str | None = "length") -> list[TextEvent]:
+    """Give a text its tokens until it ends; `finish` comes with the last of them. Gives the events that were told."""
+    told: list[TextEvent] = []
+    tokens = list(tokens)
+    for place, token in enumerate(tokens):
+        last = finish if place == len(tokens) - 1 else None
+        event = choice.take(TokenEvent(0, token, last, logprob=-float(place + 1)))
+        told += [event] if event is not None else []
+        if choice.finish:
+            break
+    return told

@@ -1,0 +1,25 @@
+"""Helpers of the tests of the native table: requests from JSON and from text, and their refusals."""
+
+from typing import Any
+
+import pytest
+
+from service.errors import InvalidParameter
+from service.params import GenerationRequest, parse_json, parse_text
+
+
+def from_json(**values: Any) -> GenerationRequest:
+    return parse_json({"input_text": "x", **values})
+
+
+def from_text(**values: str) -> GenerationRequest:
+    return parse_text({"input_text": "x", **values})
+
+
+def refusal(parse: Any, **values: Any) -> str:
+    """The message that refuses these values; it must name the first of them as the parameter at fault."""
+    with pytest.raises(InvalidParameter) as caught:
+        parse(**values)
+    assert caught.value.param == next(iter(values))
+    assert caught.value.param in caught.value.message and len(caught.value.message) < 200
+    return caught.value.message

@@ -1,0 +1,85 @@
+"""The pace: tokens a second as measured, and the wait that follows from what was promised."""
+
+import pytest
+
+from service.pace import GAP_S, LONGEST_S, SHORTEST_S, UNKNOWN_S, Pace
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def work(pace: Pace, clock: Clock, tokens_per_s: float, seconds: float, step_s: float = 0.1) -> None:
+    for _ in range(round(seconds / step_s)):
+        clock.now += step_s
+        pace.note(round(tokens_per_s * step_s))
+
+
+def test_before_anything_was_measured_the_wait_is_a_guess(clock: Clock):
+    pace = Pace(clock)
+    assert pace.wait_s() == UNKNOWN_S
+    pace.promise(10_000)
+    assert pace.wait_s() == UNKNOWN_S
+
+
+def test_the_wait_is_the_time_of_one_average_request(clock: Clock):
+    pace = Pace(clock)
+    pace.promise(1_000)
+    pace.promise(3_000)
+    work(pace, clock, tokens_per_s=200, seconds=20)
+    assert pace.wait_s() == pytest.approx(2_000 / 200, rel=0.05)
+
+
+def test_a_new_speed_replaces_an_old_one(clock: Clock):
+    pace = Pace(clock)
+    pace.promise(2_000)
+    work(pace, clock, tokens_per_s=1_000, seconds=60)
+    work(pace, clock, tokens_per_s=100, seconds=150)
+    assert pace.wait_s() == pytest.approx(2_000 / 100, rel=0.1)
+
+
+def test_the_end_of_a_request_takes_its_promise_away_once(clock: Clock):
+    pace = Pace(clock)
+    end = pace.promise(9_000)
+    pace.promise(1_000)
+    work(pace, clock, tokens_per_s=200, seconds=20)
+    assert pace.wait_s() == pytest.approx(5_000 / 200, rel=0.05)
+    end()
+    end()
+    assert pace.wait_s() == pytest.approx(1_000 / 200, rel=0.05)
+
+
+def test_an_idle_hour_and_a_loading_model_do_not_slow_the_pace_down(clock: Clock):
+    pace = Pace(clock)
+    end = pace.promise(1_000)
+    work(pace, clock, tokens_per_s=200, seconds=30)
+    end()
+    clock.now += 3_600
+    pace.promise(1_000)
+    clock.now += 60  # it waits for a load
+    work(pace, clock, tokens_per_s=200, seconds=1)
+    assert pace.wait_s() == pytest.approx(1_000 / 200, rel=0.05)
+    clock.now += 60  # another model loads while the first one is silent
+    pace.note(20)
+    assert pace.wait_s() <= 1_000 / 200 * (1 + GAP_S / 15)
+
+
+def test_the_answer_stays_within_what_clients_heed(clock: Clock):
+    pace = Pace(clock)
+    end = pace.promise(10**6)
+    work(pace, clock, tokens_per_s=100, seconds=10)
+    assert pace.wait_s() == LONGEST_S
+    end()
+    pace.promise(1)
+    assert pace.wait_s() == SHORTEST_S
