@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 SYSTEM_PYTHON := /usr/bin/python3
 # apache2-bin and not apache2, which would start a server on port 80.
 SERVE_PACKAGES := apache2-bin apache2-dev curl g++ gcc python3-dev python3-venv
-TEST_PACKAGES := chromium wamerican
+TEST_PACKAGES := buildah chromium debootstrap openssl systemd wamerican
 
 ifeq ($(shell id -u),0)
 CHECKOUT_ID := $(shell basename '$(CURDIR)' | tr -c 'A-Za-z0-9\n' - | cut -c1-32)-$(shell printf %s '$(CURDIR)' | sha256sum | cut -c1-8)
@@ -53,9 +53,18 @@ $(PYTHON) -m pip install $$quiet --disable-pip-version-check --no-input --use-pe
 @touch $@
 endef
 
+# The program $(2) of the Debian package $(1), put beside Python: installing the package would start its server.
+define fetch_program
+@echo "==> Fetching Debian's $(1) for the tests"
+@venv=$$(realpath $(VENV)); folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cd "$$folder"; \
+fetch() { apt-get -qq -o APT::Sandbox::User=$$(id -un) download $(1); }; \
+fetch 2>/dev/null || { $(SUDO) apt-get -q -o DPkg::Lock::Timeout=300 update >/dev/null; fetch; }; \
+dpkg-deb --fsys-tarfile $(1)_*.deb | tar -x -C "$$venv/bin" --touch --strip-components=3 ./$(2)
+endef
+
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  PORT=9000 and MODEL=124M go with serve and dev; INKWELL_* variables set everything else (README.md)"
 
 .PHONY: serve
@@ -68,7 +77,7 @@ dev: $(VENV)/.serve-ready ## Flask's own server, which reloads changed code
 	@$(SETTINGS) INKWELL_PRELOAD= exec $(PYTHON) -m flask --app service.dev run --debug --host $(DEV_HOST) --port $(DEV_PORT)
 
 .PHONY: test
-test: $(VENV)/.test-ready | system-test ## Set everything up and run every test
+test: $(VENV)/.test-ready $(VENV)/bin/promtool $(VENV)/bin/nginx | system-test ## Set everything up and run every test
 	@$(PYTHON) -m pytest
 
 .PHONY: test-fast
@@ -83,6 +92,10 @@ bench: $(VENV)/.bench-ready ## Measure Inkwell and transformers side by side; BE
 bench-openvino: $(VENV)/.bench-ready $(OPENVINO_VENV)/.packages-ready ## The same, and OpenVINO GenAI
 	@$(PYTHON) scripts/bench.py --openvino $(OPENVINO_VENV)/bin/python $(BENCH)
 
+.PHONY: simulate
+simulate: $(VENV)/.bench-ready ## Simulate pods that scale: tables and pictures of docs/operations.md, minutes
+	@$(PYTHON) scripts/simulate_scaling.py $(or $(SIMULATE),page)
+
 .PHONY: lint
 lint: $(VENV)/.test-ready ## Check style and format
 	@$(PYTHON) -m ruff check .
@@ -96,6 +109,19 @@ fmt: $(VENV)/.test-ready ## Mend format, and style where that is safe
 .PHONY: docs
 docs: $(VENV)/.serve-ready ## Render the generated parts of README.md
 	@$(PYTHON) scripts/render_docs.py
+
+.PHONY: image
+image: ## Build the container image with docker, podman or buildah: make image DEVICE=cuda MODELS=124M TAG=inkwell:cuda
+	@docker/build.sh '$(or $(TAG),inkwell)' $(if $(DEVICE),--build-arg DEVICE='$(DEVICE)') \
+	    $(if $(MODELS),--build-arg MODELS='$(MODELS)')
+
+.PHONY: lock
+lock: $(VENV)/.test-ready ## Lock anew what the image installs, after a change of requirements.txt
+	@docker/lock.sh $(VENV)/bin/uv $(TORCH)
+
+.PHONY: k8s
+k8s: $(VENV)/.test-ready ## Render the chart's schema and README, and the plain manifests of k8s/
+	@$(PYTHON) scripts/render_chart.py
 
 .PHONY: model
 model: $(VENV)/.serve-ready ## Download a checkpoint: make model NAME=124M
@@ -130,6 +156,18 @@ $(VENV)/.serve-ready: $(VENV)/.packages-ready $(wildcard service/engine/native/*
 
 $(VENV)/.test-ready: requirements-dev.txt $(VENV)/.bench-ready
 	$(call pip_install,$<)
+
+# Installing Debian's package would start a Prometheus on port 9090. Its two programs need nothing of it but themselves.
+$(VENV)/bin/promtool: | system-test $(PYTHON)
+	@echo "==> Fetching Debian's Prometheus for the tests"
+	@venv=$$(realpath $(VENV)); folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cd "$$folder"; \
+	fetch() { apt-get -qq -o APT::Sandbox::User=$$(id -un) download prometheus; }; \
+	fetch 2>/dev/null || { $(SUDO) apt-get -q -o DPkg::Lock::Timeout=300 update >/dev/null; fetch; }; \
+	dpkg-deb --fsys-tarfile prometheus_*.deb | \
+	    tar -x -C "$$venv" --touch --strip-components=2 ./usr/bin/prometheus ./usr/bin/promtool
+
+$(VENV)/bin/nginx: | system-test $(PYTHON)
+	$(call fetch_program,nginx,usr/sbin/nginx)
 
 $(VENV)/.bench-ready: requirements-bench.txt $(VENV)/.serve-ready
 	$(call pip_install,$<)

@@ -30,14 +30,16 @@ def main() -> int:
     files = chart_files()
     if not check:
         _write(files)  # the schema first: helm holds the values of k8s/ against it
-    files |= k8s_files(helm_program(NEWEST))
-    stale = out_of_date(files)
+    rendered = k8s_files(helm_program(NEWEST))
+    stray = strays(rendered)
     if check:
-        print("\n".join(f"out of date: {path.relative_to(ROOT)}" for path in stale), end="\n" if stale else "")
+        stale = out_of_date(files | rendered) + stray
+        for path in stale:
+            print(f"out of date: {path.relative_to(ROOT)}")
         return int(bool(stale))
-    for path in stale:
-        path.unlink(missing_ok=True)
-    _write(files)
+    for path in stray:
+        path.unlink()
+    _write(rendered)
     return 0
 
 
@@ -55,10 +57,13 @@ def k8s_files(program: Path) -> dict[Path, str]:
 
 
 def out_of_date(files: dict[Path, str]) -> list[Path]:
-    """Files that differ, are missing, or lie where only rendered ones should."""
-    stale = [path for path, text in files.items() if not path.exists() or path.read_text() != text]
-    stray = [path for folder in RENDERED_FOLDERS for path in folder.rglob("*.yaml") if path not in files]
-    return sorted(stale + stray)
+    """Files that differ or are missing."""
+    return sorted(path for path, text in files.items() if not path.exists() or path.read_text() != text)
+
+
+def strays(files: dict[Path, str]) -> list[Path]:
+    """What lies where only rendered files should."""
+    return sorted(path for folder in RENDERED_FOLDERS for path in folder.rglob("*.yaml") if path not in files)
 
 
 def _write(files: dict[Path, str]) -> None:

@@ -27,16 +27,22 @@ README = ROOT / "README.md"
 # Folders that the tree shows as one line; what lies in them explains itself or changes with every test.
 SUMMARISED = {
     ".ci": "What continuous integration runs",
+    "docker": "The image, what it is built with, and a compose file with Prometheus and Grafana",
     "docs/decisions": "Why things are as they are, one page each",
+    "docs/images": "Pictures of the pages",
+    "helm": "The Helm chart; its README lists every value",
+    "k8s": "The same as plain manifests, rendered from the chart",
     "models/demo": "The checkpoint that ships, with its model card",
-    "tests": "Mirrors service/ and scripts/, plus deploy/ (real Apache) and browser/ (real Chromium)",
+    "tests": "Mirrors service/ and scripts/, plus deploy/ (Apache), clients/ (their clients), browser/, helm/",
 }
+PACKAGE = re.compile(r"(service|scripts)/[^/]+(?=/)")
 # Files that have no docstring or heading to take a line from.
 LINES = {
     ".gitignore": "What git does not track",
     "CHANGELOG.md": "What users notice, by version",
     "CONTRIBUTING.md": "How to change it",
     "LICENSE": "MIT",
+    "Procfile": "How hosts like Heroku start the service in its image",
     "README.md": "This page",
     "docs/architecture.md": "One page: the life of a request",
     "docs/lab-notes.md": "What was measured, and what failed",
@@ -44,9 +50,6 @@ LINES = {
     "pyproject.toml": "Settings of ruff and pytest",
     "requirements.txt": "What the service needs, pinned",
     "requirements-dev.txt": "What the tests need on top, pinned",
-    "service/apache/httpd.conf.template": "Apache's configuration, with the reason of every number",
-    "service/api/static/swagger.js": "Starts Swagger UI",
-    "service/api/templates/swagger.html": "The page of Swagger UI",
 }
 LINE_CHARACTERS = 120  # a longer first sentence is cut at its colon
 
@@ -116,7 +119,7 @@ def errors() -> str:
 
 
 def tree() -> str:
-    """Every tracked file with one line of what it is."""
+    """Every folder and every file that lies in none of them, with one line of what it is."""
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
     shown = {_folder_line(name) or name for name in files}
     width = max(map(len, shown)) + 2
@@ -124,13 +127,16 @@ def tree() -> str:
 
 
 def _folder_line(name: str) -> str | None:
-    return next((f"{folder}/" for folder in SUMMARISED if name.startswith(f"{folder}/")), None)
+    """A folder that is one line: a named one, or a package below service/ or scripts/."""
+    named = next((folder for folder in SUMMARISED if name.startswith(f"{folder}/")), None)
+    package = PACKAGE.match(name)
+    return f"{named or package[0]}/" if named or package else None
 
 
 def _line(name: str) -> str:
-    if name.endswith("/"):
-        return SUMMARISED[name[:-1]]
-    return LINES.get(name) or _first_sentence(ROOT / name)
+    if not name.endswith("/"):
+        return LINES.get(name) or _first_sentence(ROOT / name)
+    return SUMMARISED.get(name[:-1]) or _first_sentence(ROOT / name / "__init__.py")
 
 
 def _first_sentence(file: Path) -> str:

@@ -24,7 +24,8 @@ class TextFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:
         """The line without a traceback, which follows on lines of its own."""
         extra = [(name, value) for name, value in vars(record).items() if name not in RESERVED_ATTRS]
-        return " ".join([super().formatMessage(record), *(f"{name}={_shown(value)}" for name, value in extra)])
+        line = super().formatMessage(record).replace("\n", "\\n")
+        return " ".join([line, *(f"{name}={_shown(value)}" for name, value in extra)])
 
 
 def configure(level: str, form: str = "json") -> None:

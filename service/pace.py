@@ -10,7 +10,7 @@ from collections.abc import Callable
 from service.once import Once
 
 UNKNOWN_S = 1.0  # while nothing was measured
-SHORTEST_S, LONGEST_S = 1.0, 60.0  # of an answer; common clients heed no longer one
+SHORTEST_S, LONGEST_S = 1.0, 40.0  # of an answer; with admission's spread 60, and common clients heed no longer one
 GAP_S = 2.0  # the longest silence between two notes that counts: a model that loads says nothing of how fast it is
 MEMORY_S = 30.0  # of generating; what was measured before has lost most of its weight
 

@@ -83,3 +83,21 @@ def test_the_answer_stays_within_what_clients_heed(clock: Clock):
     end()
     pace.promise(1)
     assert pace.wait_s() == SHORTEST_S
+
+
+def test_who_queues_waits_for_what_all_of_them_were_promised(clock: Clock):
+    pace = Pace(clock)
+    pace.promise(3_000, texts=2)
+    pace.promise(1_000, texts=2)
+    work(pace, clock, tokens_per_s=200, seconds=20)
+    assert pace.queue_s(3) == pytest.approx(3 * 1_000 / 200, rel=0.05)
+    assert pace.queue_s(30) == pytest.approx(10 * pace.queue_s(3))  # no bound: an autoscaler must see how long it is
+    assert pace.queue_s(0) == 0
+
+
+def test_without_a_measured_speed_each_of_a_queue_counts_the_same(clock: Clock):
+    pace = Pace(clock)
+    end = pace.promise(9_000)
+    assert (pace.queue_s(0), pace.queue_s(4)) == (0, 4 * UNKNOWN_S)
+    end()
+    assert pace.queue_s(4) == 4 * UNKNOWN_S

@@ -1,7 +1,7 @@
-"""The chart's values.yaml, read with its comments: each value's path, default, meaning, and what its type does not tell.
+"""The chart's values.yaml, read with its comments: each value's path, default, meaning, and its schema's additions.
 
-`# -- text` above a value is its meaning, `# @schema {...}` adds to its JSON schema, `# @settings` says that it holds the
-service's settings, `# --- text` begins a section. A value without a meaning is an error, so that none is forgotten.
+`# -- text` above a value is its meaning, `# @schema {...}` adds to its JSON schema, `# @settings` says that it holds
+the service's settings, `# --- text` begins a section. A value without a meaning is an error, so that none is forgotten.
 """
 
 import json

@@ -8,8 +8,11 @@ from service.api.body import read_json
 from service.api.chat_reply import ChatReply
 from service.api.openai_reply import Fingerprint, Terms
 from service.chat import Script, Transcript, transcribe
+from service.errors import ContextLengthExceeded
 from service.generation import Generator, Names
+from service.params import MAX_INPUT_BYTES, GenerationRequest
 from service.params.chat import Chat, parse_chat
+from service.registry.model import Model
 
 
 def blueprint(generator: Generator, script: Script, fingerprint: Fingerprint, ping_s: float) -> Blueprint:
@@ -21,23 +24,32 @@ def blueprint(generator: Generator, script: Script, fingerprint: Fingerprint, pi
     def chat_completions() -> Response:
         asked = parse_chat(read_json(request), script)
         names = Names(prompt="messages", length=asked.length_name, model="model")
-        written = _written(generator, asked, names)
-        wanted = asked.asking(written.text)
-        generation = generator.start(wanted, g.request_id, g.client, names)
-        terms = Terms(
-            g.request_id,
-            fingerprint(generation.model.name),
-            asked.include_usage,
-            wanted.logprobs is not None,
-            {"dropped_messages": written.dropped_messages},
-        )
+        told: dict[str, int] = {}
+
+        def prepare(model: Model) -> GenerationRequest:
+            written = _written(model, asked)
+            told["dropped_messages"] = written.dropped_messages
+            return asked.asking(written.text)
+
+        generation = generator.start_on(asked.model_name, prepare, g.request_id, g.client, names)
+        wants_logprobs = generation.request.logprobs is not None
+        terms = Terms(g.request_id, fingerprint(generation.model.name), asked.include_usage, wants_logprobs, told)
         return ChatReply(generation, terms).respond(ping_s)
 
     return routes
 
 
-def _written(generator: Generator, asked: Chat, names: Names) -> Transcript:
-    model = generator.model(asked.model_name, names)
+def _written(model: Model, asked: Chat) -> Transcript:
+    """The conversation written down; raises ContextLengthExceeded when what must stay is too long to be tokenised."""
     context = model.config.context
     room = context - asked.reserve(context)
-    return transcribe(asked.messages, asked.script, lambda text: len(model.tokenizer.encode(text)), room)
+    written = transcribe(asked.messages, asked.script, lambda text: _count_tokens(text, model), room)
+    if len(written.text) > MAX_INPUT_BYTES:
+        message = f"messages make a transcript of {len(written.text)} characters; {MAX_INPUT_BYTES} is the limit"
+        raise ContextLengthExceeded(message, param="messages")
+    return written
+
+
+def _count_tokens(text: str, model: Model) -> int:
+    """Exact for every text that may be sent; a longer one, which would keep the tokenizer busy for seconds, is not."""
+    return len(model.tokenizer.encode(text)) if len(text) <= MAX_INPUT_BYTES else len(text)

@@ -17,6 +17,7 @@ from service.generation import Choice, Generation, Generator, TextEvent, TextTok
 from service.params import GenerationRequest, parse_json, parse_text
 
 TEXT, JSON = "text/plain", "application/json"
+BESIDE_TEXTS = ("finish_reasons", "stops", "sentences")  # facts that each sample tells of itself
 
 
 def blueprint(generator: Generator, ping_s: float) -> Blueprint:
@@ -75,8 +76,7 @@ def _plain(choice: Choice, echo: bool) -> Response:
 
 def _details(generation: Generation, request_id: str, with_texts: bool) -> dict[str, Any]:
     """The JSON reply; a stream's last event is the same without the texts, which were sent already."""
-    told = facts(generation, request_id)
-    del told["finish_reasons"]  # they stand beside the texts
+    told = {name: fact for name, fact in facts(generation, request_id).items() if name not in BESIDE_TEXTS}
     return told | {"samples": [_sample(generation, choice, with_texts) for choice in generation.best]}
 
 

@@ -21,12 +21,13 @@ def register(app: Flask, hosts: Collection[str], origins: Collection[str]) -> No
     known = {host.lower() for host in hosts}
 
     def judge() -> None:
+        if request.endpoint is None or scope_of(request.endpoint) == PUBLIC:
+            return  # health and the pages: they compute nothing, and probes come under any name
         name = _name(request.host)
         if not (_is_address(name) or name == LOCAL or name.endswith(f".{LOCAL}") or name in known):
             raise Forbidden("the service does not answer to the name in the Host header; INKWELL_HOSTS lists others")
         strange = request.headers.get("Sec-Fetch-Site") == "cross-site"
-        public = request.endpoint is None or scope_of(request.endpoint) == PUBLIC
-        if strange and not public and request.headers.get("Origin") not in origins:
+        if strange and request.headers.get("Origin") not in origins:
             raise Forbidden("pages of this origin may not call the service; INKWELL_CORS_ORIGINS lists those that may")
 
     app.before_request(judge)

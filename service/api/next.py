@@ -11,7 +11,7 @@ from service.api.replies import facts, whole
 from service.generation import Generation, Generator, Names
 from service.params.next import parse_next
 
-NAMES = Names(prompt="prompt")
+NAMES = Names(prompt="prompt", model="model")
 
 
 def blueprint(generator: Generator) -> Blueprint:

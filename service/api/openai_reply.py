@@ -103,13 +103,7 @@ class Reply:
         return {"prompt_tokens": prompt, "completion_tokens": generated, "total_tokens": prompt + generated}
 
     def _facts(self) -> Json:
-        told = facts(self.generation, self.terms.request_id) | self.terms.more
-        choices = self.generation.best
-        if self.generation.request.stop:
-            told["stops"] = [choice.stop for choice in choices]
-        if self.generation.request.finish_sentence:
-            told["sentences"] = [choice.sentence for choice in choices]
-        return told
+        return facts(self.generation, self.terms.request_id) | dict(self.terms.more)
 
 
 def fingerprinting(registry: Registry, version: str) -> Fingerprint:

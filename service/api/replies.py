@@ -24,11 +24,14 @@ def facts(generation: Generation, request_id: str) -> dict[str, Any]:
     """What every reply tells, whatever its dialect: enough to repeat the call, and what it took."""
     timings = generation.timings
     first_token_s = timings.first_token_s
+    stops = {"stops": [choice.stop for choice in generation.best]} if generation.request.stop else {}
+    whole_sentences = generation.request.finish_sentence
+    sentences = {"sentences": [choice.sentence for choice in generation.best]} if whole_sentences else {}
     return {
         "request_id": request_id,
         "model_name": generation.model.name,
         "prompt_tokens": generation.prompt_tokens,
-        "cached_tokens": generation.choices[0].cached_tokens,  # the others share what the first one computed
+        "cached_tokens": generation.cached_tokens,
         "generated_tokens": generation.generated_tokens,
         "dropped_tokens": sum(choice.dropped_tokens for choice in generation.best),
         "finish_reasons": [choice.finish for choice in generation.best],
@@ -36,6 +39,8 @@ def facts(generation: Generation, request_id: str) -> dict[str, Any]:
         "queue_s": round(timings.queue_s, 4),
         "first_token_s": None if first_token_s is None else round(first_token_s, 4),
         "duration_s": round(timings.total_s, 4),
+        **stops,
+        **sentences,
     }
 
 

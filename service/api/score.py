@@ -10,9 +10,11 @@ from service.api.body import read_json
 from service.api.replies import facts, whole
 from service.generation import Generation, Generator, Names, TextToken
 from service.generation.scoring import Part, Score, parts, score, scoring_request
+from service.params import GenerationRequest
 from service.params.score import ScoreRequest, parse_score
+from service.registry.model import Model
 
-TEXT, CONTINUATIONS = Names(prompt="text"), Names(prompt="continuations")
+TEXT, CONTINUATIONS = (Names(prompt=name, model="model") for name in ("text", "continuations"))
 
 
 def blueprint(generator: Generator) -> Blueprint:
@@ -23,9 +25,14 @@ def blueprint(generator: Generator) -> Blueprint:
     @swag_from(score_spec.score())
     def score_text() -> Response:
         wanted = parse_score(read_json(request))
-        texts = parts(wanted, generator.model(wanted.model_name))
         names = CONTINUATIONS if wanted.text is None else TEXT
-        generation = generator.start(scoring_request(wanted, texts), g.request_id, g.client, names)
+        texts: list[Part] = []
+
+        def prepare(model: Model) -> GenerationRequest:
+            texts.extend(parts(wanted, model))
+            return scoring_request(wanted, texts)
+
+        generation = generator.start_on(wanted.model_name, prepare, g.request_id, g.client, names)
         return whole(generation, lambda _: _reply(generation, wanted, texts, g.request_id))
 
     return routes

@@ -8,11 +8,13 @@ from flask import Blueprint, Response, jsonify, request
 from service.api import tokens_spec
 from service.api.body import read_json
 from service.errors import InvalidParameter
-from service.generation import Generator
+from service.generation import Generator, Names
 from service.generation.spelling import Span, spans
 from service.params import reading
 from service.params.tokens import DETOKENIZE_PARAMETERS, TOKENIZE_PARAMETERS
 from service.registry.model import Model
+
+NAMES = Names(model="model")
 
 
 def blueprint(generator: Generator) -> Blueprint:
@@ -23,7 +25,7 @@ def blueprint(generator: Generator) -> Blueprint:
     @swag_from(tokens_spec.tokenize())
     def tokenize() -> Response:
         wanted = reading.read_json(TOKENIZE_PARAMETERS, read_json(request))
-        model = generator.model(wanted["model_name"])
+        model = generator.model(wanted["model_name"], NAMES)
         found = spans(model.tokenizer.encode(wanted["inputs"]), model.tokenizer)
         return jsonify([_token(each) for each in found])
 
@@ -31,7 +33,7 @@ def blueprint(generator: Generator) -> Blueprint:
     @swag_from(tokens_spec.detokenize())
     def detokenize() -> Response:
         wanted = reading.read_json(DETOKENIZE_PARAMETERS, read_json(request))
-        model = generator.model(wanted["model_name"])
+        model = generator.model(wanted["model_name"], NAMES)
         return jsonify({"text": _text(wanted["tokens"], model)})
 
     return routes

@@ -16,7 +16,7 @@ from service.tokenizer import TextTokenizer
 
 
 class Choice:
-    """The text number `number` of a request, the `job.sampling.sample`-th of its prompt.
+    """The text number `number` of a request.
 
     `job` is the first one, whose key does not matter; `context` the most tokens of a job.
     """

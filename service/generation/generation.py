@@ -79,6 +79,12 @@ class Generation:
         return sum(len(choice.prompt.tokens) for choice in self.choices[::per_prompt])
 
     @property
+    def cached_tokens(self) -> int:
+        """Tokens of all prompts that were found computed, as the first text of each prompt found them."""
+        per_prompt = len(self.choices) // len(self.request.prompts)
+        return sum(choice.cached_tokens for choice in self.choices[::per_prompt])
+
+    @property
     def generated_tokens(self) -> int:
         """Tokens of all texts, those that `best_of` passes over included."""
         return sum(choice.generated for choice in self.choices)
@@ -94,7 +100,6 @@ class Generation:
         """How it stands at present; at the end, how it ended."""
         timings = self.timings
         outcome = "ok" if self._done else "cancelled"
-        per_prompt = len(self.choices) // len(self.request.prompts)
         return Summary(
             request_id=self._origin.request_id,
             client=self._origin.client,
@@ -102,7 +107,7 @@ class Generation:
             outcome=self._error.code if self._error else outcome,
             finish_reasons=tuple(sorted({str(choice.finish) for choice in self.choices if choice.finish})),
             prompt_tokens=self.prompt_tokens,
-            cached_tokens=sum(choice.cached_tokens for choice in self.choices[::per_prompt]),
+            cached_tokens=self.cached_tokens,
             generated_tokens=self.generated_tokens,
             submitted_s=self._submitted - self._started,
             queue_s=timings.queue_s,

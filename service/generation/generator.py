@@ -4,8 +4,10 @@ Everything that can be refused is refused in `start`, before the first event. Kn
 """
 
 import secrets
+import threading
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
@@ -26,6 +28,7 @@ from service.summary import Watcher
 
 SEED_BITS = 32  # enough to be different every time, short enough to be typed again
 NATIVE = Names()
+Prepare = Callable[[Model], GenerationRequest]  # what a request is once its model is known
 # What TGI's clients and its documentation send as a chat's model, for a server that has one only.
 NO_NAMES = ("dummy", "tgi")
 
@@ -72,27 +75,42 @@ class Generator:
             raise
 
     def start(self, request: GenerationRequest, request_id: str, client: Client, names: Names = NATIVE) -> Generation:
+        """As `start_on`, with a request that says all by itself."""
+        return self.start_on(request.model_name, lambda _: request, request_id, client, names)
+
+    def start_on(
+        self, model_name: str | None, prepare: Prepare, request_id: str, client: Client, names: Names = NATIVE
+    ) -> Generation:
         """Admit, find the model, tokenise, check lengths and quotas, load if need be, submit. Raises why it cannot be.
 
-        The caller must `close` what it gets. `names` are the dialect's, for messages.
+        The caller must `close` what it gets. `names` are the dialect's, for messages. A dialect that needs the model's
+        tokenizer for its request does so in `prepare`, which no refused client can keep busy.
         """
         started = time.monotonic()
         closers = ExitStack()
         try:
             self._quotas.take_request(client)
             closers.callback(self._admission.enter())
-            model = self.model(request.model_name, names)
+            model = self.model(model_name, names)
+            request = prepare(model)
             prompts = fitted(request, model, names)
             self._check_size(request, prompts, names)
             _check_biases(request, model)
-            promised = sum(prompt.length for prompt in prompts) * _samples(request)
+            promised = _most_tokens(request, prompts)
             self._quotas.take_tokens(client, promised + sum(len(prompt.tokens) for prompt in prompts))
             closers.callback(self._pace.promise(promised, len(prompts) * _samples(request)))
-            effective = _decided(request, model, prompts)
-            lease = self._registry.lease(model)
+            effective = _decided(request, model, prompts, self._limits)
+            assert effective.timeout_s is not None, "decided just now"
+            deadline = started + effective.timeout_s
+            cancelled = threading.Event()
+            closers.callback(self.running.enter(request_id, client, cancelled.set))
+            lease = self._registry.lease(model, deadline - time.monotonic(), cancelled.is_set)
             closers.callback(lease.close)
             choices = _choices(effective, model, prompts, client.salt)
-            return self._run(effective, model, choices, lease, request_id, client, started, closers)
+            generation = self._run(effective, model, choices, lease, request_id, client, started, deadline, closers)
+            if cancelled.is_set():  # a moment ago, when there was nothing to cancel but the wait for the model
+                generation.cancel()
+            return generation
         except BaseException:
             closers.close()
             raise
@@ -106,12 +124,12 @@ class Generator:
         request_id: str,
         client: Client,
         started: float,
+        deadline: float,
         closers: ExitStack,
     ) -> Generation:
         origin = Origin(request_id, client.name)
         stream = lease.worker.submit([choice.first_job for choice in choices])
         closers.callback(stream.close)
-        deadline = started + min(request.timeout_s or self._limits.timeout_s, self._limits.timeout_s)
         on_end = [watch() for watch in self._watchers]
         generation = Generation(
             request, model, choices, stream, origin, started, deadline, lambda: self._pace.note(1), closers, on_end
@@ -125,10 +143,16 @@ class Generator:
         if texts > self._limits.samples:
             message = f"the request asks for {texts} texts; this service gives {self._limits.samples} at most"
             raise InvalidParameter(message, param=names.prompt if len(prompts) > 1 else None)
-        tokens = sum(prompt.length for prompt in prompts) * _samples(request)
+        tokens = _most_tokens(request, prompts)
         if 0 < self._limits.tokens < tokens:
             message = f"the request asks for {tokens} tokens in all; this service gives {self._limits.tokens} at most"
             raise InvalidParameter(message, param=names.length)
+
+
+def _most_tokens(request: GenerationRequest, prompts: list[Prompt]) -> int:
+    """What all texts together may have, the ends of sentences included."""
+    grace = request.sentence_grace_tokens if request.finish_sentence else 0
+    return sum(prompt.length + grace for prompt in prompts) * _samples(request)
 
 
 def _check_biases(request: GenerationRequest, model: Model) -> None:
@@ -143,7 +167,7 @@ def _samples(request: GenerationRequest) -> int:
     return max(request.nsamples, request.best_of or 1)
 
 
-def _decided(request: GenerationRequest, model: Model, prompts: list[Prompt]) -> GenerationRequest:
+def _decided(request: GenerationRequest, model: Model, prompts: list[Prompt], limits: Limits) -> GenerationRequest:
     """The request with every open value filled in."""
     return replace(
         request,
@@ -151,17 +175,23 @@ def _decided(request: GenerationRequest, model: Model, prompts: list[Prompt]) ->
         length=max(prompt.length for prompt in prompts),
         seed=secrets.randbits(SEED_BITS) if request.seed is None else request.seed,
         best_of=_samples(request),
+        timeout_s=min(request.timeout_s or limits.timeout_s, limits.timeout_s),
     )
 
 
 def _choices(request: GenerationRequest, model: Model, prompts: list[Prompt], salt: str) -> list[Choice]:
-    """Every text of the request: the samples of the first prompt, then those of the second, and so on."""
+    """Every text of the request: the samples of the first prompt, then those of the second, and so on.
+
+    A prompt gets the texts that it would get alone; one that stands there again gets further samples, not the same.
+    """
     found: list[Choice] = []
+    drawn: Counter[tuple[int, ...]] = Counter()
     for prompt in prompts:
         for sample in range(_samples(request)):
             # One text of each prompt tells its log-probabilities: the others could only repeat them.
             ranks = request.prompt_logprobs if sample == 0 else None
-            job = Job(0, prompt.tokens, _sampling(request, model, sample), salt, ranks, request.inspect)
+            job = Job(0, prompt.tokens, _sampling(request, model, drawn[prompt.tokens]), salt, ranks, request.inspect)
+            drawn[prompt.tokens] += 1
             found.append(Choice(len(found), prompt, job, request, model.tokenizer, model.config.context))
     return found
 

@@ -25,7 +25,7 @@ class Prompt:
     """One prompt as the model gets it, and how much may follow."""
 
     tokens: tuple[int, ...]
-    length: int  # most tokens to generate
+    length: int  # most tokens to generate, those aside that may end a sentence
     dropped: int  # tokens that were cut off its beginning
 
 

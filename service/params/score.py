@@ -22,7 +22,12 @@ def _texts(row: Parameter, given: Any) -> tuple[str, ...]:
     return tuple(checked_text(row, value) for value in given)
 
 
-TEXTS_SCHEMA = {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "maxItems": MOST_CONTINUATIONS}
+TEXTS_SCHEMA = {
+    "type": "array",
+    "items": {"type": "string", "minLength": 1},
+    "minItems": 1,
+    "maxItems": MOST_CONTINUATIONS,
+}
 SCORE_PARAMETERS = (
     replace(
         BY_NAME["input_text"], name="text", required=False, help="The text to score; or give prompt and continuations."

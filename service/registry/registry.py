@@ -6,12 +6,14 @@ one worker is started and all wait for it. Knows no HTTP and no tensors.
 
 import itertools
 import logging
+import math
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from service.engine.contract import EngineConfig
-from service.errors import InkwellError, LoadFailed, LoadTimeout, QueueFull, ShuttingDown, error_of
+from service.errors import Cancelled, InkwellError, LoadFailed, LoadTimeout, QueueFull, ShuttingDown, error_of
 from service.metrics import FAILED, LOADED, Metrics
 from service.once import Once
 from service.registry.drafts import Drafts
@@ -75,15 +77,18 @@ class Registry:
         self._uses = itertools.count(1)
         self._closed = False
 
-    def lease(self, model: Model) -> Lease:
-        """A ready worker of the model. Blocks while it loads; raises why it cannot be had."""
+    def lease(self, model: Model, patience_s: float = math.inf, gives_up: Callable[[], bool] = lambda: False) -> Lease:
+        """A ready worker of the model; raises why it cannot be had.
+
+        Blocks while it loads, `patience_s` at most, and as long as nobody `gives_up`.
+        """
         with self._lock:
             running = self._running_worker(model)
             running.users += 1
             running.last_use = next(self._uses)
         lease = Lease(running.worker, Once(lambda: self._release(running)))
         try:
-            running.worker.wait_ready(self._load_timeout_s)
+            running.worker.wait_ready(max(0.0, min(self._load_timeout_s, patience_s)), gives_up)
         except InkwellError as error:
             lease.close()
             self._note_failure(running, error)
@@ -195,7 +200,7 @@ class Registry:
 
     def _note_failure(self, running: _Running, error: InkwellError) -> None:
         name = running.model.name
-        if isinstance(error, LoadTimeout):  # it still loads; a later request may find it ready
+        if isinstance(error, LoadTimeout | Cancelled):  # it still loads; a later request may find it ready
             return
         with self._lock:
             if self._running.get(name) is running:

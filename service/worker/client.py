@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from service.engine.contract import EngineConfig, Event, Job
-from service.errors import InkwellError, LoadFailed, LoadTimeout, WorkerDied, error_of
+from service.errors import Cancelled, InkwellError, LoadFailed, LoadTimeout, WorkerDied, error_of
 from service.memory import resident_bytes
 from service.worker.messages import Broken, Cancel, Load, Message, Ready, Step, Submit, decode, encode
 from service.worker.stream import TokenStream
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 PACKAGE_ROOT = Path(__file__).resolve().parent.parent.parent
 HANG_S = 120.0  # far above a step: 256 tokens of a 6 B model are 3 TFLOP, so even 0.1 TFLOP/s leaves room
+LOOK_S = 0.2  # between two looks whether somebody still waits for a load
 DIED = "the model's process ended while the request ran; sending the request again starts a new one"
 
 
@@ -85,10 +86,14 @@ class Worker:
         """Memory that the process holds at present; None where /proc does not tell."""
         return resident_bytes(self.process.pid)
 
-    def wait_ready(self, timeout_s: float) -> Ready:
-        """Block until the model is loaded; raises what kept it from loading, or LoadTimeout."""
-        if not self._loaded.wait(timeout_s):
-            raise LoadTimeout(f"the model is still loading after {timeout_s:g} s; try again later")
+    def wait_ready(self, timeout_s: float, gives_up: Callable[[], bool] = lambda: False) -> Ready:
+        """Block until the model is loaded; raises what kept it from loading, LoadTimeout, or Cancelled."""
+        deadline = time.monotonic() + timeout_s
+        while not self._loaded.wait(min(LOOK_S, max(0.0, deadline - time.monotonic()))):
+            if gives_up():
+                raise Cancelled("the request was cancelled while its model was loading")
+            if time.monotonic() >= deadline:
+                raise LoadTimeout(f"the model is still loading after {round(timeout_s, 2):g} s; try again later")
         if isinstance(self._answer, InkwellError):
             raise error_of(self._answer.code, self._answer.message, self._answer.cause)  # one object per waiter
         assert self._answer is not None, "set before the event"

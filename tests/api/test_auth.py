@@ -11,7 +11,7 @@ from flask import Flask, g
 from flask.testing import FlaskClient
 
 from service.api.auth import BLUEPRINTS, ENDPOINTS, PUBLIC, scope_of
-from service.keys import ADMIN, ANYONE, INFER, NOBODY, SCOPES
+from service.keys import ANYONE, INFER, NOBODY, SCOPES
 from tests.serving import problem, running_app
 
 KEYS = {"alice": "ink-alice", "root": "ink-root", "both": "ink-both"}

@@ -73,6 +73,18 @@ def test_samples_of_a_prompt_stand_together_and_the_first_is_that_of_a_single_on
     assert found[2] == texts(client, **asked | {"prompt": "1", "n": 1})[0]
 
 
+def test_a_prompt_that_is_sent_twice_gets_two_texts(client: FlaskClient):
+    asked = {"seed": 5, "temperature": 1, "max_tokens": 12}
+    one, other = texts(client, prompt=["a", "a"], **asked)
+    assert one != other and [one, other] == texts(client, prompt="a", n=2, **asked)
+
+
+def test_the_tokens_found_computed_are_those_of_all_prompts(client: FlaskClient):
+    asked = {"prompt": ["found again " * 20, "and this one " * 20], "max_tokens": 1}
+    complete(client, **asked)
+    assert complete(client, **asked)["inkwell"]["cached_tokens"] > 400
+
+
 def test_best_of_gives_the_likeliest_and_counts_all(client: FlaskClient):
     asked = {"prompt": "a", "seed": 5, "temperature": 1, "max_tokens": 12, "logprobs": 0}
     every = complete(client, **asked, n=4)["choices"]
@@ -207,7 +219,7 @@ def test_the_old_address_takes_the_same_model_in_the_body_and_no_other(client: F
         ({"prompt": [300]}, 400, "invalid_parameter", "prompt"),
         ({"prompt": "a" * 1025}, 400, "context_length_exceeded", "prompt"),
         ({"prompt": "a" * 1020}, 400, "context_length_exceeded", "max_tokens"),
-        ({"prompt": ["a"] * 9}, 400, "invalid_parameter", "prompt"),
+        ({"prompt": ["a"] * 33}, 400, "invalid_parameter", "prompt"),
     ],
 )
 def test_errors_name_openai_s_fields(client: FlaskClient, values: dict, status: int, code: str, param: str):

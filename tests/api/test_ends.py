@@ -87,6 +87,8 @@ def test_the_time_of_a_request_ends_it_with_what_it_has(demo: FlaskClient):
     details_of(demo, length=1)  # loads the model, if nobody has yet
     started = time.monotonic()
     details = details_of(demo, length=8192, seed=1, on_overflow="slide", ignore_eos=True, timeout_s=0.5)
+    assert details["parameters"]["timeout_s"] == 0.5
+    assert details_of(demo, length=1, timeout_s=9000)["parameters"]["timeout_s"] == 300  # the service's own limit
     assert 0.5 <= time.monotonic() - started < 5
     (sample,) = details["samples"]
     assert sample["finish_reason"] == "timeout" and sample["text"]
@@ -99,6 +101,7 @@ def test_a_stream_that_runs_out_of_time_is_complete(client: FlaskClient):
 
 
 def test_without_a_token_in_time_there_is_an_error(client: FlaskClient):
+    stream_of(client, length=1)  # the model is loaded
     response = client.post(PATH, json={"input_text": "a", "timeout_s": 1e-6})
     problem(response, 504, "deadline_exceeded")
     *_, last = stream_of(client, input_text="a", timeout_s=1e-6)

@@ -92,7 +92,7 @@ def test_the_json_answer_tells_everything(client: FlaskClient):
             **{"repetition_penalty": 1.0, "presence_penalty": 0.0, "frequency_penalty": 0.0, "logit_bias": {}},
             **{"seed": 7, "nsamples": 1, "best_of": 1, "stop": [], "keep_stop": False, "ignore_eos": False},
             **{"finish_sentence": False, "sentence_grace_tokens": 32, "on_overflow": "error", "truncate": None},
-            **{"timeout_s": None, "logprobs": None, "prompt_logprobs": None, "trim_start": False, "echo": False},
+            **{"timeout_s": 300, "logprobs": None, "prompt_logprobs": None, "trim_start": False, "echo": False},
         },
     }
 

@@ -28,6 +28,11 @@ def test_a_name_that_was_made_to_point_here_is_not(asker: FlaskClient, host: str
     problem(asker.get(ASK, headers={"Host": host}), 403, "permission_denied")
 
 
+def test_probes_and_pages_are_open_under_any_name(asker: FlaskClient):
+    for address in ("/livez", "/readyz", "/apidocs/"):
+        assert asker.get(address, headers={"Host": "inkwell.namespace.svc"}).status_code == 200
+
+
 def test_a_page_elsewhere_cannot_make_a_browser_spend_tokens(asker: FlaskClient):
     strange = {"Sec-Fetch-Site": "cross-site", "Origin": "https://attacker.example"}
     form = {"input_text": "a", "length": "1"}

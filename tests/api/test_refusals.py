@@ -1,6 +1,7 @@
 """When the service is full or draining: refused at once, and what runs goes on."""
 
 import logging
+import time
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,15 @@ def test_a_request_that_waits_too_long_for_a_load_may_come_again(models_dir: Pat
         assert "0.01 s" in problem(refused, 503, "model_loading")
         assert refused.headers["Retry-After"] == "10"
         assert client.get("/readyz").json == {"status": "ready", "reason": None, "requests": 0}
+
+
+def test_nobody_waits_longer_for_a_load_than_asked_for(models_dir: Path):
+    with running_app(models_dir, default_model="124M") as app:
+        client = app.test_client()
+        begun = time.monotonic()
+        problem(client.get(f"{PATH}?input_text=a&timeout_s=0.05"), 503, "model_loading")
+        assert time.monotonic() - begun < 1  # a worker needs longer to import torch
+        assert client.get("/readyz").json["requests"] == 0
 
 
 def test_every_admitted_request_ends_in_one_record(client: FlaskClient, caplog):

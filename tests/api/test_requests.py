@@ -39,6 +39,20 @@ def test_a_whole_reply_ends_with_what_was_generated(server: str):
     assert replies[0]["generated_tokens"] < 8192
 
 
+def test_a_request_need_not_wait_for_its_model(models_dir: Path):
+    with running_app(models_dir, default_model="124M") as app:
+        client = app.test_client()
+        replies: list[TestResponse] = []
+        headers = {"X-Request-Id": "impatient"}
+        ask = threading.Thread(
+            target=lambda: replies.append(app.test_client().post("/text-generate", json=LONG, headers=headers))
+        )
+        ask.start()  # a worker needs a second to start, and much more to be done with this text
+        cancel_soon(lambda: client.delete("/v1/requests/impatient"))
+        ask.join(timeout=5)
+        problem(replies[0], 400, "request_cancelled")
+
+
 def test_a_stream_ends_in_its_dialect(client: FlaskClient):
     asked = {"inputs": "a", "parameters": {"max_new_tokens": 8192, "on_overflow": "slide", "details": True}}
     response = client.post("/generate_stream", json=asked, headers={"X-Request-Id": "stream"})

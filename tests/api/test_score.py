@@ -1,12 +1,13 @@
 """`/v1/score`: its sums, which tokens it scores, and the ranking."""
 
 from math import exp, log
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
 from tests.servable import CERTAINTY
-from tests.serving import problem
+from tests.serving import problem, running_app
 
 PATH = "/v1/score"
 EXPECTED, OTHER = CERTAINTY - log(exp(CERTAINTY) + 256), -log(exp(CERTAINTY) + 256)  # of the next byte, of any other
@@ -76,8 +77,9 @@ def test_a_text_may_fill_the_context_and_no_more(client: FlaskClient):
     problem(response, 400, "context_length_exceeded", "text")
 
 
-def test_more_continuations_than_the_service_gives_texts_are_refused(client: FlaskClient):
-    response = client.post(PATH, json={"prompt": "a", "continuations": ["b"] * 9})
+def test_more_continuations_than_the_service_gives_texts_are_refused(models_dir: Path):
+    with running_app(models_dir, default_model="124M", max_samples=8) as app:
+        response = app.test_client().post(PATH, json={"prompt": "a", "continuations": ["b"] * 9})
     assert "9 texts" in problem(response, 400, "invalid_parameter", "continuations")
 
 

@@ -108,6 +108,13 @@ def test_messages_use_the_names_of_the_dialect(client: FlaskClient):
     problem(client.post("/generate", data={"inputs": "a"}), 415, "unsupported_media_type")
 
 
+def test_what_ended_a_text_is_told(client: FlaskClient):
+    facts = reply_of(client, finish_sentence=True, stop=["d"], max_new_tokens=9)["inkwell"]
+    assert (facts["stops"], facts["sentences"], facts["finish_reasons"]) == (["d"], [None], ["stop_sequence"])
+    assert reply_of(client, finish_sentence=True, max_new_tokens=2)["inkwell"]["sentences"] == ["open"]
+    assert not {"stops", "sentences"} & reply_of(client, max_new_tokens=2)["inkwell"].keys()
+
+
 def test_info_tells_the_limits_that_hold(client: FlaskClient):
     reply_of(client, max_new_tokens=1)
     info = client.get("/info").json

@@ -29,7 +29,7 @@ def test_a_part_of_a_character_is_spelled_as_a_replacement_mark(client: FlaskCli
         ("/tokenize", {"inputs": ""}, 400, "invalid_parameter", "inputs"),
         ("/tokenize", {"inputs": "a" * 65_537}, 400, "invalid_parameter", "inputs"),
         ("/tokenize", {"inputs": "a", "parameters": {}}, 400, "unknown_parameter", "parameters"),
-        ("/tokenize", {"inputs": "a", "model": "nobody"}, 404, "model_not_found", "model_name"),
+        ("/tokenize", {"inputs": "a", "model": "nobody"}, 404, "model_not_found", "model"),
         ("/detokenize", {"tokens": [257]}, 400, "invalid_parameter", "tokens"),
         ("/detokenize", {"tokens": [10**30]}, 400, "invalid_parameter", "tokens"),
     ],

@@ -2,15 +2,17 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.clients.environment import Environment, install
 from tests.clients.keys import KEY, SLOW_KEY, key_line
-from tests.clients.suite import SUITES_BY_NAME
+from tests.clients.suite import Suite
 from tests.live import LiveServer, live_server
 
 collect_ignore = ["suites"]  # they run in their clients' environments
@@ -40,31 +42,35 @@ def narrow() -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="session")
-def environments(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Environment]:
-    """By name, those that the tests of this session name in their mark."""
+def environments(request: pytest.FixtureRequest) -> Iterator[dict[str, Environment]]:
+    """By name, those that the tests of this session name in their mark. pytest would keep such large folders."""
     marks = [mark for item in request.session.items for mark in item.iter_markers("environment")]
     names = sorted({name for mark in marks for name in mark.args})
-    root = tmp_path_factory.mktemp("clients")
-    with ThreadPoolExecutor(INSTALLERS) as installers:
-        return dict(zip(names, installers.map(lambda name: install(name, root / name), names), strict=True))
+    with TemporaryDirectory(prefix="inkwell-clients-") as root, ThreadPoolExecutor(INSTALLERS) as installers:
+        made = installers.map(lambda name: install(name, Path(root, name)), names)
+        yield dict(zip(names, made, strict=True))
 
 
 @pytest.fixture(scope="session")
-def outcomes(
-    request: pytest.FixtureRequest,
+def runs(
     environments: dict[str, Environment],
     guarded: LiveServer,
     narrow: LiveServer,
     tmp_path_factory: pytest.TempPathFactory,
-) -> dict[str, str]:
-    """What became of each case of the suite that the test is about: what failed, or nothing."""
-    suite = SUITES_BY_NAME[request.param]
+) -> Callable[[Suite], dict[str, str]]:
+    """Gives what became of each case of a suite, which is run once: what failed, or nothing."""
+    kill = [sys.executable, str(FOLDER / "kill_worker.py"), str(narrow.process.pid)]
     variables = {
         "SUITE_URL": guarded.url,
         "SUITE_KEY": KEY,
         "SUITE_SLOW_KEY": SLOW_KEY,
         "SUITE_NARROW_URL": narrow.url,
-        "SUITE_KILL_COMMAND": json.dumps([sys.executable, str(FOLDER / "kill_worker.py"), str(narrow.process.pid)]),
+        "SUITE_KILL_COMMAND": json.dumps(kill),
     }
-    report = tmp_path_factory.mktemp(suite.name) / "report.xml"
-    return suite.run(environments[suite.environment], variables, report)
+    reports = tmp_path_factory.mktemp("reports")
+
+    @cache
+    def run(suite: Suite) -> dict[str, str]:
+        return suite.run(environments[suite.environment], variables, reports / f"{suite.name}.xml")
+
+    return run

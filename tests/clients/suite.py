@@ -62,15 +62,12 @@ def _failure(case: ElementTree.Element) -> str:
     return "\n".join(f"{fault.tag}: {fault.attrib.get('message', '')}\n{fault.text or ''}" for fault in faults)
 
 
-SUITES_BY_NAME = {
-    suite.name: suite
-    for suite in (
-        Suite(SUITES / "openai_old.py", "openai_old"),
-        Suite(SUITES / "openai_completions.py", "openai_current"),
-        Suite(SUITES / "openai_chat.py", "openai_current"),
-        Suite(SUITES / "openai_faults.py", "openai_current"),
-        Suite(SUITES / "openai_node.mjs", "openai_node"),
-        Suite(SUITES / "huggingface_client.py", "huggingface"),
-        Suite(SUITES / "langchain_client.py", "langchain"),
-    )
-}
+ALL_SUITES = (
+    Suite(SUITES / "openai_old.py", "openai_old"),
+    Suite(SUITES / "openai_completions.py", "openai_current"),
+    Suite(SUITES / "openai_chat.py", "openai_current"),
+    Suite(SUITES / "openai_faults.py", "openai_current"),
+    Suite(SUITES / "openai_node.mjs", "openai_node"),
+    Suite(SUITES / "huggingface_client.py", "huggingface"),
+    Suite(SUITES / "langchain_client.py", "langchain"),
+)

@@ -31,7 +31,9 @@ def held(report: ContractReport, server: LiveServer) -> None:
     assert report.clean, report.output
     paths = requests.get(f"{server.url}/apispec_1.json", timeout=60).json()["paths"]
     assert report.operations == sum(map(len, paths.values())) > 0, report.output
-    assert '"level": "ERROR"' not in server.logs()
+    # Of a stream that failed the status tells nothing, the log does. Some requests ask for no time at all.
+    errors = [line for line in server.logs().splitlines() if '"level": "ERROR"' in line]
+    assert [line for line in errors if "deadline_exceeded" not in line] == []
 
 
 def test_an_open_service_does_what_is_published(

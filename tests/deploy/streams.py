@@ -2,19 +2,28 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
+import psutil
 import requests
-
-from tests.live import LiveServer
 
 DONE = "data: [DONE]"
 PROMPT = {"input_text": "Once upon a time", "stream": "true", "length": 100, "seed": 1}
 
 
+class Server(Protocol):
+    """What is asked of a server, wherever it runs."""
+
+    @property
+    def url(self) -> str: ...
+
+    def workers(self) -> list[psutil.Process]: ...
+
+
 class HeldStream:
     """A stream whose worker is stopped after the first event."""
 
-    def __init__(self, server: LiveServer) -> None:
+    def __init__(self, server: Server) -> None:
         self._response = requests.get(f"{server.url}/text-generate", params=PROMPT, stream=True, timeout=60)
         self._response.raise_for_status()
         self._lines = self._response.iter_lines(decode_unicode=True)
@@ -46,7 +55,7 @@ class HeldStream:
 
 
 @contextmanager
-def held_stream(server: LiveServer) -> Iterator[HeldStream]:
+def held_stream(server: Server) -> Iterator[HeldStream]:
     stream = HeldStream(server)
     try:
         yield stream

@@ -68,6 +68,12 @@ def test_every_refusal_has_the_one_json_shape(server: LiveServer, case: str) -> 
     assert error["message"] and error["code"] and error["param"] is None
 
 
+def test_a_head_generates_no_text_that_nobody_gets(server: LiveServer) -> None:
+    status, headers, body = send(server, f"HEAD /text-generate?input_text=a HTTP/1.1\r\n{HEAD}\r\n")
+    assert (status, headers["allow"], body) == (405, "GET, POST", "")
+    assert send(server, f"HEAD /models HTTP/1.1\r\n{HEAD}\r\n")[0] == 200
+
+
 @pytest.mark.parametrize(
     "request_text",
     [f"GET / HTTP/1.1\r\n{HEAD}X-Slow", f"POST /text-generate HTTP/1.1\r\n{HEAD}Content-Length: 9\r\n\r\nabc"],

@@ -1,0 +1,31 @@
+"""The health check of a container: exit status 0 if the service answers on its own address that it is alive.
+
+It asks /livez and not /readyz, and reads host and port from the same variables as the service.
+"""
+
+import http.client
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # started as a file, Python would only find its folder
+
+from service.apache.probe import TIMEOUT_S, local_host  # noqa: E402
+from service.settings import Settings  # noqa: E402
+
+
+def main() -> int:
+    """0 for alive, 1 for anything else."""
+    settings = Settings.from_environ()
+    connection = http.client.HTTPConnection(local_host(settings.host), settings.port, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", "/livez", headers={"Connection": "close"})
+        return int(connection.getresponse().status != http.client.OK)
+    except (OSError, http.client.HTTPException) as error:
+        print(f"no answer: {error}", file=sys.stderr)
+        return 1
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

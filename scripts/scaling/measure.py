@@ -1,0 +1,132 @@
+"""Measures a service curve in process: the engine itself, steps that differ in rows and prompts, timed from outside.
+
+Takes a checkpoint folder, gives a `Curve`. W3 of the benchmark is run behind it, so that the curve brings along what it
+has to explain. Speculation is off: what drafts gain depends on texts, and random weights flatter them.
+"""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from scripts.benchmark.exchange import Order
+from scripts.benchmark.figures import figures_of
+from scripts.benchmark.machine import describe_machine, versions
+from scripts.benchmark.prompts import Prompts
+from scripts.benchmark.targets.inkwell import InkwellEngine
+from scripts.benchmark.traffic import closed_loop
+from scripts.benchmark.workloads import FULL, Scale, crowd_sizes
+from scripts.scaling.curve import Check, Curve, Observation, fitted
+from service.engine.contract import EngineConfig, Job, Sampling, TokenEvent
+from service.engine.engine import Engine
+from service.engine.loading import load_model
+
+PROMPT = 120  # tokens before the decoding that is timed: as many as W3 has behind it on average, texts included
+DECODED_STEPS = 16
+NEVER_ENDING = 600  # tokens
+IDLE_PROMPTS = (16, 64, 256)
+MIXED_PROMPT = 192
+CLIENTS = 16
+
+
+def measure_curve(folder: Path, dtype: str, rows: int, threads: int, check: bool, scale: Scale = FULL) -> Curve:
+    """Load the checkpoint, time its steps, fit them, and run W3 if `check`."""
+    config = EngineConfig(dtype=dtype, max_rows=rows, threads=threads, speculation="off")
+    begun_s = time.monotonic()
+    loaded = load_model(folder, config)
+    load_s = time.monotonic() - begun_s + _import_s()
+    fixed_s, row_s, prompt_token_s, error = fitted(list(Probe(loaded.engine, loaded.rows).observations()))
+    resolved, uniform = loaded.dtype, loaded.precision.native
+    del loaded  # the next engine needs the memory
+    machine = describe_machine(threads, ())
+    return Curve(
+        folder.name, resolved, f"{machine['processor']}, {' '.join(machine['flags'])}",
+        threads or len(os.sched_getaffinity(0)), time.strftime("%Y-%m-%d"), versions()["inkwell"], fixed_s, row_s,
+        prompt_token_s, error, load_s, uniform, _check(folder, config, scale) if check else None,
+    )  # fmt: skip
+
+
+class Probe:
+    """Drives an engine through steps of known contents. Prompts are random ids, so that none is reused."""
+
+    def __init__(self, engine: Engine, rows: int) -> None:
+        self._engine = engine
+        self._rows = rows
+        self._random = random.Random(0)
+        self._key = 0
+
+    def observations(self) -> Iterator[Observation]:
+        """Decoding alone, prompts alone, and a prompt that arrives among rows that decode."""
+        for rows in sorted({1, 2, 4, 8, 12, self._rows}):
+            if rows <= self._rows:
+                yield from self._decoding(rows)
+        for length in IDLE_PROMPTS:
+            for _ in range(3):
+                self._submit(length, 1)
+                yield Observation(1, 0, length, self._until_tokens(1)[1])
+        for rows in {1, self._rows // 2, self._rows - 1} - {0}:
+            yield self._mixed(rows)
+
+    def _decoding(self, rows: int) -> Iterator[Observation]:
+        self._crowd(rows)
+        for _ in range(DECODED_STEPS):
+            steps, seconds = self._until_tokens(rows)
+            yield Observation(steps, rows, 0, seconds)
+        self._drain()
+
+    def _mixed(self, rows: int) -> Observation:
+        """The engine cuts the prompt as it likes; the sums are known all the same."""
+        self._crowd(rows)
+        self._submit(MIXED_PROMPT, 1)
+        steps, seconds = self._until_tokens(rows + 1)
+        self._drain()
+        return Observation(steps, steps * rows, MIXED_PROMPT, seconds)
+
+    def _crowd(self, rows: int) -> None:
+        """Rows that all decode, and have more to go than anybody waits for."""
+        for _ in range(rows):
+            self._submit(PROMPT, NEVER_ENDING)
+        self._until_tokens(rows)
+
+    def _until_tokens(self, count: int) -> tuple[int, float]:
+        """Step until one step gives so many tokens; how many steps it took, and seconds."""
+        begun_s, steps = time.perf_counter(), 0
+        while self._engine.has_work:
+            steps += 1
+            if sum(isinstance(event, TokenEvent) for event in self._engine.step()) >= count:
+                return steps, time.perf_counter() - begun_s
+        raise RuntimeError(f"no step of the engine gave {count} tokens")
+
+    def _submit(self, length: int, new_tokens: int) -> None:
+        self._key += 1
+        prompt = tuple(self._random.randrange(250) for _ in range(length))
+        self._engine.submit(Job(self._key, prompt, Sampling(new_tokens, 0.0, 0, 1.0, 0, 0, ())))
+
+    def _drain(self) -> None:
+        for key in range(1, self._key + 1):
+            self._engine.cancel(key)
+
+
+def _check(folder: Path, config: EngineConfig, scale: Scale) -> Check:
+    """W3 with 16 clients in a fresh engine, as the benchmark's target runs it."""
+    prompts = Prompts(folder)
+    first = prompts.requests("first", crowd_sizes(scale)[:1])[0]
+    order = Order(
+        "inkwell", config.dtype, str(folder), (), first, rows=config.max_rows, threads=config.threads,
+        engine={"speculation": config.speculation},
+    )  # fmt: skip
+    backend = InkwellEngine(order)
+    closed_loop(backend, [first], 1, lambda record: None)
+    requests = prompts.requests("curve", crowd_sizes(scale))
+    figures = figures_of("closed", requests, closed_loop(backend, requests, CLIENTS, lambda record: None))
+    return Check(CLIENTS, figures["output_tokens_per_s"], figures["latency_p50_s"], figures["latency_p95_s"])
+
+
+def _import_s() -> float:
+    """What a worker takes before it can load anything: an interpreter that imports the engine."""
+    begun_s = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import service.engine.loading"], check=True)
+    return time.monotonic() - begun_s

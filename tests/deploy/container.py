@@ -1,0 +1,150 @@
+"""A container without an engine: the root of an image in namespaces of its own, as a strict cluster would run it.
+
+The command is process 1, without any capability or a way to new ones; the root is read-only, and only /tmp and /run can
+be written to. User, command, environment and stop signal are what the image says. The network is the machine's.
+"""
+
+import json
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.live import free_port
+
+START_LIMIT_S = 90.0
+DEVICES = ("null", "zero", "full", "random", "urandom")
+
+# $1 is the image's root, $2 the folder for what can be written; the rest is the command, to be run inside.
+ENTER = f"""
+set -e
+root=$1; writable=$2; shift 2
+mount --bind "$root" "$root"
+mount -o remount,bind,ro "$root"
+mount -t proc proc "$root/proc"
+mount --rbind /sys "$root/sys"
+mount -t tmpfs -o mode=755 dev "$root/dev"
+for device in {" ".join(DEVICES)}; do touch "$root/dev/$device"; mount --bind "/dev/$device" "$root/dev/$device"; done
+ln -s /proc/self/fd "$root/dev/fd"
+ln -s /proc/self/fd/0 "$root/dev/stdin"
+ln -s /proc/self/fd/1 "$root/dev/stdout"
+ln -s /proc/self/fd/2 "$root/dev/stderr"
+for folder in tmp run; do mount --bind "$writable/$folder" "$root/$folder"; done
+exec chroot "$root" "$@"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A built image: its root as a folder, and what its configuration says."""
+
+    root: Path
+    config: dict[str, Any]
+
+    @property
+    def command(self) -> list[str]:
+        return [*(self.config.get("Entrypoint") or []), *self.config["Cmd"]]
+
+    @property
+    def user(self) -> str:
+        return self.config["User"]
+
+    @property
+    def stop_signal(self) -> signal.Signals:
+        return signal.Signals[self.config["StopSignal"]]
+
+    def inside(self, command: Sequence[str], user: str, variables: dict[str, str]) -> list[str]:
+        """A command as it is given to chroot: as the user, in the working folder, with nothing else around it."""
+        uid, gid = user.split(":")
+        environment = [*self.config["Env"], *(f"{name}={value}" for name, value in variables.items())]
+        return [
+            "/usr/bin/setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups",
+            "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs",
+            "/usr/bin/env", "-i", "-C", self.config["WorkingDir"], *environment, *command,
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A running container; `writable` is where its /tmp and /run lie on this machine."""
+
+    image: Image
+    url: str
+    writable: Path
+    outside: subprocess.Popen[bytes]  # ends with process 1, and with its status
+    variables: dict[str, str]
+
+    @property
+    def launcher(self) -> psutil.Process:
+        """Process 1 of the container."""
+        return psutil.Process(self.outside.pid).children()[0]
+
+    def logs(self) -> str:
+        return (self.writable / "log").read_text(errors="replace")
+
+    def family(self) -> list[psutil.Process]:
+        return [self.launcher, *self.launcher.children(recursive=True)]
+
+    def workers(self) -> list[psutil.Process]:
+        return [process for process in self.family() if "service.worker" in process.cmdline()]
+
+    def execute(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run one more command in the container, as engines do for health checks."""
+        inside = self.image.inside(command, self.image.user, self.variables)
+        enter = ["nsenter", f"--target={self.launcher.pid}", "--mount", "--pid", "--root"]
+        return subprocess.run([*enter, *inside], capture_output=True, text=True, timeout=60, check=False)
+
+
+@contextmanager
+def container(
+    image: Image, command: Sequence[str] = (), user: str = "", ready: str = "ready after", **variables: str
+) -> Iterator[Container]:
+    """Run the image's command, or another one, until it prints `ready`; whatever still runs at the end is killed."""
+    port = str(free_port())
+    variables = {"INKWELL_OPEN": "1", "INKWELL_PORT": port, **variables}
+    inside = image.inside(command or image.command, user or image.user, variables)
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        writable = Path(folder)
+        for name in ("tmp", "run"):
+            (writable / name).mkdir()
+            (writable / name).chmod(0o1777)
+        with (writable / "log").open("wb") as log:
+            outside = subprocess.Popen(
+                ["unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child",
+                 "sh", "-c", ENTER, "sh", str(image.root), folder, *inside],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        try:
+            _wait_for(ready, writable / "log", outside)
+            url = f"http://127.0.0.1:{variables.get('PORT', port)}"
+            yield Container(image, url, writable, outside, variables)
+        finally:
+            outside.kill()  # and with it process 1, and with that everything in its namespace
+            outside.wait()
+
+
+def read_config(inspected: str) -> dict[str, Any]:
+    """The configuration as `buildah inspect --type image` prints it."""
+    return json.loads(inspected)["Docker"]["config"]
+
+
+def procfile_command(text: str, process: str) -> list[str]:
+    """The command of one process type, as hosts with Procfiles start it: by a shell."""
+    lines = dict(line.split(": ", 1) for line in text.splitlines() if line)
+    return ["/bin/sh", "-c", lines[process]]
+
+
+def _wait_for(text: str, log: Path, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_LIMIT_S
+    ended = False
+    while text not in (output := log.read_text(errors="replace")):
+        assert not ended and time.monotonic() < deadline, output
+        time.sleep(0.05)
+        ended = process.poll() is not None  # what it said last is read once more

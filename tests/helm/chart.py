@@ -1,0 +1,83 @@
+"""The chart as tests see it: rendered with values, its objects found by their kind."""
+
+import tempfile
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scripts.chart.helm import run_helm, template
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+FOLDER = ROOT / "helm"
+FEATURES = sorted((FOLDER / "ci").glob("*-values.yaml"))
+OPEN = {"open": True}  # the least that the chart asks for
+
+Object = dict[str, Any]
+
+
+class Rendering:
+    """The objects of one rendering."""
+
+    def __init__(self, text: str) -> None:
+        self.objects: list[Object] = [item for item in yaml.load_all(text, yaml.CSafeLoader) if item]
+
+    def all(self, kind: str) -> list[Object]:
+        return [item for item in self.objects if item["kind"] == kind]
+
+    def one(self, kind: str, name: str | None = None) -> Object:
+        (found,) = (item for item in self.all(kind) if name in (None, item["metadata"]["name"]))
+        return found
+
+    @property
+    def names(self) -> list[str]:
+        return [f"{item['kind']}/{item['metadata']['name']}" for item in self.objects]
+
+    @cached_property
+    def pod(self) -> Object:
+        """What the service's pods are made from."""
+        return self.one("Deployment")["spec"]["template"]
+
+    @property
+    def container(self) -> Object:
+        (container,) = self.pod["spec"]["containers"]
+        return container
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of the service that have a plain value."""
+        return {item["name"]: item["value"] for item in self.container["env"] if "value" in item}
+
+    def pods(self) -> list[Object]:
+        """The specification of every pod: the service's, the Jobs', the test's."""
+        templated = [item["spec"]["template"]["spec"] for item in self.all("Deployment") + self.all("Job")]
+        return templated + [item["spec"] for item in self.all("Pod")]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A folder with a chart, on one helm binary."""
+
+    program: Path
+    folder: Path = FOLDER
+
+    def render(self, values: Object) -> Rendering:
+        """With these values; raises HelmError with what helm says against them."""
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            yaml.safe_dump(values, file)
+            file.flush()
+            return Rendering(template(self.program, self.folder, Path(file.name)))
+
+    def render_file(self, values: Path) -> Rendering:
+        """The same for each call: tests do not write into it."""
+        return _rendering(self.program, self.folder, values)
+
+    def lint(self, values: Path) -> str:
+        return run_helm(self.program, "lint", "--strict", str(self.folder), "--values", str(values))
+
+
+@cache
+def _rendering(program: Path, folder: Path, values: Path) -> Rendering:
+    return Rendering(template(program, folder, values))

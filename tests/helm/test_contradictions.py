@@ -1,0 +1,105 @@
+"""Values that cannot be meant together end the command with a sentence, on every helm."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from scripts.chart.helm import HelmError
+from service.apache.config import DRAIN_S
+from service.settings import Settings
+from tests.helm.chart import FOLDER, OPEN, Chart
+
+pytestmark = pytest.mark.slow
+
+VOLUME = {"persistence": {"enabled": True}}
+DOWNLOAD = {"models": {"download": [{"name": "x"}]}}
+PROMETHEUS = {"serverAddress": "http://prometheus:9090"}
+
+
+def with_modes(*modes: str) -> dict[str, Any]:
+    return {"persistence": {"enabled": True, "accessModes": list(modes)}}
+
+
+CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
+    ({}, "Name the Secret with the file of keys in apiKeys.existingSecret, or set open=true"),
+    (OPEN | {"apiKeys": {"existingSecret": "keys"}}, "choose one"),
+    ({"apiKeys": {"existingSecret": "keys"}, "serviceMonitor": {"enabled": True}}, "needs a key to read /metrics"),
+    (OPEN | {"models": {"download": [{"name": "124M"}]}}, "set persistence.enabled=true"),
+    (OPEN | VOLUME, "set models.default"),
+    (OPEN | VOLUME | {"models": {"download": [{"name": "a/x"}, {"name": "b/x"}]}}, "the same folder"),
+    (OPEN | VOLUME | {"models": {"download": [{"name": "124M"}], "default": "demo"}}, "The model demo is to be loaded"),
+    (OPEN | {"models": {"preload": ["a", "b", "c"]}}, "settings.maxModels is 3"),
+    (OPEN | VOLUME | {"models": {"default": "x"}, "replicaCount": 2}, "2 pods cannot share a volume"),
+    (
+        OPEN
+        | {"persistence": {"enabled": True, "accessModes": ["ReadOnlyMany"]}, "models": {"download": [{"name": "x"}]}},
+        "cannot write into a volume of ReadOnlyMany",
+    ),
+    (
+        OPEN
+        | {
+            "persistence": {"enabled": True, "accessModes": ["ReadWriteOncePod"]},
+            "models": {"download": [{"name": "x"}]},
+        },
+        "cannot write into a volume of ReadWriteOncePod",
+    ),
+    (OPEN | {"extraEnv": [{"name": "INKWELL_PORT", "value": "1"}]}, "extraEnv sets INKWELL_PORT"),
+    (OPEN | {"extraEnv": [{"name": "TMPDIR", "value": "/x"}]}, "extraEnv sets TMPDIR"),
+    (OPEN | {"podLabels": {"app.kubernetes.io/component": "x"}}, "choose another label"),
+    (OPEN | {"settings": {"maxMemory": "0=1GiB"}}, "gpu.count above 1"),
+    (OPEN | {"gpu": {"enabled": True}, "settings": {"dtype": "int4"}}, "computes on CPUs alone"),
+    (OPEN | {"settings": {"requestTimeoutS": DRAIN_S + 1}}, "longer ones would be cut"),
+    (OPEN | {"terminationGracePeriodSeconds": 324}, "is 324 and a stop can take 325"),
+    (OPEN | {"settings": {"requestTimeoutS": None}, "preStopSeconds": 26}, "is 340 and a stop can take 341"),
+    (OPEN | {"preStopSeconds": 26}, "is 340 and a stop can take 341"),
+    (OPEN | {"ingress": {"enabled": True}}, "add one to ingress.hosts"),
+    (OPEN | {"httpRoute": {"enabled": True}}, "httpRoute.parentRefs"),
+    (OPEN | {"service": {"nodePort": 30000}}, "no effect with service.type=ClusterIP"),
+    (OPEN | {"service": {"loadBalancerSourceRanges": ["10.0.0.0/8"]}}, "no effect with service.type=ClusterIP"),
+    (OPEN | {"pdb": {"minAvailable": 1}}, "nodes could never be drained"),
+    (OPEN | {"autoscaling": {"mode": "hpa-cpu"}, "replicaCount": 2}, "replicaCount has no effect"),
+    (OPEN | {"autoscaling": {"mode": "hpa-cpu", "minReplicas": 9}}, "above autoscaling.maxReplicas, which is 4"),
+    (OPEN | {"autoscaling": {"mode": "hpa-cpu"}, "gpu": {"enabled": True}}, "use hpa-queue or keda"),
+    (OPEN | {"autoscaling": {"mode": "hpa-cpu"}, "resources": {"requests": {"cpu": None}}}, "resources.requests.cpu"),
+    (OPEN | {"autoscaling": {"mode": "hpa-queue", "minReplicas": 0}}, "minReplicas=0 needs mode=keda"),
+    (OPEN | {"autoscaling": {"mode": "keda", "minReplicas": 0, "keda": PROMETHEUS}}, "keda.wake.query"),
+    (OPEN | {"autoscaling": {"mode": "keda"}}, "set autoscaling.keda.serverAddress"),
+    (OPEN | {"autoscaling": {"mode": "keda", "keda": PROMETHEUS | {"wake": {"query": "x"}}}}, "leave its query empty"),
+    (OPEN | {"autoscaling": {"mode": "keda", "maxReplicas": 1, "keda": PROMETHEUS}}, "fallbackReplicas is above"),
+]
+
+
+@pytest.mark.parametrize(("values", "sentence"), CONTRADICTIONS, ids=[sentence for _, sentence in CONTRADICTIONS])
+def test_it_is_refused(every_chart: Chart, values: dict[str, Any], sentence: str):
+    with pytest.raises(HelmError) as refusal:
+        every_chart.render(values)
+    assert sentence in str(refusal.value)
+
+
+ALLOWED = [
+    OPEN | {"settings": {"requestTimeoutS": DRAIN_S}},
+    OPEN | {"terminationGracePeriodSeconds": 325},
+    OPEN | {"settings": {"requestTimeoutS": 60}, "terminationGracePeriodSeconds": 85},
+    OPEN | {"preStopSeconds": 0, "terminationGracePeriodSeconds": 315},
+    OPEN | {"pdb": {"minAvailable": "50%"}},
+    OPEN | {"models": {"preload": ["a", "b", "c"]}, "settings": {"maxModels": 4}},
+]
+
+
+@pytest.mark.parametrize("values", ALLOWED, ids=str)
+def test_what_just_fits_is_allowed(every_chart: Chart, values: dict[str, Any]):
+    assert every_chart.render(values).container
+
+
+def test_the_chart_knows_the_services_own_timeout():
+    settings = Settings.from_environ({})
+    assert yaml.safe_load((FOLDER / "values.yaml").read_text())["settings"] == {
+        "requestTimeoutS": settings.request_timeout_s
+    }
+
+
+def test_a_pod_serves_on_before_it_is_told_to_end(chart: Chart):
+    assert chart.render(OPEN).container["lifecycle"] == {"preStop": {"exec": {"command": ["sleep", "10"]}}}
+    without = OPEN | {"preStopSeconds": 0, "terminationGracePeriodSeconds": 315}
+    assert "lifecycle" not in chart.render(without).container

@@ -1,0 +1,111 @@
+"""The queries that the chart hands to autoscalers and to Prometheus read series that the service really has.
+
+What the dashboard's and the alerts' own queries find is tested with a real Prometheus in tests/deploy.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import promql_parser
+import pytest
+import requests
+import yaml
+
+from tests.helm.chart import FOLDER, Chart, Rendering
+from tests.helm.queries import Series, complaints, scrape
+from tests.live import live_server
+
+pytestmark = pytest.mark.slow
+ADAPTER = yaml.safe_load((FOLDER / "files" / "adapter-rules.yaml").read_text())
+ALERTS = yaml.safe_load((FOLDER / "files" / "alerts.yaml").read_text())
+every_adapter_rule = pytest.mark.parametrize("rule", ADAPTER["rules"], ids=lambda rule: rule["name"]["matches"])
+
+
+@pytest.fixture(scope="module")
+def series() -> Iterator[Series]:
+    """What /metrics tells after one request."""
+    with live_server(preload="demo") as server:
+        query = {"input_text": "Once", "length": 4}
+        requests.get(f"{server.url}/text-generate", params=query, timeout=60).raise_for_status()
+        yield scrape(server.url)
+
+
+def feature(chart: Chart, name: str) -> Rendering:
+    return chart.render_file(FOLDER / "ci" / f"{name}-values.yaml")
+
+
+def alerts(rules: dict) -> dict[str, str]:
+    """Each alert's query."""
+    return {rule["alert"]: rule["expr"] for group in rules["groups"] for rule in group["rules"]}
+
+
+@every_adapter_rule
+def test_the_adapter_makes_metrics_of_pods(rule: dict, series: Series):
+    name = rule["name"]["matches"]
+    assert name in series
+    assert rule["seriesQuery"] == f'{name}{{namespace!="",pod!=""}}'
+    assert set(rule["resources"]["overrides"]) == {"namespace", "pod"}
+
+
+@every_adapter_rule
+def test_the_adapters_query_is_one(rule: dict):
+    parts = {"<<.Series>>": rule["name"]["matches"], "<<.LabelMatchers>>": 'pod=~"a|b"', "<<.GroupBy>>": "pod"}
+    query = rule["metricsQuery"]
+    for part, text in parts.items():
+        assert part in query
+        query = query.replace(part, text)
+    assert promql_parser.parse(query)
+
+
+def test_the_autoscaler_asks_for_what_the_adapter_makes(chart: Chart):
+    rendering = feature(chart, "hpa-queue")
+    asked = [metric["pods"]["metric"]["name"] for metric in rendering.one("HorizontalPodAutoscaler")["spec"]["metrics"]]
+    assert asked == [rule["name"]["matches"] for rule in ADAPTER["rules"]]
+    assert yaml.safe_load(rendering.one("ConfigMap")["data"]["config.yaml"]) == ADAPTER
+
+
+def test_keda_asks_for_what_there_is(chart: Chart, series: Series):
+    for name, count in {"keda": 1, "keda-zero": 3}.items():
+        triggers = feature(chart, name).one("ScaledObject")["spec"]["triggers"]
+        queries = [trigger["metadata"]["query"] for trigger in triggers]
+        assert len(queries) == count
+        assert queries[0] == 'sum(inkwell_estimated_wait_seconds{job="inkwell",namespace="default"})'
+        assert [found for query in queries[:2] for found in complaints(query, series)] == []
+
+
+def test_alerts_are_held_to_the_release(chart: Chart):
+    rendered = alerts(feature(chart, "watching").one("PrometheusRule")["spec"])
+    assert rendered.keys() == alerts(ALERTS).keys()
+    for name, query in rendered.items():
+        assert promql_parser.parse(query)
+        assert query == alerts(ALERTS)[name].replace('job="inkwell"', 'job="inkwell",namespace="default"')
+        assert 'namespace="default"' in query
+
+
+def test_the_scrape_is_named_as_the_queries_name_it(chart: Chart):
+    rendering = feature(chart, "watching")
+    monitor = rendering.one("ServiceMonitor")["spec"]
+    assert "jobLabel" not in monitor  # then the operator takes the Service's name
+    assert rendering.one("Service")["metadata"]["name"] == "inkwell"
+    assert monitor["selector"]["matchLabels"].items() <= rendering.one("Service")["metadata"]["labels"].items()
+    (endpoint,) = monitor["endpoints"]
+    assert endpoint["port"] == rendering.one("Service")["spec"]["ports"][0]["name"]
+    assert endpoint["authorization"] == {"credentials": {"name": "scrape-key", "key": "token"}}
+
+
+def test_a_dashboard_is_the_file(chart: Chart):
+    data = feature(chart, "watching").one("ConfigMap")["data"]
+    assert data["inkwell.json"].strip() == Path(FOLDER / "files" / "dashboard.json").read_text().strip()
+
+
+WRONG = {
+    'inkwell_nothing{job="inkwell"}': "there is no inkwell_nothing",
+    'inkwell_requests_total{job="inkwell",kind="x"}': "has no label kind",
+    "sum(inkwell_requests_total)": "is not held to one release",
+    'sum by (model) (rate(inkwell_requests_total{job="inkwell"}[1m])) / 2': "no label model to group by",
+}
+
+
+@pytest.mark.parametrize("query", WRONG)
+def test_a_wrong_query_is_found(query: str, series: Series):
+    assert WRONG[query] in " ".join(complaints(query, series))

@@ -1,0 +1,125 @@
+"""What is off renders nothing; what is on renders what it says."""
+
+from typing import Any
+
+import pytest
+
+from tests.helm.chart import FOLDER, OPEN, Chart, Rendering
+
+pytestmark = pytest.mark.slow
+
+PLAIN = ["Deployment/inkwell", "NetworkPolicy/inkwell", "Pod/inkwell-test", "PodDisruptionBudget/inkwell"]
+PLAIN += ["Service/inkwell", "ServiceAccount/inkwell"]
+OFF = {
+    "networkPolicy": ("NetworkPolicy/inkwell", {"enabled": False}),
+    "pdb": ("PodDisruptionBudget/inkwell", {"enabled": False}),
+    "serviceAccount": ("ServiceAccount/inkwell", {"create": False}),
+    "tests": ("Pod/inkwell-test", {"enabled": False}),
+}
+ON = {
+    "dashboard": ["ConfigMap/inkwell-dashboard"],
+    "hpa-cpu": ["HorizontalPodAutoscaler/inkwell"],
+    "hpa-queue": ["ConfigMap/inkwell-adapter-rules", "HorizontalPodAutoscaler/inkwell", "ServiceMonitor/inkwell"],
+    "http-route": ["HTTPRoute/inkwell"],
+    "ingress": ["Ingress/inkwell"],
+    "keda": ["ScaledObject/inkwell", "ServiceMonitor/inkwell"],
+    "watching": ["ConfigMap/inkwell-dashboard", "PrometheusRule/inkwell", "ServiceMonitor/inkwell"],
+}
+
+
+def feature(chart: Chart, name: str) -> Rendering:
+    return chart.render_file(FOLDER / "ci" / f"{name}-values.yaml")
+
+
+def test_little_is_on_by_default(chart: Chart):
+    assert sorted(chart.render(OPEN).names) == PLAIN
+
+
+@pytest.mark.parametrize("name", OFF)
+def test_what_is_turned_off_is_gone(chart: Chart, name: str):
+    gone, values = OFF[name]
+    assert sorted(chart.render(OPEN | {name: values}).names) == [item for item in PLAIN if item != gone]
+
+
+@pytest.mark.parametrize("name", [name for name in ON if name != "dashboard"])
+def test_what_is_turned_on_is_added(chart: Chart, name: str):
+    assert sorted(set(feature(chart, name).names) - set(PLAIN)) == ON[name]
+
+
+def test_a_dashboard_comes_alone(chart: Chart):
+    added = set(chart.render(OPEN | {"dashboard": {"enabled": True}}).names) - set(PLAIN)
+    assert sorted(added) == ON["dashboard"]
+
+
+@pytest.mark.parametrize("name", ["hpa-cpu", "hpa-queue", "keda"])
+def test_who_scales_sets_the_number_of_pods(chart: Chart, name: str):
+    assert "replicas" not in feature(chart, name).one("Deployment")["spec"]
+    assert chart.render(OPEN).one("Deployment")["spec"]["replicas"] == 1
+
+
+def test_every_scaler_behaves_alike(chart: Chart):
+    behavior = feature(chart, "hpa-cpu").one("HorizontalPodAutoscaler")["spec"]["behavior"]
+    assert feature(chart, "hpa-queue").one("HorizontalPodAutoscaler")["spec"]["behavior"] == behavior
+    advanced = feature(chart, "keda").one("ScaledObject")["spec"]["advanced"]
+    assert advanced["horizontalPodAutoscalerConfig"]["behavior"] == behavior
+
+
+def test_no_series_is_an_error_unless_there_may_be_no_pod(chart: Chart):
+    def ignored(name: str) -> set[str]:
+        triggers = feature(chart, name).one("ScaledObject")["spec"]["triggers"]
+        return {trigger["metadata"]["ignoreNullValues"] for trigger in triggers}
+
+    assert ignored("keda") == {"false"}
+    assert ignored("keda-zero") == {"true"}
+
+
+def test_gpus_are_asked_for_and_their_nodes_tolerated(chart: Chart):
+    rendering = feature(chart, "gpu")
+    assert rendering.container["resources"]["limits"]["nvidia.com/gpu"] == 1
+    assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in rendering.pod["spec"][
+        "tolerations"
+    ]
+    assert rendering.environment["INKWELL_DEVICE"] == "cuda"
+    assert rendering.container["image"].endswith("-cuda")
+    assert feature(chart, "gpus").environment["INKWELL_DEVICE"] == "spread"
+
+
+STRATEGIES = [
+    (OPEN, "RollingUpdate", {"maxSurge": 1, "maxUnavailable": 0}),
+    (OPEN | {"gpu": {"enabled": True}}, "RollingUpdate", {"maxSurge": 0, "maxUnavailable": 1}),
+    (OPEN | {"persistence": {"enabled": True}, "models": {"default": "124M"}}, "Recreate", None),
+]
+
+
+@pytest.mark.parametrize(("values", "kind", "numbers"), STRATEGIES, ids=["cpu", "gpu", "volume of one node"])
+def test_a_rollout_never_waits_for_what_the_old_pod_holds(chart: Chart, values: Any, kind: str, numbers: Any):
+    strategy = chart.render(values).one("Deployment")["spec"]["strategy"]
+    assert strategy == {"type": kind} | ({"rollingUpdate": numbers} if numbers else {})
+
+
+def test_by_default_anybody_may_come_in_and_nothing_goes_out(chart: Chart):
+    spec = chart.render(OPEN).one("NetworkPolicy")["spec"]
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    assert spec["ingress"] == [{"ports": [{"port": "http", "protocol": "TCP"}]}]
+    assert spec["egress"] == []
+
+
+def test_the_test_pod_is_let_in_where_others_are_not(chart: Chart):
+    rendering = feature(chart, "network-policy")
+    peers = rendering.one("NetworkPolicy")["spec"]["ingress"][0]["from"]
+    labels = rendering.one("Pod")["metadata"]["labels"].items()
+    assert any(
+        peer.get("podSelector", {}).get("matchLabels", {}).items() <= labels for peer in peers if "podSelector" in peer
+    )
+
+
+def test_an_ingress_holds_no_stream_back(chart: Chart):
+    annotations = feature(chart, "ingress").one("Ingress")["metadata"]["annotations"]
+    assert annotations["nginx.ingress.kubernetes.io/proxy-buffering"] == "off"
+    assert int(annotations["nginx.ingress.kubernetes.io/proxy-read-timeout"]) > 300
+    assert annotations["cert-manager.io/cluster-issuer"] == "internal"
+
+
+def test_a_gateway_waits_longer_than_any_request_takes(chart: Chart):
+    (rule,) = feature(chart, "http-route").one("HTTPRoute")["spec"]["rules"]
+    assert rule["timeouts"] == {"request": "330s"}

@@ -1,0 +1,38 @@
+"""How records are written: a JSON object a line, or a line of text that means the same."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PROGRAM = """
+import logging, sys
+from service.logs import configure
+configure("info", *sys.argv[1:])
+log = logging.getLogger("service.example")
+log.info("it ended", extra={"model": "a b", "reasons": ["stop", "length"], "none": [], "first_s": None, "n": 3})
+log.debug("not told")
+log.error("one\\nline", extra={"cause": 'x="y"\\nz'})
+"""
+
+
+def written(*form: str) -> list[str]:
+    command = [sys.executable, "-c", PROGRAM, *form]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@pytest.mark.parametrize("form", [[], ["json"]], ids=["default", "json"])
+def test_json_is_the_default(form: list[str]):
+    first, second = map(json.loads, written(*form))
+    assert first["message"] == "it ended" and first["level"] == "INFO" and first["logger"] == "service.example"
+    assert (first["model"], first["reasons"], first["first_s"]) == ("a b", ["stop", "length"], None)
+    assert second["message"] == "one\nline"
+
+
+def test_text_is_one_line_a_record_with_every_field():
+    first, second = written("text")
+    assert first.endswith(' INFO service.example: it ended model="a b" reasons=stop,length none=- first_s=- n=3')
+    assert second.endswith(r' ERROR service.example: one\nline cause="x=\"y\"\nz"')
