@@ -23,7 +23,7 @@ SEEDS = range(5)
 Rules = Mapping[str, Any]
 
 HALVED: Rules = {"policies": [{"type": "Percent", "value": 50, "periodSeconds": 60}]}
-# Rules for up and down as HorizontalPodAutoscaler writes them; None is the chart's, {} is what Kubernetes does by itself.
+# Rules for up and down as HorizontalPodAutoscaler writes them; None is the chart's, {} what Kubernetes does by itself.
 BEHAVIORS: Mapping[str, tuple[Rules | None, Rules | None]] = {
     "the chart's": (None, None),
     "up as the chart, down half in 60 s": (None, HALVED),
@@ -41,7 +41,8 @@ BEHAVIORS: Mapping[str, tuple[Rules | None, Rules | None]] = {
     "up as Kubernetes after 60 s of the same wish, down half in 60 s": ({"stabilizationWindowSeconds": 60}, HALVED),
     "up as Kubernetes, down any number at once": ({}, {"stabilizationWindowSeconds": 0}),
 }
-TARGETS = ((5, 12), (20, 12), (10, 0), (10, 8), (10, 14))  # seconds of waiting, running requests
+PROPOSED = "up as Kubernetes, down half in 60 s, targets 10 s and 8 running"
+TARGETS = ((5, 12), (20, 12), (10, 0), (10, 8), (10, 10), (10, 14))  # seconds of waiting, running requests
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def result_of(curve: Curve, case: Case, seeds: Sequence[int] = SEEDS) -> Result:
     )  # fmt: skip
 
 
-def fixed(curve: Curve, targets: Targets, pods: int) -> Case:
+def fixed(targets: Targets, pods: int) -> Case:
     """As many pods all the time."""
     return Case("", bounded(targets, pods, pods), pods=pods)
 
@@ -106,5 +107,16 @@ def choices(base: Case) -> dict[str, Case]:
     cases = {name: with_behavior(base, *rules) for name, rules in BEHAVIORS.items()}
     for wait_s, running in TARGETS:
         name = f"the chart's, targets {wait_s} s and {running} running" if running else f"the chart's, {wait_s} s alone"
-        cases[name] = replace(base, targets=replace(base.targets, wait_s=wait_s, running=running))
+        cases[name] = with_targets(base, wait_s, running)
+    cases[PROPOSED] = proposed(base)
     return cases
+
+
+def with_targets(case: Case, wait_s: float, running: float) -> Case:
+    """The same with other targets of the queue modes."""
+    return replace(case, targets=replace(case.targets, wait_s=wait_s, running=running))
+
+
+def proposed(case: Case) -> Case:
+    """What these tables speak for."""
+    return with_targets(with_behavior(case, {}, HALVED), 10, 8)

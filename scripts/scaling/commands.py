@@ -4,14 +4,17 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from scripts.scaling.chart import bounded, read_targets, scaler_for
+from scripts.scaling.closed import Comparison, compared
 from scripts.scaling.curve import curve_named, write_curve
 from scripts.scaling.fit import fit_runs
 from scripts.scaling.page import PARTS, write_page
 from scripts.scaling.replica import Limits
 from scripts.scaling.simulation import Setup, Simulation
 from scripts.scaling.sizing import Goal, pods_for
-from scripts.scaling.tables import SHARD_PER_MIN
+from scripts.scaling.tables import SHARD_PODS
 from scripts.scaling.trace import Arrival, Lengths, arrivals, burst, diurnal, read_trace
+
+MOST_ERROR = 0.15  # of W3's tokens a second
 
 
 def measure(options: Namespace) -> None:
@@ -19,8 +22,20 @@ def measure(options: Namespace) -> None:
     from scripts.scaling.measure import measure_curve  # it needs torch, and the others do without
 
     curve = measure_curve(options.folder, options.dtype, options.rows, options.threads, not options.no_check)
+    if curve.check:
+        checked(compared(curve))
     write_curve(curve, options.out)
     print(f"{options.out}: {curve}")
+
+
+def checked(found: Comparison) -> None:
+    """A curve that does not explain W3 of the same minutes is of no use: most often the machine changed its speed."""
+    if abs(found.speed - 1) > MOST_ERROR:
+        speeds = [f"{check.output_tokens_per_s:.0f}" for check in (found.measured, found.simulated)]
+        raise ValueError(
+            f"W3 gave {speeds[0]} tokens a second and the steps that were timed before it explain {speeds[1]}: "
+            "something else took the processor for a while; measure again when the machine is quiet"
+        )
 
 
 def fit(options: Namespace) -> None:
@@ -43,7 +58,7 @@ def show(options: Namespace) -> None:
 def sizes(options: Namespace) -> None:
     """The fewest pods for a steady load."""
     curve = curve_named(options.curve)
-    found = pods_for(curve, options.per_minute, options.balance, Goal(wait_s=options.wait), SHARD_PER_MIN)
+    found = pods_for(curve, options.per_minute, options.balance, Goal(wait_s=options.wait), SHARD_PODS)
     print(f"{found.pods} pods, {found.used:.0%} used, 95 of 100 requests wait up to {found.wait_p95_s:.1f} s", end="")
     print(f" ({found.shards} shards of {found.pods // found.shards} pods, {found.requests} requests simulated)")
 

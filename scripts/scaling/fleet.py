@@ -64,7 +64,9 @@ class Door:
 class Fleet:
     """All pods that are, and how many seconds of pods there were."""
 
-    def __init__(self, curve: Curve, limits: Limits, start_s: float, pre_stop_s: float, balance: Balance, seed: int):
+    def __init__(
+        self, curve: Curve, limits: Limits, start_s: float, pre_stop_s: float, balance: Balance, seed: int
+    ) -> None:
         self._make: Callable[[], Replica] = lambda: Replica(curve, limits)
         self._start_s, self._pre_stop_s = start_s, pre_stop_s
         self._balance = balance

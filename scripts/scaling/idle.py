@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from scripts.scaling.bursts import Case
 from scripts.scaling.chart import bounded, scaler_for
 from scripts.scaling.closed import capacity_per_min
 from scripts.scaling.curve import Curve
@@ -44,10 +45,10 @@ def day_with_zero(curve: Curve, targets: Targets, pattern: str, start_s: float, 
     return Zero(len(outcome.tickets), outcome.absent, mean_s, outcome.pod_hours)
 
 
-def day_of(curve: Curve, targets: Targets, mode: str, pods: int, start_s: float = 30.0, seed: int = 0) -> Outcome:
-    """A day around 1.5 pods of load that swings between none and twice that; `mode` "" keeps `pods` all day."""
+def day_of(curve: Curve, case: Case, seed: int = 0) -> Outcome:
+    """A day around 1.5 pods of load that swings between none and twice that; no mode keeps the case's pods all day."""
     mean = 1.5 * capacity_per_min(curve, Lengths(), Limits()) / 60
-    scaler = scaler_for(mode, bounded(targets, 1, pods)) if mode else None
-    setup = Setup(curve, 1 if mode else pods, balance="least", start_s=start_s, patience_s=120.0, seed=seed)
+    scaler = scaler_for(case.mode, case.targets) if case.mode else None
+    setup = Setup(curve, case.pods, balance=case.balance, start_s=case.start_s, patience_s=case.patience_s, seed=seed)
     load = diurnal(mean, 1.0)
     return Simulation(setup, scaler).run(arrivals(load, 2 * mean, DAY_S, Lengths(), seed), DAY_S)

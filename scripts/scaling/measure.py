@@ -10,6 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from scripts.benchmark.exchange import Order
@@ -24,10 +26,11 @@ from service.engine.contract import EngineConfig, Job, Sampling, TokenEvent
 from service.engine.engine import Engine
 from service.engine.loading import load_model
 
-PROMPT = 120  # tokens before the decoding that is timed: as many as W3 has behind it on average, texts included
+PROMPT = 210  # tokens before the decoding that is timed: what a text of W3 has behind it on average
 DECODED_STEPS = 16
 NEVER_ENDING = 600  # tokens
 IDLE_PROMPTS = (16, 64, 256)
+IDLE_REPEATS = 4
 MIXED_PROMPT = 192
 CLIENTS = 16
 
@@ -40,12 +43,12 @@ def measure_curve(folder: Path, dtype: str, rows: int, threads: int, check: bool
     load_s = time.monotonic() - begun_s + _import_s()
     fixed_s, row_s, prompt_token_s, error = fitted(list(Probe(loaded.engine, loaded.rows).observations()))
     resolved, uniform = loaded.dtype, loaded.precision.native
-    del loaded  # the next engine needs the memory
+    del loaded  # W3's engine needs the memory
     machine = describe_machine(threads, ())
     return Curve(
         folder.name, resolved, f"{machine['processor']}, {' '.join(machine['flags'])}",
         threads or len(os.sched_getaffinity(0)), time.strftime("%Y-%m-%d"), versions()["inkwell"], fixed_s, row_s,
-        prompt_token_s, error, load_s, uniform, _check(folder, config, scale) if check else None,
+        prompt_token_s, error, load_s, uniform, _elsewhere(folder, config, scale) if check else None,
     )  # fmt: skip
 
 
@@ -62,20 +65,28 @@ class Probe:
         """Decoding alone, prompts alone, and a prompt that arrives among rows that decode."""
         for rows in sorted({1, 2, 4, 8, 12, self._rows}):
             if rows <= self._rows:
-                yield from self._decoding(rows)
+                yield self._decoding(rows)
         for length in IDLE_PROMPTS:
-            for _ in range(3):
-                self._submit(length, 1)
-                yield Observation(1, 0, length, self._until_tokens(1)[1])
+            yield self._prompts(length)
         for rows in {1, self._rows // 2, self._rows - 1} - {0}:
             yield self._mixed(rows)
 
-    def _decoding(self, rows: int) -> Iterator[Observation]:
+    def _decoding(self, rows: int) -> Observation:
+        """The sum of some steps: slow ones among them are part of what a step takes."""
         self._crowd(rows)
-        for _ in range(DECODED_STEPS):
-            steps, seconds = self._until_tokens(rows)
-            yield Observation(steps, rows, 0, seconds)
+        found = [self._until_tokens(rows) for _ in range(DECODED_STEPS)]
         self._drain()
+        steps = sum(count for count, _ in found)
+        return Observation(steps, steps * rows, 0, sum(seconds for _, seconds in found))
+
+    def _prompts(self, length: int) -> Observation:
+        """Prompts one after the other, nobody else."""
+        found = []
+        for _ in range(IDLE_REPEATS):
+            self._submit(length, 1)
+            found.append(self._until_tokens(1))
+        steps = sum(count for count, _ in found)
+        return Observation(steps, 0, length * IDLE_REPEATS, sum(seconds for _, seconds in found))
 
     def _mixed(self, rows: int) -> Observation:
         """The engine cuts the prompt as it likes; the sums are known all the same."""
@@ -110,8 +121,14 @@ class Probe:
             self._engine.cancel(key)
 
 
+def _elsewhere(folder: Path, config: EngineConfig, scale: Scale) -> Check:
+    """In a fresh process: a load leaves torch with the few threads that its own engine needs, not those of the next."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(_check, folder, config, scale).result()
+
+
 def _check(folder: Path, config: EngineConfig, scale: Scale) -> Check:
-    """W3 with 16 clients in a fresh engine, as the benchmark's target runs it."""
+    """W3 with 16 clients, as the benchmark's target runs it."""
     prompts = Prompts(folder)
     first = prompts.requests("first", crowd_sizes(scale)[:1])[0]
     order = Order(

@@ -17,7 +17,7 @@ from scripts.scaling.simulation import Setup, Simulation
 from scripts.scaling.trace import Lengths, arrivals, steady
 
 WARM_S = 300.0  # left out: the first requests find empty pods
-LEAST_REQUESTS = 2_000
+LEAST_S, LEAST_REQUESTS = 900.0, 2_000  # of what is looked at, whichever is longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,11 @@ class Size:
     requests: int  # that were simulated
 
 
-def pods_for(curve: Curve, per_min: float, balance: Balance, goal: Goal, shard_per_min: float, seed: int = 0) -> Size:
-    """The fewest pods that meet the goal, found from the fewest that could."""
-    shards = max(1, math.ceil(per_min / shard_per_min))
-    share, lengths = per_min / shards, Lengths()
-    capacity = capacity_per_min(curve, lengths, Limits())
+def pods_for(curve: Curve, per_min: float, balance: Balance, goal: Goal, shard_pods: int, seed: int = 0) -> Size:
+    """The fewest pods that meet the goal, found from the fewest that could; a shard is what so many pods could do."""
+    capacity = capacity_per_min(curve, Lengths(), Limits())
+    shards = max(1, math.ceil(per_min / (shard_pods * capacity)))
+    share = per_min / shards
     pods = max(1, math.ceil(share / capacity))
     while True:
         outcome = _steady(curve, share, pods, balance, seed)
@@ -58,7 +58,7 @@ def pods_for(curve: Curve, per_min: float, balance: Balance, goal: Goal, shard_p
 
 
 def _steady(curve: Curve, per_min: float, pods: int, balance: Balance, seed: int) -> Outcome:
-    end_s = WARM_S + max(1_200.0, LEAST_REQUESTS / per_min * 60)
+    end_s = WARM_S + max(LEAST_S, LEAST_REQUESTS / per_min * 60)
     setup = Setup(curve, pods, balance=balance, seed=seed)
     rate = per_min / 60
     found = Simulation(setup).run(arrivals(steady(rate), rate, end_s, Lengths(), seed), end_s)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from scripts.scaling.bursts import Case, Result, choices, fixed, result_of
+from scripts.scaling.bursts import PROPOSED, Case, Result, choices, fixed, proposed, result_of
 from scripts.scaling.chart import MODES, bounded
 from scripts.scaling.closed import capacity_per_min, compared
 from scripts.scaling.curve import Curve
@@ -15,7 +15,7 @@ from scripts.scaling.sizing import Goal, pods_for
 from scripts.scaling.trace import Lengths
 
 LOADS_PER_MIN = (10, 1_000, 100_000)
-SHARD_PER_MIN = 500.0
+SHARD_PODS = 8
 STARTS_S = (15.0, 30.0, 150.0)
 MOST_PODS = 20  # where the chart's maximum would be what is measured
 WHAT_BURSTS_TELL = ("wait p50 s", "wait p95 s", "refused", "lost", "pods before", "most pods", "pod-hours")
@@ -46,7 +46,7 @@ def pods_table(curves: Sequence[Curve]) -> str:
     for curve in curves:
         capacity = capacity_per_min(curve, Lengths(), Limits())
         for balance in BALANCES:
-            sizes = [pods_for(curve, load, balance, Goal(), SHARD_PER_MIN) for load in LOADS_PER_MIN]
+            sizes = [pods_for(curve, load, balance, Goal(), SHARD_PODS) for load in LOADS_PER_MIN]
             cells = [f"{size.pods:,} ({size.used:.0%} used)" for size in sizes]
             rows.append([curve.name, f"{capacity:.0f}", balance, *cells])
     return table(["model", "most a pod does", "balancer", *(f"{load:,} a minute" for load in LOADS_PER_MIN)], rows)
@@ -55,9 +55,7 @@ def pods_table(curves: Sequence[Curve]) -> str:
 def modes_table(curve: Curve, targets: Targets) -> str:
     """The chart's behaviour in every mode, by the time that a pod takes to start; and fixed numbers of pods."""
     targets = bounded(targets, 1, MOST_PODS)
-    rows = [
-        [f"{pods} pods all the time", "", *_cells(result_of(curve, fixed(curve, targets, pods)))] for pods in (1, 7)
-    ]
+    rows = [[f"{pods} pods all the time", "", *_cells(result_of(curve, fixed(targets, pods)))] for pods in (1, 7)]
     for mode in MODES:
         for start_s in STARTS_S:
             rows.append([mode, f"{start_s:.0f}", *_cells(result_of(curve, Case(mode, targets, start_s)))])
@@ -76,9 +74,12 @@ def behaviors_table(curve: Curve, targets: Targets) -> str:
 
 def days_table(curve: Curve, targets: Targets) -> str:
     """A day between nothing and three pods of load."""
+    targets = bounded(targets, 1, 8)
+    cases = {"4 pods all day": fixed(targets, 4)} | {mode: Case(mode, targets) for mode in MODES}
+    cases[f"hpa-queue, {PROPOSED}"] = proposed(Case("hpa-queue", targets))
     rows = []
-    for name, mode, pods in (("4 pods all day", "", 4), *((mode, mode, 8) for mode in MODES)):
-        day = day_of(curve, targets, mode, pods)
+    for name, case in cases.items():
+        day = day_of(curve, case)
         rows.append([name, f"{day.wait_s(95):.1f}", f"{day.refused:.1%}", str(day.most_pods), f"{day.pod_hours:.0f}"])
     return table(["mode", "wait p95 s", "refused", "most pods", "pod-hours"], rows)
 

@@ -3,7 +3,7 @@
 from flasgger import swag_from
 from flask import Blueprint, Flask, Response, request
 
-from service.api.spec_parts import Spec
+from service.api.spec_parts import Spec, key_responses
 from service.metrics import Metrics
 
 OTHER = "other"  # the route of addresses that no rule of ours fits
@@ -11,7 +11,8 @@ SPEC: Spec = {
     "tags": ["service"],
     "summary": "Metrics for Prometheus",
     "description": "In Prometheus' text form, or in that of OpenMetrics where `Accept` prefers it.",
-    "responses": {"200": {"description": "The metrics.", "content": {"text/plain": {"schema": {"type": "string"}}}}},
+    "responses": {"200": {"description": "The metrics.", "content": {"text/plain": {"schema": {"type": "string"}}}}}
+    | key_responses(),
 }
 
 

@@ -14,6 +14,7 @@ from service.api.spec_parts import (
     error_schema,
     event_stream,
     json_reply,
+    key_responses,
     row_meaning,
     row_schema,
     text_schema,
@@ -101,7 +102,6 @@ def models() -> Spec:
         "rows": {"type": "integer", "nullable": True, "description": "Sequences that can share a step."},
         "error": {"type": "string", "nullable": True, "description": "Code of the error that the last load ended in."},
     }
-    refused = {status: each for status, each in error_responses(()).items() if status in ("401", "403", "500")}
     schema = {
         "type": "object",
         "properties": {
@@ -112,7 +112,7 @@ def models() -> Spec:
     return {
         "tags": ["models"],
         "summary": "List the models",
-        "responses": {"200": json_reply("Every model that can be asked for.", schema)} | refused,
+        "responses": {"200": json_reply("Every model that can be asked for.", schema)} | key_responses(),
     }
 
 

@@ -92,6 +92,11 @@ def error_responses(refusals: tuple[int, ...]) -> Spec:
     return {str(status): _error_response(each) for status, each in sorted(bodies.items())}
 
 
+def key_responses() -> Spec:
+    """The errors of an endpoint that starts nothing, but asks for a key where there are keys."""
+    return {status: each for status, each in error_responses(()).items() if status in ("401", "403", "500")}
+
+
 def _error_response(bodies: list[Spec]) -> Spec:
     lines = ["- `{code}`: {message}".format(**body["error"]) for body in bodies]
     content = {"schema": {"$ref": "#/components/schemas/Error"}, "example": bodies[0]}

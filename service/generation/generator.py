@@ -103,11 +103,13 @@ class Generator:
             assert effective.timeout_s is not None, "decided just now"
             deadline = started + effective.timeout_s
             cancelled = threading.Event()
-            closers.callback(self.running.enter(request_id, client, cancelled.set))
+            waits_no_more = self.running.enter(request_id, client, cancelled.set)
+            closers.callback(waits_no_more)
             lease = self._registry.lease(model, deadline - time.monotonic(), cancelled.is_set)
             closers.callback(lease.close)
             choices = _choices(effective, model, prompts, client.salt)
             generation = self._run(effective, model, choices, lease, request_id, client, started, deadline, closers)
+            waits_no_more()
             if cancelled.is_set():  # a moment ago, when there was nothing to cancel but the wait for the model
                 generation.cancel()
             return generation

@@ -26,6 +26,7 @@ def cancel_soon(cancel: Callable[[], Any], limit_s: float = 20) -> dict:
 
 
 def test_a_whole_reply_ends_with_what_was_generated(server: str):
+    assert requests.get(f"{server}/text-generate?input_text=a&length=1").ok  # the model is loaded
     headers = {"X-Request-Id": "to-be-cancelled", "Accept": "application/json"}
     replies: list[dict] = []
     ask = threading.Thread(

@@ -5,12 +5,15 @@ import json
 
 import pytest
 
+from scripts.benchmark.workloads import QUICK
 from scripts.scaling.bursts import BEGIN_S, LAST_S, Case, fixed, play
 from scripts.scaling.chart import bounded, read_targets
-from scripts.scaling.closed import capacity_per_min
+from scripts.scaling.closed import Comparison, capacity_per_min
+from scripts.scaling.commands import checked
 from scripts.scaling.curve import CURVES, Check, Curve, write_curve
 from scripts.scaling.fit import fit_runs
 from scripts.scaling.fleet import BALANCES, Fleet
+from scripts.scaling.measure import measure_curve
 from scripts.scaling.page import PAGE, PARTS, all_curves, with_part
 from scripts.scaling.replica import Limits, Ticket
 from scripts.scaling.simulation import Setup, Simulation
@@ -18,6 +21,7 @@ from scripts.scaling.sizing import Goal, pods_for
 from scripts.scaling.trace import DAY_S, Arrival, Lengths, arrivals, burst, diurnal, read_trace, steady
 from scripts.simulate_scaling import main
 
+ROOT = PAGE.parent.parent
 CURVE = Curve("124M", "bfloat16", "a machine", 2, "2026-11-21", "0", 0.02, 0.0034, 0.0018, 0.0, 3.0, True)
 FAST = Curve("fast", "bfloat16", "a machine", 2, "2026-11-21", "0", 0.2, 0.0, 0.0001, 0.0, 3.0, True)
 
@@ -79,7 +83,7 @@ def test_a_seed_gives_the_same_run_again():
 @pytest.mark.parametrize("mode", ["hpa-cpu", "hpa-queue", "keda"])
 def test_a_burst_waits_less_where_pods_are_added_and_they_go_again(mode: str):
     targets = bounded(read_targets(), 1, 20)
-    scaled, alone = play(CURVE, Case(mode, targets), 0), play(CURVE, fixed(CURVE, targets, 1), 0)
+    scaled, alone = play(CURVE, Case(mode, targets), 0), play(CURVE, fixed(targets, 1), 0)
     during = [run.between(BEGIN_S, BEGIN_S + LAST_S) for run in (scaled, alone)]
     assert during[0].wait_s(95) < during[1].wait_s(95) / 2
     assert scaled.most_pods > 3
@@ -121,11 +125,11 @@ def test_least_chooses_the_pod_with_the_fewest_requests():
 
 def test_pods_for_a_load_are_the_fewest_that_meet_the_goal_and_shards_multiply():
     capacity = capacity_per_min(FAST, Lengths(), Limits())
-    found = pods_for(FAST, 1.5 * capacity, "least", Goal(), shard_per_min=10 * capacity)
+    found = pods_for(FAST, 1.5 * capacity, "least", Goal(), shard_pods=10)
     assert (found.pods, found.shards) == (2, 1)
     assert found.used == pytest.approx(0.75)
-    sharded = pods_for(FAST, 15 * capacity, "least", Goal(), shard_per_min=1.5 * capacity)
-    assert (sharded.pods, sharded.shards) == (20, 10)
+    sharded = pods_for(FAST, 15 * capacity, "least", Goal(), shard_pods=2)
+    assert (sharded.pods, sharded.shards) == (16, 8)
 
 
 def benchmark_run() -> dict:
@@ -187,6 +191,22 @@ def test_the_command_says_what_does_not_fit(tmp_path, capsys):
     assert "must begin with the line arrival_s,prompt_tokens,new_tokens" in capsys.readouterr().err
     assert main(["play", "--per-minute", "0"]) == 2
     assert main(["pods", "--per-minute", "1", "--curve", "none"]) == 2
+
+
+def test_a_curve_that_does_not_explain_the_w3_beside_it_is_refused():
+    check = Check(16, 100.0, 11.0, 23.0)
+    checked(Comparison(check, Check(16, 114.0, 11.0, 23.0)))
+    with pytest.raises(ValueError, match="W3 gave 100 tokens a second and the steps .* explain 120"):
+        checked(Comparison(check, Check(16, 120.0, 11.0, 23.0)))
+
+
+@pytest.mark.slow
+def test_the_engine_is_measured_and_the_curve_is_plausible():
+    curve = measure_curve(ROOT / "models/demo", "float32", 4, 1, check=True, scale=QUICK)
+    assert (curve.model, curve.dtype, curve.cores) == ("demo", "float32", 1)
+    assert 0 < curve.step_s(1) < 1
+    assert curve.prompt_token_s < curve.step_s(1, 0)
+    assert curve.check.output_tokens_per_s > 1
 
 
 def test_the_page_has_every_part_once_and_the_table_of_curves_is_fresh():
