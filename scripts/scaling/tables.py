@@ -55,7 +55,10 @@ def pods_table(curves: Sequence[Curve]) -> str:
 def modes_table(curve: Curve, targets: Targets) -> str:
     """The chart's behaviour in every mode, by the time that a pod takes to start; and fixed numbers of pods."""
     targets = bounded(targets, 1, MOST_PODS)
-    rows = [[f"{pods} pods all the time", "", *_cells(result_of(curve, fixed(targets, pods)))] for pods in (1, 7)]
+    rows = [
+        [f"{pods} pod{'s' * (pods > 1)} all the time", "", *_cells(result_of(curve, fixed(targets, pods)))]
+        for pods in (1, 7)
+    ]
     for mode in MODES:
         for start_s in STARTS_S:
             rows.append([mode, f"{start_s:.0f}", *_cells(result_of(curve, Case(mode, targets, start_s)))])

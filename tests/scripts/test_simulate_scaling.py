@@ -129,7 +129,8 @@ def test_pods_for_a_load_are_the_fewest_that_meet_the_goal_and_shards_multiply()
     assert (found.pods, found.shards) == (2, 1)
     assert found.used == pytest.approx(0.75)
     sharded = pods_for(FAST, 15 * capacity, "least", Goal(), shard_pods=2)
-    assert (sharded.pods, sharded.shards) == (16, 8)
+    one = pods_for(FAST, 15 / 8 * capacity, "least", Goal(), shard_pods=10)
+    assert (sharded.pods, sharded.shards, one.shards) == (8 * one.pods, 8, 1)
 
 
 def benchmark_run() -> dict:
