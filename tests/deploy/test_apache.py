@@ -13,7 +13,7 @@ from tests.live import LiveServer
 pytestmark = pytest.mark.slow
 
 CANARY = "ZwitscherndeRohrdommel"
-HEAD = "Host: test\r\nConnection: close\r\n"
+HEAD = "Host: localhost\r\nConnection: close\r\n"
 
 
 def send(server: LiveServer, request: str) -> tuple[int, dict[str, str], str]:
