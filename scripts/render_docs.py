@@ -7,6 +7,7 @@ Each part stands between two marker comments and comes from where the fact is wr
 import argparse
 import ast
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -19,7 +20,7 @@ sys.path.insert(0, str(ROOT))  # started as a file, Python would only find its o
 from service.api.problems import classify  # noqa: E402
 from service.app import create_app  # noqa: E402
 from service.errors import SettingsError, error_kinds  # noqa: E402
-from service.params import PARAMETERS  # noqa: E402
+from service.params import PARAMETERS, Parameter  # noqa: E402
 from service.refusals import REFUSALS  # noqa: E402
 from service.settings import Settings, settings_table  # noqa: E402
 
@@ -93,7 +94,7 @@ def endpoints() -> str:
 def parameters() -> str:
     """Every parameter of a generation request."""
     rows = [
-        (f"`{row.name}`", row.kind, "required" if row.required else _shown(row.default), row.range, row.help)
+        (f"`{row.name}`", row.kind, "required" if row.required else _shown(row), row.range, row.help)
         for row in PARAMETERS
     ]
     return _table(("name", "type", "default", "range", "meaning"), rows)
@@ -151,8 +152,12 @@ def _first_sentence(file: Path) -> str:
     return sentence if len(sentence) <= LINE_CHARACTERS else sentence.split(": ")[0]
 
 
-def _shown(value: object) -> str:
-    return "see meaning" if value is None else f"`{str(value).lower() if isinstance(value, bool) else value}`"
+def _shown(row: Parameter) -> str:
+    """A default as it would be written in JSON."""
+    if row.default is None:
+        return "see meaning"
+    empty = {"array": "[]", "object": "{}"}.get(row.kind)
+    return f"`{empty or json.dumps(row.default)}`"
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

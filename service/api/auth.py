@@ -8,7 +8,7 @@ import re
 from flask import Flask, g, request
 
 from service.errors import Forbidden, Unauthorized
-from service.keys import ADMIN, ANYONE, INFER, METRICS, NOBODY, Client, Keys
+from service.keys import ANYONE, INFER, METRICS, NOBODY, Client, Keys
 
 PUBLIC = "public"
 # An endpoint is named `blueprint.function`; one that stands in neither table is closed to everybody.
@@ -17,7 +17,6 @@ ENDPOINTS = {
     "flasgger.apispec_1": PUBLIC,
 }
 BLUEPRINTS = {
-    "admin": ADMIN,
     "chat": INFER,
     "docs": PUBLIC,
     "generate": INFER,
@@ -26,7 +25,6 @@ BLUEPRINTS = {
     "models": INFER,
     "next": INFER,
     "openai": INFER,
-    "playground": PUBLIC,
     "requests": INFER,
     "score": INFER,
     "tgi": INFER,
