@@ -144,7 +144,7 @@ def test_more_requests_than_are_admitted_are_refused_at_once():
         assert third.json()["error"]["code"] == "queue_full"
 
 
-def test_a_request_that_takes_too_long_ends_with_its_own_error():
+def test_a_request_that_takes_too_long_ends_with_what_there_is():
     with live_server(request_timeout_s=20) as impatient:
         greedy(impatient, "The king", 2)
         (worker,) = impatient.workers()
@@ -154,7 +154,8 @@ def test_a_request_that_takes_too_long_ends_with_its_own_error():
             worker.suspend()
             rest = list(lines)
             worker.resume()
-        assert json.loads(rest[-1])["error"]["code"] == "deadline_exceeded"
+        assert rest[-1] == "[DONE]"
+        assert json.loads(rest[-2])["samples"][0]["finish_reason"] == "timeout"
 
 
 def readme_commands() -> list[str]:
