@@ -154,7 +154,7 @@ def test_a_request_that_takes_too_long_ends_with_what_there_is():
             worker.suspend()
             rest = list(lines)
             worker.resume()
-        assert rest[-1] == "[DONE]"
+        assert rest[-1] == b"[DONE]"
         assert json.loads(rest[-2])["samples"][0]["finish_reason"] == "timeout"
 
 
