@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -68,8 +70,22 @@ def test_a_target_that_fails_is_told_and_the_others_still_run(tmp_path: Path) ->
     assert [bool(target["runs"]) for target in run["targets"]] == [True, False]
 
 
-def test_a_server_that_does_not_speak_the_api_is_told(models_dir: Path, state_dir: Path, tmp_path: Path) -> None:
-    with running_app(models_dir, default_model="124M", state_dir=state_dir) as app, running_server(app) as address:
-        status, printed, run = bench(tmp_path, "--targets", "", "--url", address, "--workloads", "w1", "--no-plots")
+def test_a_server_that_does_not_speak_the_api_is_told(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:  # knows no method: 501 to all
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        status, printed, run = measured(f"http://127.0.0.1:{other.server_port}", tmp_path)
+        other.shutdown()
     assert status == 1
-    assert "404" in run["targets"][0]["error"] and "FAILED url:bfloat16" in printed
+    assert "501" in run["targets"][0]["error"] and "FAILED url:bfloat16" in printed
+
+
+def test_a_server_with_another_model_is_told(models_dir: Path, state_dir: Path, tmp_path: Path) -> None:
+    with running_app(models_dir, default_model="124M", state_dir=state_dir) as app, running_server(app) as address:
+        status, _, run = measured(address, tmp_path)
+    assert status == 1
+    assert "other tokenizer" in run["targets"][0]["error"]
+
+
+def measured(address: str, root: Path) -> tuple[int, str, dict[str, object]]:
+    """A quick W1 of the server at that address alone."""
+    return bench(root, "--targets", "", "--url", address, "--workloads", "w1", "--no-plots")
