@@ -93,7 +93,7 @@ class Worker:
             if gives_up():
                 raise Cancelled("the request was cancelled while its model was loading")
             if time.monotonic() >= deadline:
-                raise LoadTimeout(f"the model is still loading after {round(timeout_s, 2):g} s; try again later")
+                raise LoadTimeout(f"the model is still loading after {timeout_s:.3g} s; try again later")
         if isinstance(self._answer, InkwellError):
             raise error_of(self._answer.code, self._answer.message, self._answer.cause)  # one object per waiter
         assert self._answer is not None, "set before the event"
