@@ -81,6 +81,7 @@ def test_a_text_that_a_stop_string_ends_tells_its_wait_and_its_prefix(asker: Fla
     assert rise(asker, stopped, "queue_seconds_sum", model="demo") > 0
 
 
+@pytest.mark.slow
 def test_texts_without_a_slot_are_queued_and_make_a_wait(counted: Flask, asker: FlaskClient):
     generate(asker)()
     process = counted.extensions["inkwell"].worker("demo").process

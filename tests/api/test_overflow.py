@@ -59,6 +59,7 @@ def test_before_the_context_is_full_sliding_changes_nothing(demo: FlaskClient):
 @pytest.mark.parametrize(
     "sampling", [{}, {"presence_penalty": 1.5, "frequency_penalty": 1.0, "repetition_penalty": 1.3}]
 )
+@pytest.mark.slow
 def test_the_same_seed_slides_to_the_same_text(demo: FlaskClient, sampling: dict):
     prompt = "Once upon a time there was a king who had a beautiful daughter. " * 100
     asked = {"input_text": prompt, "length": 520, "seed": 8, "on_overflow": "slide", "ignore_eos": True, **sampling}

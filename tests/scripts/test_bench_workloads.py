@@ -65,6 +65,7 @@ def test_the_synthetic_tokenizer_fills_the_vocabulary(vocab_size: int, tmp_path:
     assert silent == []
 
 
+@pytest.mark.slow
 def test_a_vocabulary_that_syllables_cannot_fill_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="2000000"):
         write_tokenizer(tmp_path / "tokenizer.json", 2_000_000)

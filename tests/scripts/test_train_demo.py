@@ -23,6 +23,7 @@ from scripts.train_demo import END, batches, bits_per_byte, encode, lr_scale, sp
 
 ROOT = Path(__file__).parents[2]
 DEMO = ROOT / "models" / "demo"
+pytestmark = pytest.mark.slow
 
 
 def story(number: int) -> str:
