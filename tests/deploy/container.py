@@ -117,7 +117,7 @@ def container(
             (writable / name).chmod(0o1777)
         with (writable / "log").open("wb") as log:
             outside = subprocess.Popen(
-                ["unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child",
+                ["unshare", "--mount", "--pid", "--ipc", "--uts", "--fork",
                  "sh", "-c", ENTER, "sh", str(image.root), folder, *inside],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
@@ -126,8 +126,18 @@ def container(
             url = f"http://127.0.0.1:{variables.get('PORT', port)}"
             yield Container(image, url, writable, outside, variables)
         finally:
-            outside.kill()  # and with it process 1, and with that everything in its namespace
-            outside.wait()
+            _end(outside)
+
+
+def _end(outside: subprocess.Popen[bytes]) -> None:
+    """Kill process 1, and with it everything in its namespace; its parent's end alone does not reach another user."""
+    inside = psutil.Process(outside.pid).children() if outside.poll() is None else []
+    for process in inside:
+        process.kill()
+    outside.kill()
+    outside.wait()
+    _, alive = psutil.wait_procs(inside, timeout=10)
+    assert not alive, alive
 
 
 def read_config(inspected: str) -> dict[str, Any]:
