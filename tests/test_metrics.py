@@ -9,18 +9,9 @@ from service.engine.contract import FailureEvent, PromptEvent, TokenEvent
 from service.memory import limit_bytes, resident_bytes
 from service.metrics import KILLED, Metrics, StepMeter
 from service.summary import Summary
+from tests.clock import Clock
 
 ENDED = Summary("id", "who", "demo", "ok", ("length",), 40, 32, 7, 0.01, 0.5, 0.75, 2.0)
-
-
-class Clock:
-    """A clock that the test moves."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

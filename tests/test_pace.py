@@ -3,16 +3,7 @@
 import pytest
 
 from service.pace import GAP_S, LONGEST_S, SHORTEST_S, UNKNOWN_S, Pace
-
-
-class Clock:
-    """A clock that the test moves."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.clock import Clock
 
 
 @pytest.fixture
