@@ -1,5 +1,7 @@
 """OpenAI's `/v1/chat/completions`, for models that only continue a text: the conversation becomes a transcript."""
 
+from typing import Any
+
 from flasgger import swag_from
 from flask import Blueprint, Response, g, request
 
@@ -24,7 +26,7 @@ def blueprint(generator: Generator, script: Script, fingerprint: Fingerprint, pi
     def chat_completions() -> Response:
         asked = parse_chat(read_json(request), script)
         names = Names(prompt="messages", length=asked.length_name, model="model")
-        told: dict[str, int] = {}
+        told: dict[str, Any] = {"chat": asked.effective}
 
         def prepare(model: Model) -> GenerationRequest:
             written = _written(model, asked)

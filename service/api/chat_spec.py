@@ -8,7 +8,8 @@ DESCRIPTION = (
     "As OpenAI's endpoint of this name. These models were never taught to chat: they are shown the conversation as a "
     "transcript, with what the system says on top and then `User:` and `Assistant:` turns, and continue it; the text "
     "ends where the next turn would begin. Of a conversation that does not fit, the oldest rounds are dropped, and "
-    "`inkwell.dropped_messages` counts them. Fields of OpenAI's that cannot be honoured are refused: {refused}."
+    "`inkwell.dropped_messages` counts them; `inkwell.chat` says how it was written down. "
+    "Fields of OpenAI's that cannot be honoured are refused: {refused}."
 )
 EXAMPLE = {
     "model": "demo",

@@ -4,6 +4,7 @@ A dialect's subclass shapes what lies within: the choices. Everything here is ma
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -38,7 +39,7 @@ class Terms:
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Reply:
+class Reply(ABC):
     """One reply; a subclass names its objects and shapes their choices."""
 
     PREFIX: ClassVar[str]
@@ -76,13 +77,13 @@ class Reply:
             return streamed(self.generation, self.frames, self.last, ping_s)
         return whole(self.generation, self.whole)
 
+    @abstractmethod
     def choice(self, index: int, choice: Choice) -> Json:
         """A whole text."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pieces(self, event: TextEvent) -> list[Json]:
         """What is to be told because of an event: choices of chunks."""
-        raise NotImplementedError
 
     def spelling(self, token: int) -> bytes:
         """The bytes of a token of the model."""

@@ -1,4 +1,7 @@
-"""`/tokenize` and `/detokenize`: text to token ids and back. No model runs, so neither waits nor uses up a quota."""
+"""`/tokenize` and `/detokenize`: text to token ids and back.
+
+No model runs, so neither waits nor uses up a quota; each takes a place among the admitted requests while it lasts.
+"""
 
 from typing import Any
 
@@ -25,16 +28,19 @@ def blueprint(generator: Generator) -> Blueprint:
     @swag_from(tokens_spec.tokenize())
     def tokenize() -> Response:
         wanted = reading.read_json(TOKENIZE_PARAMETERS, read_json(request))
-        model = generator.model(wanted["model_name"], NAMES)
-        found = spans(model.tokenizer.encode(wanted["inputs"]), model.tokenizer)
+        with generator.admitted():
+            model = generator.model(wanted["model_name"], NAMES)
+            found = spans(model.tokenizer.encode(wanted["inputs"]), model.tokenizer)
         return jsonify([_token(each) for each in found])
 
     @routes.post("/detokenize")
     @swag_from(tokens_spec.detokenize())
     def detokenize() -> Response:
         wanted = reading.read_json(DETOKENIZE_PARAMETERS, read_json(request))
-        model = generator.model(wanted["model_name"], NAMES)
-        return jsonify({"text": _text(wanted["tokens"], model)})
+        with generator.admitted():
+            model = generator.model(wanted["model_name"], NAMES)
+            text = _text(wanted["tokens"], model)
+        return jsonify({"text": text})
 
     return routes
 

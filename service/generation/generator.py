@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 
 from service.admission import Admission
@@ -73,6 +73,12 @@ class Generator:
                 return self.model(None, names)
             error.param = names.model  # the library knows no dialect
             raise
+
+    def admitted(self) -> AbstractContextManager[ExitStack]:
+        """A place among the admitted requests for work without a model; raises why there is none."""
+        closers = ExitStack()
+        closers.callback(self._admission.enter())
+        return closers
 
     def start(self, request: GenerationRequest, request_id: str, client: Client, names: Names = NATIVE) -> Generation:
         """As `start_on`, with a request that says all by itself."""

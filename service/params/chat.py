@@ -75,6 +75,17 @@ class Chat:
             return min(asked or context, context // 4)
         return asked
 
+    @property
+    def effective(self) -> dict[str, Any]:
+        """How the conversation was written down, by the names that a further request would use."""
+        return {
+            "user_name": self.script.user,
+            "assistant_name": self.script.assistant,
+            "template": self.script.template,
+            "max_turns": self.script.max_turns,
+            "chat_overflow": self.script.overflow,
+        }
+
     def asking(self, transcript: str) -> GenerationRequest:
         """The request for the next message of a transcript."""
         return replace(self._request, prompts=(transcript,))

@@ -51,6 +51,8 @@ def test_a_reply_has_openai_s_shape_and_our_facts_at_the_end(client: FlaskClient
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "length"}],
         "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": 5, "total_tokens": prompt_tokens + 5},
     }
+    written = {"template": "{name}: {text}", "max_turns": 0, "chat_overflow": "drop"}
+    assert facts["chat"] == {"user_name": "User", "assistant_name": "Assistant"} | written
     assert facts["dropped_messages"] == 0 and facts["parameters"]["stop"] == ["\nUser:", "\nAssistant:"]
 
 

@@ -45,3 +45,15 @@ def test_no_worker_is_started_and_no_quota_used_up(models_dir: Path):
         client = app.test_client()
         assert [client.post("/tokenize", json={"inputs": "a"}).status_code for _ in range(3)] == [200] * 3
         assert app.extensions["inkwell"].worker("124M") is None
+
+
+def test_a_full_service_refuses_them_too(models_dir: Path):
+    with running_app(models_dir, default_model="124M", max_requests=1) as app:
+        client = app.test_client()
+        asked = {"input_text": "a", "length": 8192, "temperature": 0, "on_overflow": "slide", "stream": True}
+        holder = client.post("/text-generate", json=asked)
+        next(holder.iter_encoded())
+        problem(client.post("/tokenize", json={"inputs": "a"}), 429, "queue_full")
+        problem(client.post("/detokenize", json={"tokens": [1]}), 429, "queue_full")
+        holder.close()
+        assert client.post("/tokenize", json={"inputs": "a"}).status_code == 200
