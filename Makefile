@@ -25,6 +25,9 @@ VENV := .venv
 endif
 PYTHON := $(VENV)/bin/python
 OPENVINO_VENV := $(VENV)-openvino
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' service/__init__.py)
+# What the chart asks for; the processor's image has the name without a version too.
+IMAGE_TAGS = inkwell:$(VERSION)$(if $(filter cuda,$(DEVICE)),-cuda, --tag inkwell:latest)
 # The model that requests without a name get is loaded at the start, so that the first answer does not wait for it.
 DEFAULT_MODEL := $(or $(MODEL),$(INKWELL_DEFAULT_MODEL),demo)
 INKWELL_PRELOAD ?= $(DEFAULT_MODEL)
@@ -53,18 +56,18 @@ $(PYTHON) -m pip install $$quiet --disable-pip-version-check --no-input --use-pe
 @touch $@
 endef
 
-# The program $(2) of the Debian package $(1), put beside Python: installing the package would start its server.
+# The programs $(2) of the Debian package $(1), put beside Python: installing the package would start its server.
 define fetch_program
 @echo "==> Fetching Debian's $(1) for the tests"
 @venv=$$(realpath $(VENV)); folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cd "$$folder"; \
 fetch() { apt-get -qq -o APT::Sandbox::User=$$(id -un) download $(1); }; \
 fetch 2>/dev/null || { $(SUDO) apt-get -q -o DPkg::Lock::Timeout=300 update >/dev/null; fetch; }; \
-dpkg-deb --fsys-tarfile $(1)_*.deb | tar -x -C "$$venv/bin" --touch --strip-components=3 ./$(2)
+dpkg-deb --fsys-tarfile $(1)_*.deb | tar -x -C "$$venv/bin" --touch --strip-components=3 $(addprefix ./,$(2))
 endef
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  PORT=9000 and MODEL=124M go with serve and dev; INKWELL_* variables set everything else (README.md)"
 
 .PHONY: serve
@@ -111,8 +114,8 @@ docs: $(VENV)/.serve-ready ## Render the generated parts of README.md
 	@$(PYTHON) scripts/render_docs.py
 
 .PHONY: image
-image: ## Build the container image with docker, podman or buildah: make image DEVICE=cuda MODELS=124M TAG=inkwell:cuda
-	@docker/build.sh '$(or $(TAG),inkwell)' $(if $(DEVICE),--build-arg DEVICE='$(DEVICE)') \
+image: ## Build the container image with docker, podman or buildah: make image DEVICE=cuda MODELS=124M TAG=mine
+	@docker/build.sh $(or $(TAG),$(IMAGE_TAGS)) $(if $(DEVICE),--build-arg DEVICE='$(DEVICE)') \
 	    $(if $(MODELS),--build-arg MODELS='$(MODELS)')
 
 .PHONY: lock
@@ -157,14 +160,8 @@ $(VENV)/.serve-ready: $(VENV)/.packages-ready $(wildcard service/engine/native/*
 $(VENV)/.test-ready: requirements-dev.txt $(VENV)/.bench-ready
 	$(call pip_install,$<)
 
-# Installing Debian's package would start a Prometheus on port 9090. Its two programs need nothing of it but themselves.
 $(VENV)/bin/promtool: | system-test $(PYTHON)
-	@echo "==> Fetching Debian's Prometheus for the tests"
-	@venv=$$(realpath $(VENV)); folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cd "$$folder"; \
-	fetch() { apt-get -qq -o APT::Sandbox::User=$$(id -un) download prometheus; }; \
-	fetch 2>/dev/null || { $(SUDO) apt-get -q -o DPkg::Lock::Timeout=300 update >/dev/null; fetch; }; \
-	dpkg-deb --fsys-tarfile prometheus_*.deb | \
-	    tar -x -C "$$venv" --touch --strip-components=2 ./usr/bin/prometheus ./usr/bin/promtool
+	$(call fetch_program,prometheus,usr/bin/prometheus usr/bin/promtool)
 
 $(VENV)/bin/nginx: | system-test $(PYTHON)
 	$(call fetch_program,nginx,usr/sbin/nginx)

@@ -4,7 +4,7 @@
 # For buildah on a machine that reaches a mirror of Debian but no registry. Leaves out what the slim images leave out.
 set -eu
 mirror=${1:-http://deb.debian.org/debian}
-name=$(sed -n 's/^FROM \([^ ]*\).*/\1/p' "$(dirname "$0")/Dockerfile" | tail -n 1)
+name=$(sed -n 's/^FROM \([^ ]*\).*/\1/p' "$(dirname "$0")/Dockerfile" | head -n 1)
 
 container=$(buildah from scratch)
 trap 'buildah rm "$container" >/dev/null' EXIT

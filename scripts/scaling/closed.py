@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scripts.benchmark.figures import percentile
 from scripts.benchmark.workloads import FULL, Size, crowd_sizes
@@ -47,14 +47,15 @@ def simulated_check(curve: Curve, sizes: Sequence[Size], clients: int, limits: L
     ends_s = [ticket.ended_s or 0.0 for ticket in tickets]
     latencies_s = [end_s - ticket.arrived_s for end_s, ticket in zip(ends_s, tickets, strict=True)]
     tokens = sum(ticket.new_tokens for ticket in tickets)
-    return Check(clients, tokens / max(ends_s), percentile(latencies_s, 50), percentile(latencies_s, 95))
+    return Check(clients, tokens / max(ends_s), percentile(latencies_s, 50), percentile(latencies_s, 95), len(sizes))
 
 
 def compared(curve: Curve) -> Comparison:
     """Raises ValueError for a curve that was measured without W3."""
     if curve.check is None:
         raise ValueError(f"{curve.name} was measured without W3: there is nothing to hold the model against")
-    return Comparison(curve.check, simulated_check(curve, crowd_sizes(FULL), curve.check.clients, Limits()))
+    sizes = crowd_sizes(replace(FULL, crowd=curve.check.requests))
+    return Comparison(curve.check, simulated_check(curve, sizes, curve.check.clients, Limits()))
 
 
 def capacity_per_min(curve: Curve, lengths: Lengths, limits: Limits) -> float:

@@ -2,7 +2,9 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 
+from scripts.benchmark.workloads import FULL
 from scripts.scaling.chart import bounded, read_targets, scaler_for
 from scripts.scaling.closed import Comparison, compared
 from scripts.scaling.curve import curve_named, write_curve
@@ -21,7 +23,8 @@ def measure(options: Namespace) -> None:
     """Write a curve, and what it was fitted to."""
     from scripts.scaling.measure import measure_curve  # it needs torch, and the others do without
 
-    curve = measure_curve(options.folder, options.dtype, options.rows, options.threads, not options.no_check)
+    scale = replace(FULL, crowd=options.check_requests)
+    curve = measure_curve(options.folder, options.dtype, options.rows, options.threads, scale)
     if curve.check:
         checked(compared(curve))
     write_curve(curve, options.out)

@@ -35,8 +35,8 @@ MIXED_PROMPT = 192
 CLIENTS = 16
 
 
-def measure_curve(folder: Path, dtype: str, rows: int, threads: int, check: bool, scale: Scale = FULL) -> Curve:
-    """Load the checkpoint, time its steps, fit them, and run W3 if `check`."""
+def measure_curve(folder: Path, dtype: str, rows: int, threads: int, scale: Scale = FULL) -> Curve:
+    """Load the checkpoint, time its steps, fit them, and run W3 if the scale has requests for it."""
     config = EngineConfig(dtype=dtype, max_rows=rows, threads=threads, speculation="off")
     begun_s = time.monotonic()
     loaded = load_model(folder, config)
@@ -48,7 +48,7 @@ def measure_curve(folder: Path, dtype: str, rows: int, threads: int, check: bool
     return Curve(
         folder.name, resolved, f"{machine['processor']}, {' '.join(machine['flags'])}",
         threads or len(os.sched_getaffinity(0)), time.strftime("%Y-%m-%d"), versions()["inkwell"], fixed_s, row_s,
-        prompt_token_s, error, load_s, uniform, _elsewhere(folder, config, scale) if check else None,
+        prompt_token_s, error, load_s, uniform, _elsewhere(folder, config, scale) if scale.crowd else None,
     )  # fmt: skip
 
 
@@ -139,7 +139,8 @@ def _check(folder: Path, config: EngineConfig, scale: Scale) -> Check:
     closed_loop(backend, [first], 1, lambda record: None)
     requests = prompts.requests("curve", crowd_sizes(scale))
     figures = figures_of("closed", requests, closed_loop(backend, requests, CLIENTS, lambda record: None))
-    return Check(CLIENTS, figures["output_tokens_per_s"], figures["latency_p50_s"], figures["latency_p95_s"])
+    found = (figures[name] for name in ("output_tokens_per_s", "latency_p50_s", "latency_p95_s"))
+    return Check(CLIENTS, *found, scale.crowd)
 
 
 def _import_s() -> float:

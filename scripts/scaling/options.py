@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from scripts.benchmark.workloads import FULL
 from scripts.scaling.chart import MODES, VALUES
 from scripts.scaling.commands import fit, measure, page, play, show, sizes
 from scripts.scaling.curve import CURVES
@@ -34,7 +35,8 @@ def _measure_options(parser: argparse.ArgumentParser) -> None:
     add("--dtype", default="auto", help="number format, as INKWELL_DTYPE (%(default)s)")
     add("--rows", type=int, default=Limits().rows, help="as INKWELL_MAX_ROWS (%(default)s)")
     add("--threads", type=int, default=0, help="as INKWELL_THREADS; 0 is all (%(default)s)")
-    add("--no-check", action="store_true", help="leave W3 out, which takes a minute and tells whether the fit is right")
+    add("--check-requests", type=int, default=FULL.crowd,
+        help="of W3, which tells whether the fit is right; 0 leaves it out (%(default)s)")  # fmt: skip
     add("--out", type=Path, required=True, help=f"file of the curve, such as one in {CURVES.name}/")
     parser.set_defaults(command=measure)
 
