@@ -28,12 +28,15 @@ OPENVINO_VENV := $(VENV)-openvino
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' service/__init__.py)
 # What the chart asks for; the processor's image has the name without a version too.
 IMAGE_TAGS = inkwell:$(VERSION)$(if $(filter cuda,$(DEVICE)),-cuda, --tag inkwell:latest)
+# A file's tests stay together, because they share fixtures. The slow ones start servers that use all cores themselves.
+FAST_TESTS = $(PYTHON) -m pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
 # The model that requests without a name get is loaded at the start, so that the first answer does not wait for it.
 DEFAULT_MODEL := $(or $(MODEL),$(INKWELL_DEFAULT_MODEL),demo)
 INKWELL_PRELOAD ?= $(DEFAULT_MODEL)
 DEV_HOST := $(or $(INKWELL_HOST),127.0.0.1)
 DEV_PORT := $(or $(PORT),$(INKWELL_PORT),8000)
-SETTINGS := $(if $(PORT),INKWELL_PORT='$(PORT)') INKWELL_DEFAULT_MODEL='$(DEFAULT_MODEL)'
+# Who types make reads the log; everybody else's default is JSON, for collectors.
+SETTINGS := INKWELL_LOG_FORMAT='$(or $(INKWELL_LOG_FORMAT),text)' $(if $(PORT),INKWELL_PORT='$(PORT)') INKWELL_DEFAULT_MODEL='$(DEFAULT_MODEL)'
 
 # Install the packages of $(1) that are missing, and do nothing, not even ask for a password, when none is.
 define apt_install
@@ -81,11 +84,11 @@ dev: $(VENV)/.serve-ready ## Flask's own server, which reloads changed code
 
 .PHONY: test
 test: $(VENV)/.test-ready $(VENV)/bin/promtool $(VENV)/bin/nginx | system-test ## Set everything up and run every test
-	@$(PYTHON) -m pytest
+	@$(FAST_TESTS) || failed=1; $(PYTHON) -m pytest -m slow || failed=1; exit $${failed:-0}
 
 .PHONY: test-fast
 test-fast: $(VENV)/.test-ready ## Tests that start neither Apache nor a browser
-	@$(PYTHON) -m pytest -m "not slow"
+	@$(FAST_TESTS)
 
 .PHONY: bench
 bench: $(VENV)/.bench-ready ## Measure Inkwell and transformers side by side; BENCH='--quick' for a minute of it

@@ -14,7 +14,7 @@ from huggingface_hub.utils import tqdm
 
 from scripts.checkpoint_check import check_checkpoint, check_small_files
 from scripts.hub_client import Hub
-from scripts.incoming import claim, origin, publish, require_room, write_record
+from scripts.incoming import came_from, claim, origin, origin_text, publish, require_room, write_record
 from scripts.repository import (
     PICKLE_INDEX,
     DownloadError,
@@ -25,7 +25,6 @@ from scripts.repository import (
     is_weights,
     size_text,
 )
-from service.catalog import ORIGIN_FILE
 
 CONVERSION = Path(__file__).resolve().parent / "conversion.py"
 
@@ -84,12 +83,12 @@ def convert_folder(folder: Path, *, delete_original: bool, say: Say) -> None:
 def _is_there(order: Order, target: Path, say: Say) -> bool:
     if not target.exists() or not any(target.iterdir()):
         return False
-    found = origin(target)
-    if found is not None and found[0] == order.hub_id and order.revision in (None, found[1]):
-        say(f"{target} is there already, from {found[0]} at {found[1]}; --force downloads it again")
+    if came_from(target, order.hub_id, order.revision):
+        say(f"{target} is there already, from {origin_text(target)}; --force downloads it again")
         return True
-    held = f"{found[0]} at {found[1]}" if found else f"files of unknown origin (no {ORIGIN_FILE})"
-    raise DownloadError(f"{target} holds {held}: --force replaces it, --as NAME puts the new one beside it")
+    raise DownloadError(
+        f"{target} holds {origin_text(target)}: --force replaces it, --as NAME puts the new one beside it"
+    )
 
 
 def _complete(listing: Listing, folder: Path, target: Path, hub: Hub, say: Say) -> None:

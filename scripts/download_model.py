@@ -25,6 +25,7 @@ try:
 
     from scripts.acquisition import Order, convert_folder, obtain
     from scripts.hub_client import REVISION, Hub
+    from scripts.stopping import stop_as_ctrl_c
     from service.catalog import KNOWN_MODELS, NAME_PATTERN, known_model
     from service.errors import InkwellError
 except ModuleNotFoundError as error:
@@ -118,6 +119,7 @@ def say(text: str) -> None:
 
 def main() -> int:
     try:
+        stop_as_ctrl_c()
         return run(parse(sys.argv[1:]))
     except KeyboardInterrupt:
         say("download_model: stopped; the same command goes on from here")

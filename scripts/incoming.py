@@ -74,6 +74,18 @@ def origin(folder: Path) -> tuple[str, str] | None:
         return None
 
 
+def came_from(folder: Path, hub_id: str, revision: str | None) -> bool:
+    """Whether its record names this repository and this revision; without a revision any will do."""
+    found = origin(folder)
+    return found is not None and found[0] == hub_id and revision in (None, found[1])
+
+
+def origin_text(folder: Path) -> str:
+    """What a folder holds, for messages."""
+    found = origin(folder)
+    return f"{found[0]} at {found[1]}" if found else f"files of unknown origin (no {ORIGIN_FILE})"
+
+
 def write_record(folder: Path, listing: Listing, fetched: Iterable[RemoteFile]) -> None:
     """`inkwell.json`: where every file of the folder comes from, for GET /models and for whoever checks it later."""
     known = {file.name: file.checksum for file in fetched if len(file.checksum) == 64}

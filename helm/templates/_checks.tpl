@@ -1,20 +1,45 @@
 {{/* Values that each are possible and together are not. Every `fail` is a sentence that says what to do. */}}
 
-{{- define "inkwell.minPods" -}}
-{{- ternary .Values.autoscaling.minReplicas .Values.replicaCount (ne .Values.autoscaling.mode "") -}}
-{{- end }}
-{{- define "inkwell.maxPods" -}}
-{{- ternary .Values.autoscaling.maxReplicas .Values.replicaCount (ne .Values.autoscaling.mode "") -}}
-{{- end }}
-
 {{- define "inkwell.checks" -}}
+{{- include "inkwell.checkNulls" . -}}
+{{- include "inkwell.checkLabels" . -}}
 {{- include "inkwell.checkAccess" . -}}
 {{- include "inkwell.checkModels" . -}}
 {{- include "inkwell.checkStorage" . -}}
 {{- include "inkwell.checkSettings" . -}}
 {{- include "inkwell.checkGrace" . -}}
 {{- include "inkwell.checkNetwork" . -}}
+{{- include "inkwell.checkWatching" . -}}
 {{- include "inkwell.checkScaling" . -}}
+{{- end }}
+
+{{/* A null takes a default away, whole. */}}
+{{- define "inkwell.checkNulls" -}}
+{{- range list "startupProbe" "livenessProbe" "readinessProbe" "resources" "settings" }}
+{{- if not (kindIs "map" (index $.Values .)) }}
+{{- fail (printf "%s is null, and cannot be left out: change single entries of it, to null where you do not want one." .) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* By these labels pods and Services are found. */}}
+{{- define "inkwell.checkLabels" -}}
+{{- $pods := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" }}
+{{- $objects := concat $pods (list "app.kubernetes.io/version" "app.kubernetes.io/managed-by" "helm.sh/chart") }}
+{{- include "inkwell.refuseLabels" (list "podLabels" .Values.podLabels $pods) }}
+{{- include "inkwell.refuseLabels" (list "commonLabels" .Values.commonLabels $objects) }}
+{{- range list "service" "serviceMonitor" "prometheusRule" "dashboard" }}
+{{- include "inkwell.refuseLabels" (list (printf "%s.labels" .) (index $.Values .).labels $objects) }}
+{{- end }}
+{{- end }}
+{{- define "inkwell.refuseLabels" -}}
+{{- $name := first . }}
+{{- $labels := index . 1 }}
+{{- range last . }}
+{{- if hasKey $labels . }}
+{{- fail (printf "%s sets %s, which is the chart's own: choose another label." $name .) }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "inkwell.checkAccess" -}}
@@ -64,6 +89,10 @@
 {{- if and (include "inkwell.oneNode" .) (gt (int (include "inkwell.maxPods" .)) 1) }}
 {{- fail (printf "%s pods cannot share a volume of %s: set persistence.accessModes to [ReadWriteMany] or [ReadOnlyMany]." (include "inkwell.maxPods" .) (join ", " $modes)) }}
 {{- end }}
+{{- $readOnly := eq (join "," $modes) "ReadOnlyMany" }}
+{{- if and .Values.persistence.enabled $readOnly (not .Values.persistence.existingClaim) }}
+{{- fail "Nobody can write models into a new volume of ReadOnlyMany: name one that holds them in persistence.existingClaim, or use ReadWriteMany." }}
+{{- end }}
 {{- if and .Values.models.download (not (has "ReadWriteMany" $modes)) (not (has "ReadWriteOnce" $modes)) }}
 {{- fail (printf "A Job cannot write into a volume of %s beside the service: use ReadWriteOnce or ReadWriteMany, or leave models.download empty." (join ", " $modes)) }}
 {{- end }}
@@ -75,9 +104,9 @@
 {{- fail (printf "extraEnv sets %s, which is the chart's own: use settings, or the value that is made for it." .name) }}
 {{- end }}
 {{- end }}
-{{- range list "name" "instance" "component" }}
-{{- if hasKey $.Values.podLabels (printf "app.kubernetes.io/%s" .) }}
-{{- fail (printf "podLabels sets app.kubernetes.io/%s, by which the pods are selected: choose another label." .) }}
+{{- range .Values.models.jobEnv }}
+{{- if has .name (list "HOME" "HF_ENDPOINT" "HF_TOKEN") }}
+{{- fail (printf "models.jobEnv sets %s, which is the chart's own: models.hub has the mirror and the token." .name) }}
 {{- end }}
 {{- end }}
 {{- $device := include "inkwell.device" . }}
@@ -98,66 +127,5 @@
 {{- $needed := add .Values.preStopSeconds $request 15 }}
 {{- if lt (int .Values.terminationGracePeriodSeconds) (int $needed) }}
 {{- fail (printf "terminationGracePeriodSeconds is %d and a stop can take %d: preStopSeconds, settings.requestTimeoutS and 15 s." (int .Values.terminationGracePeriodSeconds) (int $needed)) }}
-{{- end }}
-{{- end }}
-
-{{- define "inkwell.checkNetwork" -}}
-{{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
-{{- fail "ingress.enabled needs a name: add one to ingress.hosts." }}
-{{- end }}
-{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
-{{- fail "httpRoute.enabled needs a Gateway: name it in httpRoute.parentRefs." }}
-{{- end }}
-{{- $service := .Values.service }}
-{{- if and $service.nodePort (eq $service.type "ClusterIP") }}
-{{- fail "service.nodePort has no effect with service.type=ClusterIP: set NodePort or LoadBalancer." }}
-{{- end }}
-{{- if and $service.loadBalancerSourceRanges (ne $service.type "LoadBalancer") }}
-{{- fail (printf "service.loadBalancerSourceRanges has no effect with service.type=%s." $service.type) }}
-{{- end }}
-{{- end }}
-
-{{- define "inkwell.checkScaling" -}}
-{{- $scaling := .Values.autoscaling }}
-{{- $min := int $scaling.minReplicas }}
-{{- if $scaling.mode }}
-{{- if ne (int .Values.replicaCount) 1 }}
-{{- fail "replicaCount has no effect with autoscaling.mode: set autoscaling.minReplicas." }}
-{{- end }}
-{{- if gt $min (int $scaling.maxReplicas) }}
-{{- fail (printf "autoscaling.minReplicas is %d, above autoscaling.maxReplicas, which is %d." $min (int $scaling.maxReplicas)) }}
-{{- end }}
-{{- include "inkwell.checkMode" . }}
-{{- end }}
-{{- $pdb := .Values.pdb }}
-{{- if and $pdb.enabled (regexMatch "^[0-9]+$" (toString $pdb.minAvailable)) }}
-{{- if ge (int $pdb.minAvailable) (int (include "inkwell.minPods" .)) }}
-{{- fail (printf "pdb.minAvailable is %d, and there may be only %s pods: nodes could never be drained." (int $pdb.minAvailable) (include "inkwell.minPods" .)) }}
-{{- end }}
-{{- end }}
-{{- end }}
-
-{{- define "inkwell.checkMode" -}}
-{{- $scaling := .Values.autoscaling }}
-{{- $wake := and $scaling.keda.wake.query $scaling.keda.wake.perReplica }}
-{{- if and (eq $scaling.mode "hpa-cpu") .Values.gpu.enabled }}
-{{- fail "autoscaling.mode=hpa-cpu looks at the processor, which tells nothing of a GPU's load: use hpa-queue or keda." }}
-{{- end }}
-{{- if and (eq $scaling.mode "hpa-cpu") (not (dig "requests" "cpu" "" .Values.resources)) }}
-{{- fail "autoscaling.mode=hpa-cpu measures against resources.requests.cpu: set it." }}
-{{- end }}
-{{- if and (eq (int $scaling.minReplicas) 0) (or (ne $scaling.mode "keda") (not $wake)) }}
-{{- fail "autoscaling.minReplicas=0 needs mode=keda, and keda.wake.query and keda.wake.perReplica: pods that do not run report no requests." }}
-{{- end }}
-{{- if eq $scaling.mode "keda" }}
-{{- if not $scaling.keda.serverAddress }}
-{{- fail "autoscaling.mode=keda asks Prometheus: set autoscaling.keda.serverAddress." }}
-{{- end }}
-{{- if and $scaling.keda.wake.query (gt (int $scaling.minReplicas) 0) }}
-{{- fail "autoscaling.keda.wake is for autoscaling.minReplicas=0: leave its query empty." }}
-{{- end }}
-{{- if gt (int $scaling.keda.fallbackReplicas) (int $scaling.maxReplicas) }}
-{{- fail "autoscaling.keda.fallbackReplicas is above autoscaling.maxReplicas." }}
-{{- end }}
 {{- end }}
 {{- end }}

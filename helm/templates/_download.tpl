@@ -36,11 +36,20 @@ containers:
         valueFrom:
           secretKeyRef: {name: {{ $hub.existingSecret }}, key: {{ $hub.key | quote }}}
       {{- end }}
+      {{- with $context.Values.models.jobEnv }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
     resources: {{- toYaml $context.Values.models.jobResources | nindent 6 }}
     volumeMounts:
       - {name: tmp, mountPath: /tmp}
       {{- include "inkwell.modelsMount" false | nindent 6 }}
+      {{- with $context.Values.models.jobVolumeMounts }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
 volumes:
   - {name: tmp, emptyDir: {sizeLimit: 2Gi}}
   {{- include "inkwell.modelsVolume" $context | nindent 2 }}
+  {{- with $context.Values.models.jobVolumes }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}

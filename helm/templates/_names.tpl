@@ -14,9 +14,9 @@
 {{/* Labels of pods; takes (list CONTEXT COMPONENT). No version stands in them: a Deployment's selector and a Job's pod
 can never change. */}}
 {{- define "inkwell.identity" -}}
-app.kubernetes.io/name: {{ include "inkwell.name" (first .) }}
-app.kubernetes.io/instance: {{ (first .).Release.Name }}
-app.kubernetes.io/component: {{ last . }}
+app.kubernetes.io/name: {{ include "inkwell.name" (first .) | quote }}
+app.kubernetes.io/instance: {{ (first .).Release.Name | quote }}
+app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
 {{/* What the service's pods are selected by. */}}
@@ -24,13 +24,17 @@ app.kubernetes.io/component: {{ last . }}
 {{- include "inkwell.identity" (list . "server") -}}
 {{- end }}
 
-{{/* Labels of an object; takes (list CONTEXT COMPONENT). */}}
+{{/* Labels of an object; takes (list CONTEXT COMPONENT), or (list CONTEXT COMPONENT MORE) with labels of its own. */}}
 {{- define "inkwell.labels" -}}
 {{- $context := first . -}}
 {{ include "inkwell.identity" . }}
 app.kubernetes.io/version: {{ $context.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ $context.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" $context.Chart.Name $context.Chart.Version | replace "+" "_" }}
+{{- $own := ternary (last .) dict (gt (len .) 2) }}
+{{- with merge dict $own $context.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "inkwell.image" -}}

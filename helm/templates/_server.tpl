@@ -4,6 +4,9 @@
 - name: inkwell
   {{- include "inkwell.container" . | nindent 2 }}
   env: {{- include "inkwell.environment" . | nindent 4 }}
+  {{- with .Values.extraEnvFrom }}
+  envFrom: {{- toYaml . | nindent 4 }}
+  {{- end }}
   ports:
     - {name: http, containerPort: 8000, protocol: TCP}
   startupProbe:
@@ -61,23 +64,4 @@
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}
-{{- end }}
-
-{{/* Ready later, but then with its models loaded: a service that starts first would load them with the first request. */}}
-{{- define "inkwell.waitForModels" -}}
-- name: wait-for-models
-  {{- include "inkwell.container" . | nindent 2 }}
-  command:
-    - sh
-    - -c
-    - for name; do until [ -e "/models/$name/config.json" ]; do echo "waiting for $name"; sleep 5; done; done
-    - wait-for-models
-    {{- range splitList "," (include "inkwell.preload" .) }}
-    - {{ . | quote }}
-    {{- end }}
-  resources:
-    requests: {cpu: 10m, memory: 16Mi}
-    limits: {memory: 64Mi}
-  volumeMounts:
-    {{- include "inkwell.modelsMount" true | nindent 4 }}
 {{- end }}

@@ -20,8 +20,20 @@ SETTING_TYPES: dict[str, dict[str, Any]] = {
 }
 # Settings that other values are made into, and one that has no effect on a service that other machines reach.
 CHARTS_OWN = frozenset(
-    "host port models_dir default_model preload device keys keys_file open state_dir hosts".split()
-)  # fmt: skip
+    {
+        "host",
+        "port",
+        "models_dir",
+        "default_model",
+        "preload",
+        "device",
+        "keys",
+        "keys_file",
+        "open",
+        "state_dir",
+        "hosts",
+    }
+)
 
 
 def schema_of(values: list[Value]) -> dict[str, Any]:

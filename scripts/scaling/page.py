@@ -1,5 +1,6 @@
 """Writes the simulated tables into docs/operations.md, between their markers, and the pictures beside it."""
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +19,12 @@ def all_curves() -> list[Curve]:
     return [read_curve(file) for file in sorted(CURVES.glob("*.json"))]
 
 
+def inputs() -> str:
+    """A digest of what all tables were made from, to be compared with what there is now."""
+    digest = hashlib.sha256(f"{read_targets()} {all_curves()}".encode()).hexdigest()
+    return f"<!-- made from the chart's autoscaling and the curves of {digest[:16]} -->"
+
+
 PARTS: Mapping[str, Callable[[], str]] = {
     "curves": lambda: tables.curves_table(all_curves()),
     "pods": lambda: tables.pods_table(all_curves()),
@@ -25,6 +32,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "behaviours": lambda: tables.behaviors_table(curve_named(CURVE), read_targets()),
     "days": lambda: tables.days_table(curve_named(CURVE), read_targets()),
     "zero": lambda: tables.zero_table(curve_named(CURVE), read_targets()),
+    "inputs": inputs,  # behind all others, so that a run which was cut short is seen
 }
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from scripts.scaling.bursts import PROPOSED, Case, Result, choices, fixed, proposed, result_of
+from scripts.scaling.bursts import Case, Result, choices, fixed, result_of, with_targets
 from scripts.scaling.chart import MODES, bounded
 from scripts.scaling.closed import capacity_per_min, compared
 from scripts.scaling.curve import Curve
@@ -69,7 +69,7 @@ def behaviors_table(curve: Curve, targets: Targets) -> str:
     """hpa-queue under several behaviours and targets."""
     base = Case("hpa-queue", bounded(targets, 1, MOST_PODS))
     cases = choices(base)
-    cases |= {f"the chart's, balancer {name}": replace(base, balance=name) for name in BALANCES if name != base.balance}
+    cases |= {f"balancer {name}": replace(base, balance=name) for name in BALANCES if name != base.balance}
     return table(
         ["behaviour", *WHAT_BURSTS_TELL], ([name, *_cells(result_of(curve, case))] for name, case in cases.items())
     )
@@ -79,7 +79,9 @@ def days_table(curve: Curve, targets: Targets) -> str:
     """A day between nothing and three pods of load."""
     targets = bounded(targets, 1, 8)
     cases = {"4 pods all day": fixed(targets, 4)} | {mode: Case(mode, targets) for mode in MODES}
-    cases[f"hpa-queue, {PROPOSED}"] = proposed(Case("hpa-queue", targets))
+    for running in (4, 12):
+        case = with_targets(Case("hpa-queue", targets), targets.wait_s, running)
+        cases[f"hpa-queue, target of {running} running"] = case
     rows = []
     for name, case in cases.items():
         day = day_of(curve, case)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from service.engine.contract import EngineConfig
 from service.errors import Cancelled, InkwellError, LoadFailed, LoadTimeout, QueueFull, ShuttingDown, error_of
-from service.metrics import FAILED, LOADED, Metrics
+from service.metrics import CRASHED, FAILED, LOADED, Metrics
 from service.once import Once
 from service.registry.drafts import Drafts
 from service.registry.model import Library, Model
@@ -74,6 +74,7 @@ class Registry:
         self._lock = threading.Lock()
         self._running: dict[str, _Running] = {}
         self._failures: dict[str, _Failure] = {}
+        self._crashed: set[str] = set()  # models whose last worker crashed
         self._uses = itertools.count(1)
         self._closed = False
 
@@ -138,7 +139,8 @@ class Registry:
         failure = self._failures.get(model.name)
         if failure is not None and failure.model is model and time.monotonic() < failure.until:
             raise error_of(failure.error.code, failure.error.message)
-        self._running.pop(model.name, None)
+        if running is not None:
+            self._drop(model.name, running.worker)
         config = replace(self._config, draft_folder=self._drafts.folder_of(model))  # raises before anybody makes room
         self._make_room()
         log.info("starting a worker", extra={"model": model.name})
@@ -148,6 +150,9 @@ class Registry:
     def _start(self, model: Model, config: EngineConfig) -> Worker:
         try:
             meter = self._metrics.starting(model.name)
+            if model.name in self._crashed:
+                self._crashed.remove(model.name)
+                self._metrics.restarted(model.name)
             return Worker(
                 model.path,
                 config,
@@ -189,14 +194,20 @@ class Registry:
     def _forget(self, name: str, worker: Worker) -> None:
         """Called when a worker has ended, in its reader thread."""
         with self._lock:
-            if name in self._running and self._running[name].worker is worker:
-                del self._running[name]
+            self._drop(name, worker)
         self._metrics.exited(name, exit_reason(worker))
         log.log(
             logging.INFO if worker.stopped else logging.ERROR,
             "a worker ended",
             extra={"model": name, "exit_status": worker.process.returncode},
         )
+
+    def _drop(self, name: str, worker: Worker) -> None:
+        """Take a worker that has ended out of the table; a request may see its end before its reader tells of it."""
+        if name in self._running and self._running[name].worker is worker:
+            del self._running[name]
+            if exit_reason(worker) in CRASHED:
+                self._crashed.add(name)
 
     def _note_failure(self, running: _Running, error: InkwellError) -> None:
         name = running.model.name

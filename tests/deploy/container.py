@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 
@@ -22,10 +22,11 @@ from tests.live import free_port
 START_LIMIT_S = 90.0
 DEVICES = ("null", "zero", "full", "random", "urandom")
 
-# $1 is the image's root, $2 the folder for what can be written; the rest is the command, to be run inside.
+# $1 is the image's root, $2 has a line for each mount; the rest is the command, to be run inside.
 ENTER = f"""
 set -e
-root=$1; writable=$2; shift 2
+root=$1; mounts=$2; shift 2
+printf %s "$mounts" | while read -r source target rights; do mkdir -p "$root$target"; done
 mount --bind "$root" "$root"
 mount -o remount,bind,ro "$root"
 mount -t proc proc "$root/proc"
@@ -36,7 +37,10 @@ ln -s /proc/self/fd "$root/dev/fd"
 ln -s /proc/self/fd/0 "$root/dev/stdin"
 ln -s /proc/self/fd/1 "$root/dev/stdout"
 ln -s /proc/self/fd/2 "$root/dev/stderr"
-for folder in tmp run; do mount --bind "$writable/$folder" "$root/$folder"; done
+printf %s "$mounts" | while read -r source target rights; do
+    mount --bind "$source" "$root$target"
+    mount -o "remount,bind,$rights" "$root$target"
+done
 exec chroot "$root" "$@"
 """
 
@@ -69,6 +73,15 @@ class Image:
             "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs",
             "/usr/bin/env", "-i", "-C", self.config["WorkingDir"], *environment, *command,
         ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A folder of this machine in a container."""
+
+    source: Path
+    target: str
+    rights: Literal["rw", "ro"] = "rw"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,24 +119,35 @@ class Container:
 def container(
     image: Image, command: Sequence[str] = (), user: str = "", ready: str = "ready after", **variables: str
 ) -> Iterator[Container]:
-    """Run the image's command, or another one, until it prints `ready`; whatever still runs at the end is killed."""
-    port = str(free_port())
-    variables = {"INKWELL_OPEN": "1", "INKWELL_PORT": port, **variables}
-    inside = image.inside(command or image.command, user or image.user, variables)
+    """Run the image's command, or another one, open to everybody, until it prints `ready`; then as `started`."""
+    variables = {"INKWELL_OPEN": "1", "INKWELL_PORT": str(free_port()), **variables}
+    with started(image, command or image.command, variables, user=user, ready=ready) as running:
+        yield running
+
+
+@contextmanager
+def started(
+    image: Image, command: Sequence[str], variables: dict[str, str], mounts: Sequence[Mount] = (),
+    user: str = "", ready: str = "",
+) -> Iterator[Container]:  # fmt: skip
+    """Run a command until it prints `ready`, with a /tmp and a /run; whatever still runs at the end is killed."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         writable = Path(folder)
-        for name in ("tmp", "run"):
-            (writable / name).mkdir()
-            (writable / name).chmod(0o1777)
+        own = [Mount(writable / name, f"/{name}") for name in ("tmp", "run")]
+        for mount in own:
+            mount.source.mkdir()
+            mount.source.chmod(0o1777)
+        lines = "".join(f"{mount.source} {mount.target} {mount.rights}\n" for mount in (*own, *mounts))
+        inside = image.inside(command, user or image.user, variables)
         with (writable / "log").open("wb") as log:
             outside = subprocess.Popen(
                 ["unshare", "--mount", "--pid", "--ipc", "--uts", "--fork",
-                 "sh", "-c", ENTER, "sh", str(image.root), folder, *inside],
+                 "sh", "-c", ENTER, "sh", str(image.root), lines, *inside],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
         try:
             _wait_for(ready, writable / "log", outside)
-            url = f"http://127.0.0.1:{variables.get('PORT', port)}"
+            url = f"http://127.0.0.1:{variables.get('PORT') or variables.get('INKWELL_PORT')}"
             yield Container(image, url, writable, outside, variables)
         finally:
             _end(outside)

@@ -29,14 +29,14 @@ runroot = "{folder}/run"
 
 
 @contextmanager
-def built_image() -> Iterator[Image]:
-    """The image, built from nothing: base, packages, kernels, code."""
+def built_image(*arguments: str) -> Iterator[Image]:
+    """The image, built from nothing: base, packages, kernels, code, and whatever the arguments of the build ask for."""
     assert os.geteuid() == 0, "the image is built and run without an engine, which needs root"
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder, storage(Path(folder)) as variables:
         run = {"env": variables, "check": True, "stdin": subprocess.DEVNULL}
         subprocess.run([PROJECT_ROOT / "docker/base.sh"], **run)
         options = pip_options(Path(folder, "pip"))
-        subprocess.run([PROJECT_ROOT / "docker/build.sh", TAG, "--jobs", "3", *options], **run)
+        subprocess.run([PROJECT_ROOT / "docker/build.sh", TAG, "--jobs", "3", *options, *arguments], **run)
         root = _output(["buildah", "mount", _output(["buildah", "from", "--pull-never", TAG], variables)], variables)
         config = read_config(_output(["buildah", "inspect", "--type", "image", TAG], variables))
         yield Image(Path(root), config)

@@ -9,20 +9,14 @@ import requests
 
 from service import __version__
 from tests.deploy.container import Container, Image, container, procfile_command
-from tests.deploy.image_build import built_image
 from tests.deploy.streams import DONE, held_stream
 from tests.live import PROJECT_ROOT, free_port
+from tests.servable import continued
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 SIZE_LIMIT_MIB = 1_080  # README.md says 1,003
 PROMPT = {"input_text": "Once upon a time", "length": "20", "seed": "1"}
-
-
-@pytest.fixture(scope="module")
-def image() -> Iterator[Image]:
-    with built_image() as built:
-        yield built
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +31,17 @@ def test_it_generates_and_is_ready(running: Container) -> None:
     assert first.status_code == 200 and first.text == second.text != ""
 
 
+def test_models_that_were_baked_in_are_served(running: Container) -> None:
+    listed = requests.get(f"{running.url}/models", timeout=10).json()["models"]
+    assert [model["name"] for model in listed if model["state"] != "not_downloaded"] == ["124M", "demo"]
+    values = {"model_name": "124M", "input_text": "a prompt", "length": "10", "temperature": "0"}
+    assert requests.get(f"{running.url}/text-generate", params=values, timeout=120).text == continued("a prompt", 10)
+
+
 def test_the_kernels_that_it_carries_compute(running: Container) -> None:
     requests.get(f"{running.url}/text-generate", params=PROMPT, timeout=120)
-    demo = requests.get(f"{running.url}/models", timeout=10).json()["models"][0]
+    models = requests.get(f"{running.url}/models", timeout=10).json()["models"]
+    (demo,) = (model for model in models if model["name"] == "demo")
     assert "native kernels" in demo["path"]
 
 

@@ -93,13 +93,26 @@ def test_without_a_working_engine_a_line_says_so(tmp_path: Path) -> None:
     assert (result.returncode, result.stderr) == (1, "No working docker, podman or buildah is here\n")
 
 
+def let_into_the_build() -> set[str]:
+    """Files and folders that .dockerignore, which leaves out everything, makes exceptions of."""
+    ignore = (PROJECT_ROOT / ".dockerignore").read_text().splitlines()
+    assert "*" in ignore
+    return {line[1:].rstrip("/") for line in ignore if line.startswith("!")}
+
+
+def test_scripts_in_the_image_find_there_what_they_import() -> None:
+    scripts = {path for path in let_into_the_build() if path.startswith("scripts/")}
+    for script in scripts:
+        imported = re.findall(r"^\s*from scripts\.(\w+) import", (PROJECT_ROOT / script).read_text(), re.MULTILINE)
+        assert {f"scripts/{name}.py" for name in imported} <= scripts, script
+
+
 def test_the_dockerfile_asks_for_nothing_that_the_build_leaves_outside() -> None:
     """What COPY names must be let in by .dockerignore, or an engine finds nothing there."""
-    ignore = (PROJECT_ROOT / ".dockerignore").read_text().splitlines()
-    let_in = {line[1:].rstrip("/") for line in ignore if line.startswith("!")}
+    let_in = let_into_the_build()
     copies = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
     sources = {source for line in copies for source in line.split()}
-    assert "*" in ignore and len(sources) > 5
+    assert len(sources) > 5
     for source in sources:
         assert any(entry == source or entry.startswith(f"{source}/") or source.startswith(f"{entry}/")
                    for entry in let_in), source  # fmt: skip

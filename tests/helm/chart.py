@@ -42,13 +42,22 @@ class Rendering:
 
     @property
     def container(self) -> Object:
-        (container,) = self.pod["spec"]["containers"]
-        return container
+        return next(item for item in self.pod["spec"]["containers"] if item["name"] == "inkwell")
+
+    @property
+    def wait(self) -> Object:
+        """The container that waits for models before the service starts."""
+        return next(item for item in self.pod["spec"]["initContainers"] if item["name"] == "wait-for-models")
 
     @property
     def environment(self) -> dict[str, str]:
         """The variables of the service that have a plain value."""
         return {item["name"]: item["value"] for item in self.container["env"] if "value" in item}
+
+    @property
+    def labels(self) -> dict[str, Object]:
+        """The labels of every object, by its kind and name."""
+        return dict(zip(self.names, (item["metadata"]["labels"] for item in self.objects), strict=True))
 
     def pods(self) -> list[Object]:
         """The specification of every pod: the service's, the Jobs', the test's."""

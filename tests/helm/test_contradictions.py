@@ -14,6 +14,8 @@ pytestmark = pytest.mark.slow
 
 VOLUME = {"persistence": {"enabled": True}}
 DOWNLOAD = {"models": {"download": [{"name": "x"}]}}
+TRACES = {"extraEnv": [{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://collector.tracing:4318"}]}
+BESIDE = {"extraEnv": [{"name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "value": "http://localhost:4318/v1/traces"}]}
 PROMETHEUS = {"serverAddress": "http://prometheus:9090"}
 
 
@@ -33,7 +35,10 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     (OPEN | VOLUME | {"models": {"default": "x"}, "replicaCount": 2}, "2 pods cannot share a volume"),
     (
         OPEN
-        | {"persistence": {"enabled": True, "accessModes": ["ReadOnlyMany"]}, "models": {"download": [{"name": "x"}]}},
+        | {
+            "persistence": {"enabled": True, "accessModes": ["ReadOnlyMany"], "existingClaim": "weights"},
+            "models": {"download": [{"name": "x"}]},
+        },
         "cannot write into a volume of ReadOnlyMany",
     ),
     (
@@ -46,7 +51,15 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     ),
     (OPEN | {"extraEnv": [{"name": "INKWELL_PORT", "value": "1"}]}, "extraEnv sets INKWELL_PORT"),
     (OPEN | {"extraEnv": [{"name": "TMPDIR", "value": "/x"}]}, "extraEnv sets TMPDIR"),
-    (OPEN | {"podLabels": {"app.kubernetes.io/component": "x"}}, "choose another label"),
+    (OPEN | {"podLabels": {"app.kubernetes.io/component": "x"}}, "podLabels sets app.kubernetes.io/component"),
+    (OPEN | {"commonLabels": {"app.kubernetes.io/version": "x"}}, "commonLabels sets app.kubernetes.io/version"),
+    (OPEN | {"service": {"labels": {"helm.sh/chart": "x"}}}, "service.labels sets helm.sh/chart"),
+    (OPEN | {"readinessProbe": None}, "readinessProbe is null"),
+    (OPEN | {"resources": None}, "resources is null"),
+    (OPEN | TRACES, "let traces reach the collector with networkPolicy.extraEgress"),
+    (OPEN | {"models": {"jobEnv": [{"name": "HF_TOKEN", "value": "x"}]}}, "models.jobEnv sets HF_TOKEN"),
+    (OPEN | with_modes("ReadOnlyMany") | {"models": {"default": "x"}}, "Nobody can write models into a new volume"),
+    (OPEN | {"serviceMonitor": {"interval": "1m", "scrapeTimeout": "1m1ms"}}, "scrapeTimeout is 1m1ms"),
     (OPEN | {"settings": {"maxMemory": "0=1GiB"}}, "gpu.count above 1"),
     (OPEN | {"gpu": {"enabled": True}, "settings": {"dtype": "int4"}}, "computes on CPUs alone"),
     (OPEN | {"settings": {"requestTimeoutS": DRAIN_S + 1}}, "longer ones would be cut"),
@@ -62,6 +75,10 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     (OPEN | {"autoscaling": {"mode": "hpa-cpu", "minReplicas": 9}}, "above autoscaling.maxReplicas, which is 4"),
     (OPEN | {"autoscaling": {"mode": "hpa-cpu"}, "gpu": {"enabled": True}}, "use hpa-queue or keda"),
     (OPEN | {"autoscaling": {"mode": "hpa-cpu"}, "resources": {"requests": {"cpu": None}}}, "resources.requests.cpu"),
+    (OPEN | {"autoscaling": {"mode": "hpa-cpu"}}, "needs a bound"),
+    (OPEN | {"autoscaling": {"mode": "hpa-cpu"}, "settings": {"threads": 0}}, "needs a bound"),
+    (OPEN | {"autoscaling": {"mode": "hpa-queue"}, "settings": {"maxRows": 8}}, "a pod computes 8 requests at once"),
+    (OPEN | {"autoscaling": {"mode": "keda", "keda": PROMETHEUS}, "settings": {"maxRows": 4}}, "a pod computes 4"),
     (OPEN | {"autoscaling": {"mode": "hpa-queue", "minReplicas": 0}}, "minReplicas=0 needs mode=keda"),
     (OPEN | {"autoscaling": {"mode": "keda", "minReplicas": 0, "keda": PROMETHEUS}}, "keda.wake.query"),
     (OPEN | {"autoscaling": {"mode": "keda"}}, "set autoscaling.keda.serverAddress"),
@@ -84,6 +101,14 @@ ALLOWED = [
     OPEN | {"preStopSeconds": 0, "terminationGracePeriodSeconds": 315},
     OPEN | {"pdb": {"minAvailable": "50%"}},
     OPEN | {"models": {"preload": ["a", "b", "c"]}, "settings": {"maxModels": 4}},
+    OPEN | TRACES | {"networkPolicy": {"enabled": False}},
+    OPEN | BESIDE,
+    OPEN
+    | {"podLabels": {"app.kubernetes.io/part-of": "tales"}, "commonLabels": {"app.kubernetes.io/part-of": "tales"}},
+    OPEN | {"serviceMonitor": {"interval": "1m", "scrapeTimeout": "60s"}},
+    OPEN | {"autoscaling": {"mode": "hpa-cpu"}, "settings": {"threads": 2}},
+    OPEN | {"autoscaling": {"mode": "hpa-queue"}, "settings": {"maxRows": 9}},
+    OPEN | {"autoscaling": {"mode": "hpa-queue", "targetRunningRequests": 0.5}, "settings": {"maxRows": 1}},
 ]
 
 

@@ -1,11 +1,10 @@
 """How models get into the volume, and that the Jobs understand what they are told."""
 
 import copy
-import subprocess
-from pathlib import Path
 
 import pytest
 
+from scripts import wait_for_models as waits
 from scripts.download_model import parse
 from tests.helm.chart import FOLDER, OPEN, Chart
 
@@ -31,22 +30,35 @@ def test_every_model_has_a_job_that_the_download_understands(chart: Chart):
 
 def test_the_service_waits_for_what_it_loads_at_the_start(chart: Chart):
     rendering = chart.render_file(FOLDER / "ci" / "models-values.yaml")
-    (wait,) = rendering.pod["spec"]["initContainers"]
-    assert wait["command"][-2:] == ["124M", "tales"]
+    assert rendering.wait["command"] == ["python", "-m", "scripts.wait_for_models"]
+    options = waits.parse(rendering.wait["args"])
+    assert options.names == ["124M", "tales"]
     assert rendering.environment["INKWELL_PRELOAD"] == "124M,tales"
-    assert rendering.environment["INKWELL_MODELS_DIR"] == "/models"
+    assert rendering.environment["INKWELL_MODELS_DIR"] == str(options.models_dir) == "/models"
 
 
-def test_the_wait_ends_when_the_last_model_appears(chart: Chart, tmp_path: Path):
-    (wait,) = chart.render_file(FOLDER / "ci" / "models-values.yaml").pod["spec"]["initContainers"]
-    command = [word.replace("/models/", f"{tmp_path}/").replace("sleep 5", "sleep 0.1") for word in wait["command"]]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiting:
-        for name in ("124M", "tales"):
-            while waiting.stdout.readline() != f"waiting for {name}\n":
-                assert waiting.poll() is None
-            (tmp_path / name).mkdir()
-            (tmp_path / name / "config.json").touch()
-        assert waiting.wait(10) == 0
+def test_the_service_waits_for_the_revisions_that_the_jobs_download(chart: Chart):
+    rendering = chart.render_file(FOLDER / "ci" / "models-values.yaml")
+    jobs = [job["spec"]["template"]["spec"]["containers"][0]["args"] for job in rendering.all("Job")]
+    downloads = [parse(args) for args in jobs]
+    ordered = [(order.name, order.hub_id, options.revision) for options in downloads for order in options.orders]
+    sources = [(item.folder, item.hub_id, item.revision) for item in waits.parse(rendering.wait["args"]).sources]
+    assert sources == ordered
+
+
+def test_what_ends_the_wait_stands_in_the_pods_status(chart: Chart):
+    assert chart.render(VALUES).wait["terminationMessagePolicy"] == "FallbackToLogsOnError"
+
+
+def test_jobs_find_their_proxy_and_its_certificate(chart: Chart):
+    for job in chart.render_file(FOLDER / "ci" / "models-values.yaml").all("Job"):
+        pod = job["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        variables = {item["name"]: item.get("value") for item in container["env"]}
+        assert variables["HTTPS_PROXY"] == "http://proxy.example:3128"
+        (mount,) = (item for item in container["volumeMounts"] if item["name"] == "ca")
+        assert variables["SSL_CERT_FILE"].startswith(mount["mountPath"])
+        assert {"name": "ca", "configMap": {"name": "own-ca"}} in pod["volumes"]
 
 
 def test_the_hubs_token_is_the_jobs_alone(chart: Chart):
@@ -89,12 +101,12 @@ def test_a_kept_claim_survives_the_release(chart: Chart):
     }
 
 
-def test_jobs_reach_the_hub_and_not_the_clouds_credentials(chart: Chart):
-    policy = chart.render(VALUES).one("NetworkPolicy", "inkwell-download")["spec"]
-    job = chart.render(VALUES).one("Job")["spec"]["template"]["metadata"]["labels"]
-    assert policy["podSelector"]["matchLabels"].items() <= job.items()
-    assert "ingress" not in policy and "Ingress" in policy["policyTypes"]
-    names, hub = policy["egress"]
-    assert {port["port"] for port in names["ports"]} == {53}
-    assert "169.254.0.0/16" in hub["to"][0]["ipBlock"]["except"]
-    assert hub["ports"] == [{"port": 443, "protocol": "TCP"}]
+def test_a_volume_that_can_only_be_read_is_mounted_so(chart: Chart):
+    def claim(modes: list[str]) -> dict:
+        persistence = {"enabled": True, "existingClaim": "weights", "accessModes": modes}
+        rendering = chart.render(OPEN | {"persistence": persistence, "models": {"default": "x"}})
+        (volume,) = (item for item in rendering.pod["spec"]["volumes"] if item["name"] == "models")
+        return volume["persistentVolumeClaim"]
+
+    assert claim(["ReadOnlyMany"]) == {"claimName": "weights", "readOnly": True}
+    assert claim(["ReadWriteMany"]) == claim(["ReadWriteMany", "ReadOnlyMany"]) == {"claimName": "weights"}

@@ -44,7 +44,8 @@ def test_the_service_understands_its_variables(chart: Chart, values: Path):
 @every_feature
 def test_all_mounts_have_volumes(chart: Chart, values: Path):
     for pod in chart.render_file(values).pods():
-        mounted = {mount["name"] for part in pod["containers"] for mount in part.get("volumeMounts", [])}
+        parts = pod.get("initContainers", []) + pod["containers"]
+        mounted = {mount["name"] for part in parts for mount in part.get("volumeMounts", [])}
         assert mounted <= {volume["name"] for volume in pod.get("volumes", [])}
 
 
@@ -55,7 +56,7 @@ def test_settings_of_every_type_arrive(chart: Chart):
     assert settings.request_timeout_s == 60.5
     assert settings.model_aliases == (("gpt-3.5-turbo", "demo"), ("tales", "demo"))
     assert settings.chat_template == "{name}:\n{text}"
-    assert rendering.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://collector.tracing:4318"
+    assert rendering.environment["OTEL_SERVICE_NAME"] == "tales"
 
 
 def test_a_limit_of_the_processor_sets_the_threads(chart: Chart):
@@ -63,6 +64,15 @@ def test_a_limit_of_the_processor_sets_the_threads(chart: Chart):
     (threads,) = (item for item in with_limit if item["name"] == "INKWELL_THREADS")
     assert threads["valueFrom"] == {"resourceFieldRef": {"resource": "limits.cpu"}}
     assert "INKWELL_THREADS" not in {item["name"] for item in chart.render(OPEN).container["env"]}
+
+
+def test_only_the_service_gets_gpus(chart: Chart):
+    """The image asks for none by itself, so that NVIDIA's toolkit gives them to whoever has them as a resource."""
+    rendering = chart.render_file(FOLDER / "ci" / "gpu-values.yaml")
+    parts = [part for pod in rendering.pods() for part in pod.get("initContainers", []) + pod["containers"]]
+    assert len(parts) == 4
+    assert [part["name"] for part in parts if "nvidia.com/gpu" in part["resources"].get("limits", {})] == ["inkwell"]
+    assert "NVIDIA_" not in (FOLDER.parent / "docker" / "Dockerfile").read_text()
 
 
 def test_probes_ask_what_the_service_answers(chart: Chart):

@@ -3,6 +3,8 @@
 What the dashboard's and the alerts' own queries find is tested with a real Prometheus in tests/deploy.
 """
 
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 import requests
 import yaml
 
+from tests.deploy.prometheus import promtool
 from tests.helm.chart import FOLDER, Chart, Rendering
 from tests.helm.queries import Series, complaints, scrape
 from tests.live import live_server
@@ -18,6 +21,7 @@ from tests.live import live_server
 pytestmark = pytest.mark.slow
 ADAPTER = yaml.safe_load((FOLDER / "files" / "adapter-rules.yaml").read_text())
 ALERTS = yaml.safe_load((FOLDER / "files" / "alerts.yaml").read_text())
+ABSENT = "InkwellAbsent"
 every_adapter_rule = pytest.mark.parametrize("rule", ADAPTER["rules"], ids=lambda rule: rule["name"]["matches"])
 
 
@@ -75,11 +79,57 @@ def test_keda_asks_for_what_there_is(chart: Chart, series: Series):
 
 def test_alerts_are_held_to_the_release(chart: Chart):
     rendered = alerts(feature(chart, "watching").one("PrometheusRule")["spec"])
+    assert rendered.pop(ABSENT) == 'absent(up{job="inkwell",namespace="default"})'
     assert rendered.keys() == alerts(ALERTS).keys()
     for name, query in rendered.items():
         assert promql_parser.parse(query)
         assert query == alerts(ALERTS)[name].replace('job="inkwell"', 'job="inkwell",namespace="default"')
         assert 'namespace="default"' in query
+
+
+PENDING = {
+    "no pod": ({}, True),
+    "another release's pods": ({'up{job="inkwell",namespace="staging"}': "1x40"}, True),
+    "a pod that does not answer": ({'up{job="inkwell",namespace="default"}': "0x40"}, False),
+}
+
+
+@pytest.mark.parametrize("case", PENDING)
+def test_an_alert_tells_when_no_pod_is_seen(chart: Chart, tmp_path: Path, case: str):
+    series, fires = PENDING[case]
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(feature(chart, "watching").one("PrometheusRule")["spec"]))
+    labels = {"exp_labels": {"job": "inkwell", "namespace": "default", "severity": "critical"}}
+    (alert,) = (rule for group in yaml.safe_load((tmp_path / "rules.yaml").read_text())["groups"]
+                for rule in group["rules"] if rule["alert"] == ABSENT)  # fmt: skip
+    expected = [labels | {"exp_annotations": alert["annotations"]}] if fires else []
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "alert_rule_test": [
+            {"eval_time": "9m", "alertname": ABSENT, "exp_alerts": []},
+            {"eval_time": "11m", "alertname": ABSENT, "exp_alerts": expected},
+        ],
+    }
+    file = tmp_path / "test.yaml"
+    file.write_text(yaml.safe_dump({"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [test]}))
+    assert "SUCCESS" in promtool("test", "rules", str(file))
+
+
+def test_no_pod_is_no_alert_where_there_may_be_none(chart: Chart):
+    zero = yaml.safe_load((FOLDER / "ci" / "keda-zero-values.yaml").read_text())
+    rules = chart.render(zero | {"prometheusRule": {"enabled": True}}).one("PrometheusRule")["spec"]
+    assert alerts(rules).keys() == alerts(ALERTS).keys()
+
+
+def test_the_dashboard_tells_releases_of_one_name_apart():
+    """One of each namespace, as staging and production are; without Kubernetes the variable matches what has none."""
+    dashboard = json.loads((FOLDER / "files" / "dashboard.json").read_text())
+    (namespace,) = (item for item in dashboard["templating"]["list"] if item["name"] == "namespace")
+    assert namespace["includeAll"] and namespace["allValue"] == ".*" and namespace["current"]["value"] == "$__all"
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    for query in queries:
+        selectors = re.findall(r"inkwell_\w+(\{.*?\})?", query)
+        assert selectors and all('job="$job",namespace=~"$namespace"' in selector for selector in selectors), query
 
 
 def test_the_scrape_is_named_as_the_queries_name_it(chart: Chart):

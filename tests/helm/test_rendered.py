@@ -62,7 +62,9 @@ def test_an_overlay_with_the_base_is_whole(overlay: str):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("values", ["open", "keys", "ingress", "http-route", "load-balancer", "models", "keda-zero"])
+@pytest.mark.parametrize(
+    "values", ["open", "keys", "ingress", "http-route", "load-balancer", "models", "keda-zero", "queue"]
+)
 def test_the_notes_name_the_way_to_the_service(every_chart: Chart, tmp_path: Path, values: str):
     """Helm prints notes only beside a cluster, so they are rendered as the text of an object."""
     folder = tmp_path / "inkwell"
@@ -72,7 +74,9 @@ def test_the_notes_name_the_way_to_the_service(every_chart: Chart, tmp_path: Pat
     (folder / "templates" / "notes.yaml").write_text(
         'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: notes}\ndata: {notes: {{ include "notes" . | toJson }}}\n'
     )
-    rendering = Chart(every_chart.program, folder).render_file(FOLDER / "ci" / f"{values}-values.yaml")
+    own = Chart(every_chart.program, folder)
+    file = FOLDER / "ci" / f"{values}-values.yaml"
+    rendering = own.render_file(file) if file.exists() else own.render(OPEN | {"autoscaling": {"mode": "hpa-queue"}})
     text = rendering.one("ConfigMap", "notes")["data"]["notes"]
     expected = {
         "ingress": "URL=https://inkwell.example\n",
@@ -80,7 +84,8 @@ def test_the_notes_name_the_way_to_the_service(every_chart: Chart, tmp_path: Pat
         "load-balancer": "URL=http://$HOST:8080\n",
     }
     assert expected.get(values, "port-forward service/inkwell 8000:80") in text
-    assert ("Authorization: Bearer $KEY" in text) == (values != "open")
+    assert ("Authorization: Bearer $KEY" in text) == (values not in ("open", "queue"))
+    assert ("something else must scrape" in text) == (values == "queue")
     assert ("get jobs" in text) == (values == "models")
     assert ("503" in text) == (values == "keda-zero")
 

@@ -73,6 +73,17 @@ def test_no_series_is_an_error_unless_there_may_be_no_pod(chart: Chart):
     assert ignored("keda-zero") == {"true"}
 
 
+def test_a_fleet_stays_while_prometheus_is_away(chart: Chart):
+    assert feature(chart, "keda").one("ScaledObject")["spec"]["fallback"] == {
+        "failureThreshold": 3,
+        "replicas": 2,
+        "behavior": "currentReplicasIfHigher",
+    }
+    scaling = {"mode": "keda", "keda": {"serverAddress": "http://prometheus:9090", "fallbackBehavior": ""}}
+    older = chart.render(OPEN | {"autoscaling": scaling})
+    assert older.one("ScaledObject")["spec"]["fallback"] == {"failureThreshold": 3, "replicas": 2}
+
+
 def test_gpus_are_asked_for_and_their_nodes_tolerated(chart: Chart):
     rendering = feature(chart, "gpu")
     assert rendering.container["resources"]["limits"]["nvidia.com/gpu"] == 1
@@ -95,31 +106,3 @@ STRATEGIES = [
 def test_a_rollout_never_waits_for_what_the_old_pod_holds(chart: Chart, values: Any, kind: str, numbers: Any):
     strategy = chart.render(values).one("Deployment")["spec"]["strategy"]
     assert strategy == {"type": kind} | ({"rollingUpdate": numbers} if numbers else {})
-
-
-def test_by_default_anybody_may_come_in_and_nothing_goes_out(chart: Chart):
-    spec = chart.render(OPEN).one("NetworkPolicy")["spec"]
-    assert spec["policyTypes"] == ["Ingress", "Egress"]
-    assert spec["ingress"] == [{"ports": [{"port": "http", "protocol": "TCP"}]}]
-    assert spec["egress"] == []
-
-
-def test_the_test_pod_is_let_in_where_others_are_not(chart: Chart):
-    rendering = feature(chart, "network-policy")
-    peers = rendering.one("NetworkPolicy")["spec"]["ingress"][0]["from"]
-    labels = rendering.one("Pod")["metadata"]["labels"].items()
-    assert any(
-        peer.get("podSelector", {}).get("matchLabels", {}).items() <= labels for peer in peers if "podSelector" in peer
-    )
-
-
-def test_an_ingress_holds_no_stream_back(chart: Chart):
-    annotations = feature(chart, "ingress").one("Ingress")["metadata"]["annotations"]
-    assert annotations["nginx.ingress.kubernetes.io/proxy-buffering"] == "off"
-    assert int(annotations["nginx.ingress.kubernetes.io/proxy-read-timeout"]) > 300
-    assert annotations["cert-manager.io/cluster-issuer"] == "internal"
-
-
-def test_a_gateway_waits_longer_than_any_request_takes(chart: Chart):
-    (rule,) = feature(chart, "http-route").one("HTTPRoute")["spec"]["rules"]
-    assert rule["timeouts"] == {"request": "330s"}

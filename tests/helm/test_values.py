@@ -1,6 +1,7 @@
 """How the chart's values are read with their comments, and what the schema makes of them."""
 
 import json
+import re
 from dataclasses import fields
 
 import pytest
@@ -81,3 +82,8 @@ def test_the_schema_is_one():
 
 def test_the_chart_installs_the_version_of_the_code():
     assert yaml.safe_load((FOLDER / "Chart.yaml").read_text())["appVersion"] == __version__
+
+
+def test_the_readme_pushes_the_version_of_the_code():
+    versions = set(re.findall(r"inkwell:(\d[\w.]*)", (FOLDER / "README.md").read_text()))
+    assert versions == {__version__}

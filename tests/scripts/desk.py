@@ -53,7 +53,8 @@ class Desk:
         """The script on its way, with patience for an answer that the test holds back."""
         arguments = [sys.executable, *prefix, *command(self.models, "acme/tiny")[1:]]
         patient = self.environment(HF_HUB_DOWNLOAD_TIMEOUT="30")
-        return subprocess.Popen(arguments, env=patient, stderr=subprocess.PIPE, text=True)
+        # A session of its own has no terminal, as in a container: there SIGWINCH means stop.
+        return subprocess.Popen(arguments, env=patient, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
     def start_held(self, hold: threading.Event, *prefix: str) -> subprocess.Popen[str]:
         """The script in the middle of the weights, where it stays until `hold` is set."""

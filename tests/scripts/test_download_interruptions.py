@@ -31,10 +31,11 @@ def test_after_kill_9_the_next_call_goes_on_from_the_bytes_that_are_there(desk: 
     assert_whole(desk)
 
 
-def test_ctrl_c_ends_with_a_line_and_no_traceback(desk: Desk) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGWINCH])
+def test_ctrl_c_and_an_engines_stop_end_with_a_line_and_no_traceback(desk: Desk, number: signal.Signals) -> None:
     hold = threading.Event()
     process = desk.start_held(hold)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     text = process.communicate(timeout=60)[1]
     hold.set()
     assert process.returncode == 130

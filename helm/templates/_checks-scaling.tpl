@@ -1,0 +1,61 @@
+{{/* Values about the number of pods that contradict each other. */}}
+
+{{- define "inkwell.minPods" -}}
+{{- ternary .Values.autoscaling.minReplicas .Values.replicaCount (ne .Values.autoscaling.mode "") -}}
+{{- end }}
+{{- define "inkwell.maxPods" -}}
+{{- ternary .Values.autoscaling.maxReplicas .Values.replicaCount (ne .Values.autoscaling.mode "") -}}
+{{- end }}
+
+{{- define "inkwell.checkScaling" -}}
+{{- $scaling := .Values.autoscaling }}
+{{- $min := int $scaling.minReplicas }}
+{{- if $scaling.mode }}
+{{- if ne (int .Values.replicaCount) 1 }}
+{{- fail "replicaCount has no effect with autoscaling.mode: set autoscaling.minReplicas." }}
+{{- end }}
+{{- if gt $min (int $scaling.maxReplicas) }}
+{{- fail (printf "autoscaling.minReplicas is %d, above autoscaling.maxReplicas, which is %d." $min (int $scaling.maxReplicas)) }}
+{{- end }}
+{{- include "inkwell.checkMode" . }}
+{{- end }}
+{{- $pdb := .Values.pdb }}
+{{- if and $pdb.enabled (regexMatch "^[0-9]+$" (toString $pdb.minAvailable)) }}
+{{- if ge (int $pdb.minAvailable) (int (include "inkwell.minPods" .)) }}
+{{- fail (printf "pdb.minAvailable is %d, and there may be only %s pods: nodes could never be drained." (int $pdb.minAvailable) (include "inkwell.minPods" .)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{- define "inkwell.checkMode" -}}
+{{- $scaling := .Values.autoscaling }}
+{{- $wake := and $scaling.keda.wake.query $scaling.keda.wake.perReplica }}
+{{- if and (eq $scaling.mode "hpa-cpu") .Values.gpu.enabled }}
+{{- fail "autoscaling.mode=hpa-cpu looks at the processor, which tells nothing of a GPU's load: use hpa-queue or keda." }}
+{{- end }}
+{{- if and (eq $scaling.mode "hpa-cpu") (not (dig "requests" "cpu" "" .Values.resources)) }}
+{{- fail "autoscaling.mode=hpa-cpu measures against resources.requests.cpu: set it." }}
+{{- end }}
+{{- if and (eq $scaling.mode "hpa-cpu") (not (dig "limits" "cpu" "" .Values.resources)) (not (int .Values.settings.threads)) }}
+{{- fail "autoscaling.mode=hpa-cpu needs a bound: without one a single stream takes all cores of its node, and use says nothing. Set resources.limits.cpu, or settings.threads to what resources.requests.cpu asks for." }}
+{{- end }}
+{{- $rows := int (include "inkwell.rows" .) }}
+{{- $running := float64 $scaling.targetRunningRequests }}
+{{- if and (has $scaling.mode (list "hpa-queue" "keda")) (ge $running (float64 $rows)) }}
+{{- fail (printf "autoscaling.targetRunningRequests is %s, and a pod computes %d requests at once at most (settings.maxRows, and what settings.cacheMib holds of the default model): busy pods would be taken away. Half of them is a good target; 0 is none." (include "inkwell.text" $running) $rows) }}
+{{- end }}
+{{- if and (eq (int $scaling.minReplicas) 0) (or (ne $scaling.mode "keda") (not $wake)) }}
+{{- fail "autoscaling.minReplicas=0 needs mode=keda, and keda.wake.query and keda.wake.perReplica: pods that do not run report no requests." }}
+{{- end }}
+{{- if eq $scaling.mode "keda" }}
+{{- if not $scaling.keda.serverAddress }}
+{{- fail "autoscaling.mode=keda asks Prometheus: set autoscaling.keda.serverAddress." }}
+{{- end }}
+{{- if and $scaling.keda.wake.query (gt (int $scaling.minReplicas) 0) }}
+{{- fail "autoscaling.keda.wake is for autoscaling.minReplicas=0: leave its query empty." }}
+{{- end }}
+{{- if gt (int $scaling.keda.fallbackReplicas) (int $scaling.maxReplicas) }}
+{{- fail "autoscaling.keda.fallbackReplicas is above autoscaling.maxReplicas." }}
+{{- end }}
+{{- end }}
+{{- end }}

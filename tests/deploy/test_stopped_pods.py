@@ -1,0 +1,66 @@
+"""The containers that bring models, stopped as a node stops them: with the signal of the image, as process 1.
+
+A kernel keeps signals from process 1 that it has not asked for; such a container would hold up a rollout until the end
+of its grace period.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.chart.helm import NEWEST, helm_program
+from service.catalog import known_model
+from tests.deploy import pods
+from tests.deploy.container import Container, Image
+from tests.helm.chart import Chart, Rendering
+from tests.live import public_folder
+from tests.scripts.hub import Fault, HubImitation
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+MODEL = "355M"
+SOON_S = 5.0
+
+
+@pytest.fixture
+def rendering(hub: HubImitation) -> Rendering:
+    models = {"download": [{"name": MODEL}], "hub": {"endpoint": hub.url}}
+    return Chart(helm_program(NEWEST)).render({"open": True, "persistence": {"enabled": True}, "models": models})
+
+
+@pytest.fixture
+def volumes() -> Iterator[dict[str, Path]]:
+    with public_folder() as folder:
+        folder.chmod(0o777)
+        yield {"models": folder}
+
+
+def stopped(image: Image, container: Container) -> int:
+    """Its exit status, which has to come soon."""
+    sent = time.monotonic()
+    container.launcher.send_signal(image.stop_signal)
+    status = container.outside.wait(60)
+    assert time.monotonic() - sent < SOON_S
+    return status
+
+
+def test_the_wait_for_models_ends(image: Image, rendering: Rendering, volumes: dict[str, Path]) -> None:
+    with pods.running(image, rendering.wait, volumes, ready=f"waiting for {MODEL}") as container:
+        assert stopped(image, container) == 130
+
+
+def test_a_download_ends(image: Image, rendering: Rendering, volumes: dict[str, Path], hub: HubImitation) -> None:
+    hold = threading.Event()
+    job: dict[str, Any] = rendering.one("Job")["spec"]["template"]["spec"]["containers"][0]
+    hub.faults[f"/blobs/{known_model(MODEL).hub_id}/model.safetensors"] = [Fault(hold=hold)]
+    try:
+        with pods.running(image, job, volumes, ready=f"{MODEL}: model.safetensors") as container:
+            assert stopped(image, container) == 130
+            assert "the same command goes on from here" in container.logs()
+    finally:
+        hold.set()
+        hub.faults.clear()

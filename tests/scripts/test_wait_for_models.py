@@ -1,0 +1,126 @@
+"""The wait before a service starts: it ends with the last model, at once with a wrong one, and when it is told to."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from scripts.wait_for_models import parse, source, wait
+from service.catalog import ORIGIN_FILE, known_model
+from tests.scripts.checkpoints import PROJECT_ROOT
+
+OLD, NEW = "1" * 40, "2" * 40
+KNOWN = known_model("124M")
+LIMIT_S = 30
+
+
+def lay(folder: Path, hub_id: str = "", revision: str = OLD) -> None:
+    """A model as the registry sees it, with a record of where it comes from if it was downloaded."""
+    folder.mkdir()
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (folder / name).touch()
+    if hub_id:
+        (folder / ORIGIN_FILE).write_text(json.dumps({"hub_id": hub_id, "revision": revision}))
+
+
+def status(models: Path, *arguments: str) -> int:
+    return wait(parse([f"--models-dir={models}", *arguments]))
+
+
+@contextmanager
+def waiting(models: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The script as a pod starts it, without a terminal, from when it has said what it waits for."""
+    command = [sys.executable, "-m", "scripts.wait_for_models", f"--models-dir={models}", *arguments]
+    process = subprocess.Popen(
+        command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        assert process.stdout and process.stdout.readline().startswith("waiting for ")
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_models_that_are_there_are_not_waited_for(tmp_path: Path):
+    lay(tmp_path / "tales", "someone/tales")
+    lay(tmp_path / "own")
+    assert status(tmp_path, "--from=tales=someone/tales", "tales", "own") == 0
+
+
+def test_a_new_image_with_another_pin_takes_what_is_there(tmp_path: Path):
+    assert KNOWN.revision != OLD
+    lay(tmp_path / "124M", KNOWN.hub_id, OLD)
+    assert status(tmp_path, "--from=124M=124M", "124M") == 0
+
+
+def test_an_alias_is_the_model_that_it_stands_for(tmp_path: Path):
+    lay(tmp_path / "124M", KNOWN.hub_id, KNOWN.revision)
+    assert status(tmp_path, "--from=124M=gpt2", "gpt2") == 0
+
+
+WRONG = {
+    "--from=tales=someone/tales@" + NEW: f"tales holds someone/tales at {OLD}, and should be someone/tales at {NEW}",
+    "--from=tales=another/tales": "and should be another/tales",
+    "--from=own=someone/own": "own holds files of unknown origin",
+    "--from=124M=355M": "and should be openai-community/gpt2-medium: ",
+    f"--from=124M=124M@{NEW}": f"should be {KNOWN.hub_id} at {NEW}",
+}
+
+
+@pytest.mark.parametrize("argument", WRONG)
+def test_a_model_from_elsewhere_is_an_error_also_where_nothing_waits_for_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], argument: str
+):
+    lay(tmp_path / "tales", "someone/tales")
+    lay(tmp_path / "own")
+    lay(tmp_path / "124M", KNOWN.hub_id)
+    assert status(tmp_path, argument, "not-there") == 1
+    said = capsys.readouterr().err
+    assert WRONG[argument] in said and "give the new one another name" in said
+
+
+def test_a_folder_that_is_not_there_yet_comes_from_nowhere(tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    lay(tmp_path / "own")
+    assert status(tmp_path, "--from=absent=someone/absent", "--from=empty=someone/empty", "own") == 0
+
+
+@pytest.mark.parametrize("text", ["tales", "=someone/tales", "tales=", "tales=@x"])
+def test_a_source_needs_a_folder_and_a_name(text: str):
+    with pytest.raises(Exception, match="is not FOLDER=NAME"):
+        source(text)
+
+
+@pytest.mark.slow
+def test_it_ends_with_the_last_model(tmp_path: Path):
+    with waiting(tmp_path, "124M", "tales") as process:
+        lay(tmp_path / "124M")
+        assert process.stdout.readline() == "waiting for tales\n"
+        lay(tmp_path / "tales")
+        assert process.wait(LIMIT_S) == 0
+
+
+@pytest.mark.slow
+def test_it_ends_when_a_model_from_elsewhere_appears(tmp_path: Path):
+    with waiting(tmp_path, f"--from=tales=someone/tales@{NEW}", "tales") as process:
+        lay(tmp_path / "tales", "someone/tales", OLD)
+        assert process.wait(LIMIT_S) == 1
+        assert f"should be someone/tales at {NEW}" in process.stderr.read()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGWINCH, signal.SIGTERM])
+def test_a_stop_signal_ends_it_at_once(tmp_path: Path, number: signal.Signals):
+    with waiting(tmp_path, "misspelt") as process:
+        sent = time.monotonic()
+        process.send_signal(number)
+        assert process.wait(LIMIT_S) == 130
+        assert time.monotonic() - sent < 1.5  # it looks every 2 s
+        assert process.stderr.read() == ""
