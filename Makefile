@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 SYSTEM_PYTHON := /usr/bin/python3
 # apache2-bin and not apache2, which would start a server on port 80.
 SERVE_PACKAGES := apache2-bin apache2-dev curl g++ gcc python3-dev python3-venv
-TEST_PACKAGES := buildah chromium debootstrap openssl systemd wamerican
+TEST_PACKAGES := buildah catatonit chromium debootstrap openssl podman runc systemd wamerican
 
 ifeq ($(shell id -u),0)
 CHECKOUT_ID := $(shell basename '$(CURDIR)' | tr -c 'A-Za-z0-9\n' - | cut -c1-32)-$(shell printf %s '$(CURDIR)' | sha256sum | cut -c1-8)

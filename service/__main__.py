@@ -15,7 +15,7 @@ from pathlib import Path
 
 from service.admission import DRAIN_FLAG
 from service.apache.config import authority
-from service.apache.console import say
+from service.apache.console import complain, say
 from service.apache.httpd import environment, running_httpd
 from service.apache.run_folder import run_folder
 from service.apache.site import prepare_site, readable_keys, readable_models
@@ -23,7 +23,8 @@ from service.apache.stop_signals import StopSignals
 from service.apache.supervisor import Supervisor
 from service.errors import SettingsError
 from service.keys import check_exposure, load_keys
-from service.settings import Settings, otel_variables
+from service.logs import configure
+from service.settings import Settings, log_format, otel_variables
 
 
 def main() -> int:
@@ -32,12 +33,13 @@ def main() -> int:
     stage = _parse_arguments()
     try:
         settings = Settings.from_environ()
+        configure("info", settings.log_format)
         check_exposure(load_keys(settings.keys_file, settings.keys), settings.host, settings.open)
         otel = otel_variables()
         _check_address(settings.host, settings.port)
         return _serve(settings, otel, stage, stop)
     except SettingsError as error:
-        print(f"inkwell: {error.message}", file=sys.stderr)
+        complain(error.message, log_format())
         return os.EX_CONFIG
 
 
@@ -74,7 +76,7 @@ def _serve(settings: Settings, otel: dict[str, str], stage: Path | None, stop: S
         served = replace(settings, models_dir=models_dir, state_dir=run_dir, keys_file=keys_file, keys="")
         prepare_site(served, run_dir, stage)
         say(f"starting Apache on {authority(settings.host, settings.port)}, models from {settings.models_dir}")
-        httpd = stack.enter_context(running_httpd(run_dir, environment(served, run_dir, otel)))
+        httpd = stack.enter_context(running_httpd(run_dir, environment(served, run_dir, otel), settings.log_format))
         return Supervisor(settings, httpd, stop, run_dir / DRAIN_FLAG).run()
 
 

@@ -2,11 +2,14 @@
 
 No layer below the application refuses quickly: what Apache cannot serve waits in its queues. So the bound lies here,
 below the number of threads, and a thread is always free to say no. Knows no HTTP and no models.
+
+What is being received comes before that, and needs a bound of its own for the sake of memory alone.
 """
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from service.errors import QueueFull, ShuttingDown
@@ -15,6 +18,9 @@ from service.pace import Pace
 
 DRAIN_FLAG = "draining"  # the launcher, or a container's stop hook, puts this file into the state folder
 SPREAD = 0.5  # of a wait, added at random: those who were refused together must not come back together
+LARGE_BYTES = 65_536  # the longest prompt; smaller requests are received however many there are
+MOST_LARGE = 32
+RECEIVED_S = 1.0  # what a large request usually takes
 
 
 class Admission:
@@ -26,6 +32,7 @@ class Admission:
         self._pace = pace
         self._lock = threading.Lock()
         self._requests = 0
+        self._large = threading.BoundedSemaphore(MOST_LARGE)
 
     @property
     def requests(self) -> int:
@@ -46,9 +53,30 @@ class Admission:
                 return Once(self._leave)
         raise QueueFull(
             f"{self._limit} requests are running or waiting, which is the limit; try again later",
-            retry_after_s=self._pace.wait_s() * random.uniform(1, 1 + SPREAD),
+            retry_after_s=self._pace.wait_s() * _spread(),
         )
+
+    @contextmanager
+    def receiving(self, size_bytes: int) -> Iterator[None]:
+        """While a request of this size is read and understood; raises QueueFull for one large one too many."""
+        if size_bytes <= LARGE_BYTES:
+            yield
+            return
+        if not self._large.acquire(blocking=False):
+            raise QueueFull(
+                f"{MOST_LARGE} requests above {LARGE_BYTES} bytes are being received, which is the limit; try again "
+                "later or send less at once",
+                retry_after_s=RECEIVED_S * _spread(),
+            )
+        try:
+            yield
+        finally:
+            self._large.release()
 
     def _leave(self) -> None:
         with self._lock:
             self._requests -= 1
+
+
+def _spread() -> float:
+    return random.uniform(1, 1 + SPREAD)

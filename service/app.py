@@ -9,6 +9,7 @@ from service import __version__
 from service.admission import Admission
 from service.api import (
     auth,
+    body,
     chat,
     cors,
     docs,
@@ -19,6 +20,7 @@ from service.api import (
     models,
     openai,
     problems,
+    record,
     request_id,
     requests,
     score,
@@ -59,7 +61,7 @@ def create_app(settings: Settings, tracing: Tracing | None = None) -> Flask:
     admission = Admission(settings.max_requests, settings.state_dir, pace)
     preload = Preload(registry, settings.preload, settings.default_model, settings.retry_load_s)
     limits = Limits(settings.request_timeout_s, settings.max_samples, settings.max_tokens_per_request)
-    watchers = [counts.watch, *([tracing.watch] if tracing else [])]
+    watchers = [counts.watch, record.watch, *([tracing.watch] if tracing else [])]
     generator = Generator(registry, admission, quotas, pace, settings.default_model, limits, watchers)
     counts.registry.register(Gauges(registry, admission, pace, __version__))
 
@@ -68,6 +70,7 @@ def create_app(settings: Settings, tracing: Tracing | None = None) -> Flask:
     app.json.sort_keys = False
     app.extensions["inkwell"] = registry  # for whoever ends the process: wsgi.py and the tests
     request_id.register(app)
+    record.register(app)
     if tracing:
         traces.register(app, tracing)
     problems.register(app)
@@ -75,6 +78,7 @@ def create_app(settings: Settings, tracing: Tracing | None = None) -> Flask:
     if not (keys.configured or settings.open):
         hosts.register(app, settings.hosts, settings.cors_origins)
     auth.register(app, keys)
+    body.register(app, admission)
     metrics.register(app, counts)
     _register_dialects(app, generator, registry, settings)
     app.register_blueprint(models.blueprint(registry, settings.default_model))

@@ -140,7 +140,7 @@ class Refused(InkwellError):
 
 
 class QueueFull(Refused):
-    """As many requests as the service admits are running or waiting already."""
+    """As many requests as the service takes are running or waiting already, or as many large ones on their way in."""
 
     code = "queue_full"
 

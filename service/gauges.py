@@ -33,6 +33,8 @@ class Gauges(Collector):
         yield _slots(uses)
         yield _by_model("worker_memory_bytes", "Memory that a model's process holds, beside a GPU's.",
                         ((use, use.memory_bytes) for use in uses))  # fmt: skip
+        yield _by_model("worker_gpu_memory_bytes", "Memory of GPUs that a model's weights and cache take.",
+                        ((use, use.gpu_bytes) for use in uses))  # fmt: skip
         yield GaugeMetricFamily("inkwell_web_memory_bytes", "Memory of the web process.", resident_bytes())
         yield GaugeMetricFamily("inkwell_memory_limit_bytes", "What all processes may hold together.", limit_bytes())
         build = GaugeMetricFamily("inkwell_build_info", "Always 1; the label tells the version.", labels=["version"])

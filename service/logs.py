@@ -7,12 +7,25 @@ import json
 import logging
 import os
 import re
+from datetime import UTC, datetime
 
 from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 STANDARD_OUTPUT = 1
 PLAIN = re.compile(r"[\w./:@+-]+")  # a value that needs no quotes
+
+
+class JsonLines(JsonFormatter):
+    """An object a record, with its time in UTC as RFC 3339 has it, to the millisecond."""
+
+    def __init__(self) -> None:
+        names = {"asctime": "time", "levelname": "level", "name": "logger"}
+        super().__init__("{asctime}{levelname}{name}{message}", style="{", rename_fields=names)
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        moment = datetime.fromtimestamp(record.created, UTC)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class TextFormatter(logging.Formatter):
@@ -35,16 +48,13 @@ def configure(level: str, form: str = "json") -> None:
     a time and the level "error" before every line.
     """
     handler = logging.StreamHandler(os.fdopen(STANDARD_OUTPUT, "w", closefd=False))
-    handler.setFormatter(TextFormatter() if form == "text" else _json_formatter())
+    handler.setFormatter(formatter(form))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
-def _json_formatter() -> JsonFormatter:
-    return JsonFormatter(
-        "{asctime}{levelname}{name}{message}",
-        style="{",
-        rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
-    )
+def formatter(form: str) -> logging.Formatter:
+    """What makes a line of a record: "json" or "text"."""
+    return TextFormatter() if form == "text" else JsonLines()
 
 
 def _shown(value: object) -> str:

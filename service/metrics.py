@@ -1,6 +1,6 @@
 """What Prometheus is told: counters and histograms of one application, and how they are written.
 
-Labels are routes of our own table, statuses, outcomes, and names of models that were loaded; nothing that a client
+Labels are routes of our own table, statuses, codes of errors, outcomes, and names of folders; nothing that a client
 sent. What is measured at the moment of a scrape stands in `gauges.py`. Thread-safe.
 """
 
@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from prometheus_client.exposition import choose_encoder
 
 from service.engine.contract import Event, TokenEvent
-from service.summary import Summary
+from service.summary import REFUSED, Summary
 
 # A CPU may take seconds for what a GPU does in a millisecond, so each scale spans both. Seconds:
 FIRST_TOKEN = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
@@ -21,10 +21,14 @@ QUEUE = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 12
 REQUEST = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 ROWS = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256)
 
+# What tells an operator whether the service or a client is at its limit: there from the start, so that a first one is
+# seen as a rise.
+LIMITS = ("queue_full", "rate_limit_exceeded")
 LOADED, FAILED = "ok", "failed"
 # Why a worker ended: we ended it, it could not load, a signal ended it (such as the kernel's for want of memory), or it
 # went by itself.
 STOPPED, NOT_LOADED, KILLED, EXITED = "stopped", "load_failed", "killed", "exited"
+CRASHED = frozenset({KILLED, EXITED})
 
 
 class StepMeter:
@@ -57,6 +61,9 @@ class Metrics:
         self._clock = clock
         self.registry = CollectorRegistry()
         self._answers = self._counter("requests", "Replies, by the route that was asked and status.", "route", "status")
+        self._refusals = self._counter("refusals", "Replies that are an error, by its code.", "code")
+        for code in LIMITS:
+            self._refusals.labels(code)
         self._generations = self._counter("generations", "Admitted requests that ended, by outcome.", "outcome")
         self._prompt_tokens = self._counter("prompt_tokens", "Tokens of prompts.")
         self._cached_tokens = self._counter("cached_tokens", "Tokens of prompts that were found computed already.")
@@ -64,9 +71,10 @@ class Metrics:
         self._loads = self._counter("model_loads", "Loads of a model that ended, by result.", "result")
         self._evictions = self._counter("model_evictions", "Unloads that made room for another model.")
         self._exits = self._counter("worker_exits", "Ends of a model's process, by reason.", "reason")
+        self._restarts = self._counter("worker_restarts", "Workers started in the place of one that crashed.")
         self._first = self._histogram("time_to_first_token_seconds", "From a request to its first token.", FIRST_TOKEN)
         self._gaps = self._histogram("inter_token_seconds", "Between two tokens of a text.", BETWEEN_TOKENS)
-        self._queue = self._histogram("queue_seconds", "Longest wait of a request's texts for a slot.", QUEUE)
+        self._queue = self._histogram("queue_seconds", "Longest wait for a slot, or for an end without one.", QUEUE)
         self._duration = self._histogram("request_duration_seconds", "From an admitted request to its end.", REQUEST)
         self._rows = self._histogram("batch_rows", "Texts that shared a step of the engine.", ROWS)
 
@@ -79,6 +87,10 @@ class Metrics:
         """A reply begins to leave; `route` is a rule of our own table."""
         self._answers.labels(route, str(status)).inc()
 
+    def refused(self, code: str) -> None:
+        """A reply that is an error begins to leave; `code` is one of our own."""
+        self._refusals.labels(code).inc()
+
     def watch(self) -> Callable[[Summary], None]:
         """A request was admitted; gives what counts its end."""
         return self._ended
@@ -89,10 +101,15 @@ class Metrics:
             self._exits.labels(model, reason)
         for result in (LOADED, FAILED):
             self._loads.labels(model, result)
-        for family in (self._evictions, self._prompt_tokens, self._cached_tokens, self._first, self._queue):
+        tokens = (self._prompt_tokens, self._cached_tokens)
+        for family in (self._evictions, self._restarts, *tokens, self._first, self._queue):
             family.labels(model)
-        rows, gaps, tokens = self._rows.labels(model), self._gaps.labels(model), self._tokens.labels(model)
-        return StepMeter(rows, gaps, tokens, self._clock)
+        rows, gaps, generated = (family.labels(model) for family in (self._rows, self._gaps, self._tokens))
+        return StepMeter(rows, gaps, generated, self._clock)
+
+    def restarted(self, model: str) -> None:
+        """The worker that starts takes the place of one that was killed or went by itself."""
+        self._restarts.labels(model).inc()
 
     def loaded(self, model: str, result: str) -> None:
         """A load ended: `LOADED` or `FAILED`."""
@@ -106,19 +123,21 @@ class Metrics:
         self._exits.labels(model, reason).inc()
 
     def _ended(self, summary: Summary) -> None:
-        model = summary.model
+        model = summary.model or ""
         self._generations.labels(model, summary.outcome).inc()
-        self._duration.labels(model).observe(summary.duration_s)
+        if summary.outcome != REFUSED:  # their short times would hide how long the others take
+            self._duration.labels(model).observe(summary.duration_s)
         if summary.first_token_s is not None:
             self._first.labels(model).observe(summary.first_token_s)
-        if summary.computed:
+        if summary.submitted_s is not None:  # also who left or failed while waiting: a crowd would look short otherwise
             self._queue.labels(model).observe(summary.queue_s)
+        if summary.computed:
             self._prompt_tokens.labels(model).inc(summary.prompt_tokens)
             self._cached_tokens.labels(model).inc(summary.cached_tokens)
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
-        """A family of a model each, except that of replies, which know no model."""
-        own = labels if "route" in labels else ("model", *labels)
+        """A family of a model each, except those of replies, which know no model."""
+        own = labels if labels[:1] in (("route",), ("code",)) else ("model", *labels)
         return Counter(f"inkwell_{name}", meaning, own, registry=self.registry)
 
     def _histogram(self, name: str, meaning: str, buckets: Sequence[float]) -> Histogram:

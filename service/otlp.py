@@ -18,10 +18,12 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
-from service.summary import Summary
+from service.settings_otel import TIMEOUTS, counting
+from service.summary import CANCELLED, OK, REFUSED, Summary
 
 CLOSE_MS = 2_000
-NOT_FAILED = ("ok", "cancelled")
+TIMEOUT_MS = 10_000  # of one attempt to send, unless the environment has another
+NOT_FAILED = (OK, CANCELLED, REFUSED)
 
 
 class OtlpRequest:
@@ -52,7 +54,7 @@ class Otlp:
         named = "OTEL_SERVICE_NAME" in variables or "service.name=" in variables.get("OTEL_RESOURCE_ATTRIBUTES", "")
         own = {"service.version": version} | ({} if named else {"service.name": "inkwell"})
         self._provider = TracerProvider(resource=Resource.create(own), shutdown_on_exit=False)
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=timeout_s(variables))))
         self._tracer = self._provider.get_tracer("inkwell", version)
 
     def request(self, method: str, headers: Mapping[str, str], request_id: str) -> OtlpRequest:
@@ -82,6 +84,9 @@ class Otlp:
 def phases(summary: Summary) -> Iterator[tuple[str, float, float]]:
     """Name, begin and end of each phase that the request came to, in seconds from its start and without a gap."""
     end_s = summary.duration_s
+    if summary.submitted_s is None:
+        yield "prepare", 0.0, end_s
+        return
     yield "prepare", 0.0, summary.submitted_s
     if not summary.computed:
         yield "queue", summary.submitted_s, end_s
@@ -96,9 +101,9 @@ def phases(summary: Summary) -> Iterator[tuple[str, float, float]]:
 
 def _attributes(summary: Summary) -> dict[str, str | int | tuple[str, ...]]:
     """By the names that OpenTelemetry's conventions for generative models have, and our own for the rest."""
-    return {
+    model = {} if summary.model is None else {"gen_ai.request.model": summary.model}
+    return model | {
         "gen_ai.operation.name": "text_completion",
-        "gen_ai.request.model": summary.model,
         "gen_ai.usage.input_tokens": summary.prompt_tokens,
         "gen_ai.usage.output_tokens": summary.generated_tokens,
         "gen_ai.response.finish_reasons": summary.finish_reasons,
@@ -106,6 +111,11 @@ def _attributes(summary: Summary) -> dict[str, str | int | tuple[str, ...]]:
         "inkwell.outcome": summary.outcome,
         "inkwell.request_id": summary.request_id,
     }
+
+
+def timeout_s(variables: Mapping[str, str]) -> float:
+    """The standard has milliseconds; the library would take them for seconds."""
+    return int(variables.get(counting(variables, TIMEOUTS), TIMEOUT_MS)) / 1000
 
 
 def _ns(seconds: float) -> int:

@@ -14,16 +14,11 @@ from typing import Any, get_type_hints
 from service import settings_values as parse
 from service.chat import TEMPLATE, check_template
 from service.errors import SettingsError
+from service.settings_otel import SHOWN_CHARACTERS, check
 from service.settings_values import PROJECT_ROOT as PROJECT_ROOT
 from service.settings_values import Pairs
 
 PREFIX = "INKWELL_"
-SHOWN_CHARACTERS = 80  # of a value in a message
-OTEL_ALLOWED = {
-    "OTEL_TRACES_EXPORTER": ("otlp", "none"),
-    "OTEL_EXPORTER_OTLP_PROTOCOL": ("http/protobuf",),
-    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": ("http/protobuf",),
-}
 TYPES = {
     int: "integer",
     float: "number",
@@ -77,7 +72,10 @@ class Settings:
         parse.memory,
         "Memory of each device for spread, such as 0=20GiB,cpu=64GiB; empty is nearly all that is free.",
     )
-    threads: int = _setting("0", parse.integer(0, 1024), "Processor threads of a worker; 0 means all that it may use.")
+    threads: int = _setting(
+        "0", parse.integer(0, 1024),
+        "Processor threads of a worker; 0 means all that it may use, or fewer where a container has a quota.",
+    )  # fmt: skip
     max_rows: int = _setting("16", parse.integer(1, 256), "Sequences of a model that share a step.")
     cache_mib: int = _setting("4096", parse.integer(16, 1_048_576), "Upper bound of a model's key/value cache in MiB.")
     speculation: str = _setting(
@@ -94,6 +92,10 @@ class Settings:
     max_requests: int = _setting(
         "72", parse.integer(1, 88), "Requests running or waiting at once; more are refused (429)."
     )
+    max_connections: int = _setting(
+        "250", parse.integer(96, 400),  # above MAX_REQUESTS; Apache needs 2 of its 1,024 descriptors for each
+        "Requests that Apache holds at once, slow senders and readers among them; others wait. Each takes two threads.",
+    )  # fmt: skip
     max_samples: int = _setting(
         "32", parse.integer(1, 128), "Texts that one request may ask for: samples, of each prompt where it has several."
     )
@@ -159,15 +161,18 @@ class Settings:
         return settings
 
 
+def log_format(environ: Mapping[str, str] = os.environ) -> str:
+    """The format of the record that tells why the settings cannot be read."""
+    return "text" if environ.get("INKWELL_LOG_FORMAT") == "text" else "json"
+
+
 def otel_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The standard variables of OpenTelemetry, whose library reads them by itself in the web process.
 
-    Raises SettingsError for a way of sending traces that the service does not have.
+    Raises SettingsError for what the service does not have.
     """
     found = {name: value for name, value in environ.items() if name.startswith("OTEL_") and value}
-    for name, allowed in OTEL_ALLOWED.items():
-        if found.get(name, allowed[0]) not in allowed:
-            raise SettingsError(f"{name} must be {' or '.join(allowed)}; it is {found[name][:SHOWN_CHARACTERS]!r}")
+    check(found)
     return found
 
 

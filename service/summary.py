@@ -6,6 +6,8 @@ Names, counts and times alone; no text ever stands here.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+OK, CANCELLED, REFUSED = "ok", "cancelled", "refused"
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -16,21 +18,22 @@ class Summary:
 
     request_id: str
     client: str
-    model: str  # the name of its folder
-    outcome: str  # "ok", "cancelled", or the code of the error
+    model: str | None  # the name of its folder; None where there is none
+    # "refused" where another request, or the same one later, may pass; a code where it failed for another reason.
+    outcome: str
     finish_reasons: tuple[str, ...]
     prompt_tokens: int
     cached_tokens: int
     generated_tokens: int
-    submitted_s: float  # when it was handed to the model's worker
+    submitted_s: float | None  # when it was handed to the model's worker; None if it never was
     queue_s: float
     first_token_s: float | None
     duration_s: float
 
     @property
     def computed(self) -> bool:
-        """Whether a text got its slot, so that there is something to say of waiting and of the prompt."""
-        return self.first_token_s is not None or self.outcome == "ok"
+        """Whether a text got its slot, so that there is something to say of the prompt."""
+        return self.first_token_s is not None or self.outcome == OK
 
 
 # Called when a request is admitted, in its thread; what it gives is called once, with how the request ended.

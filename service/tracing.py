@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from service import __version__
+from service.settings_otel import wanted
 from service.summary import Summary
-
-ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
 class RequestSpan(Protocol):
@@ -42,8 +41,7 @@ class Tracing(Protocol):
 
 def tracing(variables: Mapping[str, str]) -> Tracing | None:
     """The tracer that these OTEL_* variables of this process ask for; None if they ask for none."""
-    wanted = variables.get("OTEL_TRACES_EXPORTER", "otlp") == "otlp" and any(variables.get(name) for name in ENDPOINTS)
-    if not wanted or variables.get("OTEL_SDK_DISABLED", "").lower() == "true":
+    if not wanted(variables):
         return None
     from service.otlp import Otlp  # takes a third of a second and 15 MB, which few need
 

@@ -1,12 +1,13 @@
 """Admission: the bound on requests, and the flag that closes the door."""
 
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from service.admission import DRAIN_FLAG, SPREAD, Admission
-from service.errors import QueueFull, ShuttingDown
+from service.admission import DRAIN_FLAG, LARGE_BYTES, MOST_LARGE, SPREAD, Admission
+from service.errors import InvalidBody, QueueFull, ShuttingDown
 from service.once import Once
 from service.pace import Pace
 
@@ -87,6 +88,24 @@ def test_the_flag_in_the_state_folder_refuses_new_requests_and_keeps_the_running
 
 def test_without_a_state_folder_there_is_no_flag():
     assert not Admission(1, None, Pace()).draining
+
+
+def test_so_many_large_requests_are_received_at_once_and_any_number_of_small_ones():
+    admission = Admission(1, None, Pace())
+    with ExitStack() as received:
+        for _ in range(MOST_LARGE):
+            received.enter_context(admission.receiving(LARGE_BYTES + 1))
+        for _ in range(10 * MOST_LARGE):
+            received.enter_context(admission.receiving(LARGE_BYTES))
+        with pytest.raises(QueueFull, match=f"^{MOST_LARGE} requests") as caught, admission.receiving(LARGE_BYTES + 1):
+            pass
+        assert caught.value.retry_after_s is not None and 1 <= caught.value.retry_after_s <= 1 + SPREAD
+    with pytest.raises(InvalidBody), admission.receiving(LARGE_BYTES + 1):
+        raise InvalidBody("what is received may be refused")
+    with ExitStack() as received:
+        for _ in range(MOST_LARGE):
+            received.enter_context(admission.receiving(LARGE_BYTES + 1))
+    assert admission.requests == 0
 
 
 def test_once_calls_once_from_many_threads():

@@ -1,8 +1,10 @@
 """How records are written: a JSON object a line, or a line of text that means the same."""
 
 import json
+import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,13 @@ def test_json_is_the_default(form: list[str]):
     assert first["message"] == "it ended" and first["level"] == "INFO" and first["logger"] == "service.example"
     assert (first["model"], first["reasons"], first["first_s"]) == ("a b", ["stop", "length"], None)
     assert second["message"] == "one\nline"
+
+
+def test_json_has_the_time_in_utc_as_rfc_3339_writes_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    told = json.loads(written("json")[0])["time"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", told)
+    assert abs(datetime.fromisoformat(told) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 def test_text_is_one_line_a_record_with_every_field():

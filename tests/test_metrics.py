@@ -1,7 +1,6 @@
 """What is counted, without a service around it: steps of a worker, ends of requests, memory and its limit."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -86,12 +85,34 @@ def test_the_end_of_a_request_is_counted_whole(metrics: Metrics):
     assert (value(metrics, "prompt_tokens_total"), value(metrics, "cached_tokens_total")) == (40, 32)
 
 
-def test_a_request_that_never_had_a_slot_says_nothing_of_queues_and_prompts(metrics: Metrics):
+def test_a_request_that_died_waiting_counts_its_wait_and_no_prompt(metrics: Metrics):
     metrics.starting("demo")
-    metrics.watch()(replace(ENDED, outcome="worker_died", first_token_s=None, queue_s=0.0))
-    assert value(metrics, "generations_total", outcome="worker_died") == 1
+    metrics.watch()(replace(ENDED, outcome="deadline_exceeded", first_token_s=None, queue_s=1.99))
+    assert value(metrics, "generations_total", outcome="deadline_exceeded") == 1
+    names = ("queue_seconds_sum", "prompt_tokens_total", "time_to_first_token_seconds_count")
+    assert [value(metrics, name) for name in names] == [1.99, 0, 0]
+
+
+def test_a_request_that_no_worker_had_counts_its_end_and_its_time_alone(metrics: Metrics):
+    metrics.starting("demo")
+    metrics.watch()(replace(ENDED, outcome="model_loading", first_token_s=None, submitted_s=None, queue_s=0.0))
+    assert value(metrics, "generations_total", outcome="model_loading") == 1
+    assert value(metrics, "request_duration_seconds_sum") == 2.0
     names = ("queue_seconds_count", "prompt_tokens_total", "time_to_first_token_seconds_count")
     assert [value(metrics, name) for name in names] == [0, 0, 0]
+
+
+def test_a_refused_request_is_no_example_of_how_long_requests_take(metrics: Metrics):
+    metrics.watch()(replace(ENDED, model=None, outcome="refused", first_token_s=None, submitted_s=None))
+    assert value(metrics, "generations_total", model="", outcome="refused") == 1
+    assert value(metrics, "request_duration_seconds_count", model="") is None
+
+
+@pytest.mark.parametrize("code", ["queue_full", "rate_limit_exceeded"])
+def test_refusals_of_both_limits_are_there_before_they_happen(metrics: Metrics, code: str):
+    assert metrics.registry.get_sample_value("inkwell_refusals_total", {"code": code}) == 0
+    metrics.refused(code)
+    assert metrics.registry.get_sample_value("inkwell_refusals_total", {"code": code}) == 1
 
 
 def test_what_may_happen_to_a_worker_is_there_before_it_happens(metrics: Metrics):
@@ -113,11 +134,3 @@ def test_a_process_holds_memory_and_one_that_is_gone_holds_none():
     held = resident_bytes()
     assert held is not None and 1 << 20 < held < limit_bytes()
     assert resident_bytes(2**22 + 1) is None  # no process has so high a number
-
-
-def test_the_lowest_limit_around_us_counts(tmp_path: Path):
-    machine = limit_bytes(tmp_path)
-    (tmp_path / "memory.max").write_text("max\n")
-    assert limit_bytes(tmp_path) == machine
-    (tmp_path / "memory.max").write_text("12345678\n")
-    assert limit_bytes(tmp_path) == 12_345_678

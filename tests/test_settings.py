@@ -49,6 +49,7 @@ def test_the_environment_of_the_process_is_read_by_default(monkeypatch: pytest.M
         ("DRAFT_MODELS", "", ()),
         ("MODEL_ALIASES", "text-davinci-003=1558M", (("text-davinci-003", "1558M"),)),
         ("MAX_REQUESTS", "88", 88),
+        ("MAX_CONNECTIONS", "400", 400),
         ("MAX_SAMPLES", "128", 128),
         ("MAX_TOKENS_PER_REQUEST", "0", 0),
         ("KEYS_FILE", "", None),
@@ -117,6 +118,7 @@ def test_a_variable_sets_its_field(variable: str, text: str, value: object):
         ("CACHE_MIB", "2GB", "must be a whole number"),
         ("CACHE_MIB", "15", "between 16 and 1048576"),
         ("MAX_REQUESTS", "89", "between 1 and 88"),  # threads must be left to refuse with
+        ("MAX_CONNECTIONS", "95", "between 96 and 400"),  # the most requests, and those that refuse more
         ("MODEL_ALIASES", "gpt-3", "must be comma-separated pairs"),
         ("MAX_SAMPLES", "0", "between 1 and 128"),
         ("MAX_TOKENS_PER_REQUEST", "-1", "between 0 and"),

@@ -4,7 +4,7 @@ import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from service.app import create_app
 from service.errors import SettingsError
-from service.otlp import phases
+from service.otlp import phases, timeout_s
 from service.settings import Settings, otel_variables
 from service.summary import Summary
 from service.tracing import tracing
@@ -23,6 +23,7 @@ from tests.live import live_server
 ROOT = Path(__file__).resolve().parent.parent
 PATH = "/text-generate"
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+STANDARD_PORT = 4318
 SERVER = 2  # the kind of a span that answers
 ENDED = Summary("id", "who", "demo", "ok", ("length",), 4, 0, 5, 0.1, 0.2, 0.5, 2.0)
 
@@ -37,7 +38,8 @@ def collector() -> Iterator[Collector]:
 def traced(models_dir: Path, collector: Collector, **variables: str) -> Iterator[FlaskClient]:
     """A client of an application that sends to the collector; at the end all that it has is sent."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {"EXPORTER_OTLP_ENDPOINT": collector.address, **variables}.items():
+        endpoint = {} if "TRACES_EXPORTER" in variables else {"EXPORTER_OTLP_ENDPOINT": collector.address}
+        for name, value in (endpoint | variables).items():
             patch.setenv(f"OTEL_{name}", value)
         sender = tracing(otel_variables())
         assert sender is not None
@@ -99,18 +101,48 @@ def test_without_a_caller_every_request_is_a_trace_of_its_own(models_dir: Path, 
 def test_a_failure_is_marked(models_dir: Path, collector: Collector):
     with traced(models_dir, collector) as client:
         client.post(PATH, json={"input_text": "abcd", "model_name": "half"}, buffered=True)
-    (span,) = collector.wait(1)
-    assert span.failed and span.attributes["http.response.status_code"] == 503
+        client.post(PATH, json={"input_text": "a" * 2000}, buffered=True)
+    spans = collector.wait(6)
+    assert tree(spans[:3]) == {f"POST {PATH}": ["generate"], "generate": ["prepare"], "prepare": []}
+    failed, request = spans[1], spans[2]
+    assert request.failed and request.attributes["http.response.status_code"] == 503
+    assert failed.failed and failed.attributes["inkwell.outcome"] == "model_corrupt"
+    assert failed.attributes["gen_ai.request.model"] == "half"
+    assert not spans[4].failed and spans[4].attributes["inkwell.outcome"] == "refused"
 
 
 def test_the_standard_variables_are_honoured(models_dir: Path, collector: Collector):
     names = {"SERVICE_NAME": "tales", "EXPORTER_OTLP_HEADERS": "Authorization=Bearer%20abc"}
     with traced(models_dir, collector, **names, TRACES_SAMPLER="parentbased_always_off") as client:
         client.get("/models", buffered=True)
-        client.get("/livez", headers={"traceparent": f"00-{TRACE}-{CALLER}-01"}, buffered=True)
+        client.get("/v1/models", headers={"traceparent": f"00-{TRACE}-{CALLER}-01"}, buffered=True)
     (span,) = collector.wait(1)
-    assert (span.name, span.resource["service.name"]) == ("GET /livez", "tales")
+    assert (span.name, span.resource["service.name"]) == ("GET /v1/models", "tales")
     assert "Bearer abc" in collector.authorizations
+
+
+def test_probes_and_scrapes_make_no_traces(models_dir: Path, collector: Collector):
+    with traced(models_dir, collector) as client:
+        for path in ("/livez", "/readyz", "/health", "/metrics"):
+            client.get(path, headers={"traceparent": f"00-{TRACE}-{CALLER}-01"}, buffered=True)
+        client.get("/models", buffered=True)
+    assert [span.name for span in collector.wait(1)] == ["GET /models"]
+
+
+def test_an_exporter_alone_sends_to_the_standards_port_of_this_host(models_dir: Path):
+    with running_collector(STANDARD_PORT) as beside:
+        with traced(models_dir, beside, TRACES_EXPORTER="otlp") as client:
+            client.get("/models", buffered=True)
+        beside.wait(1)
+    assert [span.name for span in beside.spans] == ["GET /models"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "seconds"),
+    [({}, 10), ({"TIMEOUT": "2500"}, 2.5), ({"TIMEOUT": "2500", "TRACES_TIMEOUT": "500"}, 0.5)],
+)
+def test_a_timeout_is_in_the_standards_milliseconds(variables: dict[str, str], seconds: float):
+    assert timeout_s({f"OTEL_EXPORTER_OTLP_{name}": value for name, value in variables.items()}) == seconds
 
 
 def test_phases_follow_each_other_from_the_beginning_to_the_end():
@@ -129,8 +161,10 @@ def test_phases_follow_each_other_from_the_beginning_to_the_end():
         {"OTEL_SERVICE_NAME": "tales"},
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"},
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "none"},
+        {"OTEL_SDK_DISABLED": "TRUE", "OTEL_TRACES_EXPORTER": "zipkin", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+        {"OTEL_TRACES_EXPORTER": "none", "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_METRICS_EXPORTER": "none"},
     ],
-    ids=["nothing", "a name alone", "disabled", "no exporter"],
+    ids=["nothing", "a name alone", "disabled", "no exporter", "all disabled", "no exporter at all"],
 )
 def test_nothing_is_imported_where_nothing_is_asked_for(variables: dict[str, str]):
     program = (
@@ -143,11 +177,44 @@ def test_nothing_is_imported_where_nothing_is_asked_for(variables: dict[str, str
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("TRACES_EXPORTER", "zipkin"), ("EXPORTER_OTLP_PROTOCOL", "grpc"), ("EXPORTER_OTLP_TRACES_PROTOCOL", "http/json")],
+    [
+        ("TRACES_EXPORTER", "zipkin"),
+        ("TRACES_EXPORTER", "otlp,console"),
+        ("METRICS_EXPORTER", "otlp"),
+        ("LOGS_EXPORTER", "otlp"),
+        ("SDK_DISABLED", "1"),
+        ("CONFIG_FILE", "/etc/otel.yaml"),
+        ("EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ("EXPORTER_OTLP_TRACES_PROTOCOL", "http/json"),
+        ("EXPORTER_OTLP_COMPRESSION", "zstd"),
+        ("EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+        ("EXPORTER_OTLP_TRACES_ENDPOINT", "http://"),
+        ("EXPORTER_OTLP_TIMEOUT", "10s"),
+        ("BSP_SCHEDULE_DELAY", "0"),
+        ("BSP_MAX_EXPORT_BATCH_SIZE", "4096"),
+        ("SPAN_ATTRIBUTE_COUNT_LIMIT", "-1"),
+        ("TRACES_SAMPLER", "jaeger_remote"),
+        ("TRACES_SAMPLER_ARG", "0.1"),
+        ("PROPAGATORS", "tracecontext,b3"),
+    ],
 )
-def test_a_way_of_sending_that_there_is_not_stops_the_start(name: str, value: str):
+def test_what_the_service_does_not_have_stops_the_start(name: str, value: str):
     with pytest.raises(SettingsError, match=f"OTEL_{name} must be .*{value}"):
         otel_variables({f"OTEL_{name}": value})
+
+
+def test_a_variable_for_traces_goes_before_the_one_for_everything():
+    general = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"}
+    assert otel_variables(general) == general
+
+
+@pytest.mark.parametrize(
+    ("argument", "fits"), [("0", True), ("0.25", True), ("1.5", False), ("nan", False), ("", True)]
+)
+def test_a_share_of_traces_is_between_nothing_and_everything(argument: str, fits: bool):
+    variables = {"OTEL_TRACES_SAMPLER": "TraceIdRatio", "OTEL_TRACES_SAMPLER_ARG": argument}
+    with nullcontext() if fits else pytest.raises(SettingsError, match="from 0 to 1"):
+        otel_variables(variables)
 
 
 @pytest.mark.slow

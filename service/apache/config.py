@@ -54,6 +54,7 @@ def render(settings: Settings, site: Site) -> str:
         "header_bytes": HEADER_BYTES,
         "headers": HEADERS,
         "body_bytes": BODY_BYTES,
+        "connections": settings.max_connections,
         "drain_s": DRAIN_S,
         "silence_s": math.ceil(settings.request_timeout_s) + 30,
         "log_level": LOG_LEVELS[settings.log_level],

@@ -1,28 +1,46 @@
-"""Standard output of the launcher: its own lines and, unchanged, those of Apache and of everything below it.
+"""Standard output of the launcher: its own records, and the lines of Apache and of everything below it.
 
-Writing never raises: a closed terminal or pipe must not end a service that has requests to finish.
+Writing never raises: a closed terminal or pipe must not end a service that has requests to finish. In the form "json"
+every line that leaves is a JSON object, whoever wrote it.
 """
 
+import logging
 import os
+import sys
 from collections.abc import Iterable
+
+from service.apache.foreign import Translator
+from service.logs import formatter
 
 STANDARD_OUTPUT = 1
 
+log = logging.getLogger("inkwell")
 
-def say(text: str) -> None:
-    """One line of the launcher's own."""
-    _write(f"inkwell: {text}\n".encode())
+
+def say(text: str, **fields: object) -> None:
+    """One record of the launcher's own."""
+    log.info(text, extra=fields)
+
+
+def complain(text: str, form: str) -> None:
+    """Why the service does not start, on standard error; nothing is configured yet."""
+    described = {"name": log.name, "levelno": logging.CRITICAL, "levelname": "CRITICAL", "msg": text}
+    print(formatter(form).format(logging.makeLogRecord(described)), file=sys.stderr)
 
 
 def show(lines: Iterable[str]) -> None:
-    """Lines that are meant to be copied, hence without a prefix."""
+    """Lines for people who may copy them, hence without a prefix; they have no place among JSON."""
     _write("".join(f"{line}\n" for line in lines).encode())
 
 
-def copy(lines: Iterable[bytes]) -> None:
-    """Pass lines on until their source ends; keeps reading when nobody listens, so that the source never blocks."""
+def copy(lines: Iterable[bytes], form: str) -> None:
+    """Pass lines on in the form "json" or "text" until their source ends.
+
+    Keeps reading when nobody listens, so that the source never blocks.
+    """
+    translator = Translator(form)
     for line in lines:
-        _write(line)
+        _write(translator.translate(line))
 
 
 def _write(data: bytes) -> None:

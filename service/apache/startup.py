@@ -20,6 +20,7 @@ class Startup:
         self._host = settings.host
         self._port = settings.port
         self._model = settings.default_model
+        self._for_people = settings.log_format == "text"
         self._key = "-H 'Authorization: Bearer YOUR-KEY' " if settings.keys_file or settings.keys else ""
         self._started = time.monotonic()
         self._reason: str | None = None
@@ -46,22 +47,27 @@ class Startup:
             return
         if answer.ready:
             self.ready = True
-            say(f"ready after {self._seconds:.1f} s")
-            self._announce()
+            self._announce(f"ready after {self._seconds:.1f} s")
         elif answer.reason != self._reason:
             hint = "" if answer.status == "loading" else " (looked for again and again; Ctrl-C stops)"
             say(f"not ready yet: {answer.reason}{hint}")
         self._reason = answer.reason
 
-    def _announce(self) -> None:
+    def _announce(self, text: str) -> None:
+        """What can be done with the service: for people to copy, for collectors in fields."""
         url = f"http://{authority(probe.local_host(self._host), self._port)}"
         query = f"input_text=Once%20upon%20a%20time&length=60&model_name={self._model}"
+        command = f"curl {self._key}'{url}/text-generate?{query}'"
+        if not self._for_people:
+            say(text, service=f"{url}/", swagger=f"{url}/apidocs/", try_it=command)
+            return
+        say(text)
         show(
             (
                 "",
                 f"  Service   {url}/",
                 f"  Swagger   {url}/apidocs/",
-                f"  Try it    curl {self._key}'{url}/text-generate?{query}'",
+                f"  Try it    {command}",
                 "  Stop      Ctrl-C: running requests finish first; a second Ctrl-C cuts them",
                 "",
             )

@@ -28,14 +28,14 @@ class StopSignals:
     def _take(self, number: signal.Signals) -> None:
         """A terminal sends SIGWINCH when its window changes, which must not stop anything; `nohup` ignores SIGHUP."""
         ignored = number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN
-        if not ignored and not (number == signal.SIGWINCH and _has_terminal()):
+        if not ignored and not (number == signal.SIGWINCH and has_terminal()):
             signal.signal(number, self._note)
 
     def _note(self, number: int, _: FrameType | None) -> None:
         self._received.put(number)
 
 
-def _has_terminal() -> bool:
+def has_terminal() -> bool:
     """Whether this process has a controlling terminal; a container without `tty: true` has none."""
     try:
         os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))

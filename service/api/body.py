@@ -7,12 +7,14 @@ query parsers repair broken UTF-8. Here such input is refused with InvalidBody, 
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
-from flask import Request
+from flask import Flask, Request, g
 from werkzeug.exceptions import UnsupportedMediaType
 
+from service.admission import Admission
 from service.errors import InvalidBody, InvalidParameter
 from service.params import readable
 
@@ -21,6 +23,15 @@ MAX_FIELDS = 64
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 JSON_ALONE = "send a JSON object in UTF-8 with the header Content-Type: application/json"
 BRACKET_OR_STRING = re.compile(r'[\[\]{}]|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+
+
+def register(app: Flask, admission: Admission) -> None:
+    """Let every view read its body under this bound."""
+
+    def bound() -> None:
+        g.receiving = admission.receiving
+
+    app.before_request(bound)
 
 
 def read_query(request: Request) -> dict[str, str]:
@@ -34,12 +45,9 @@ def read_body(request: Request) -> tuple[dict[str, Any], bool]:
     if not _is_plain_utf8(request):
         raise UnsupportedMediaType
     if request.mimetype == JSON:
-        return parse_json_object(request.get_data(cache=False)), True
+        return _parsed(request, parse_json_object), True
     if request.mimetype == FORM:
-        data = request.get_data(cache=False)
-        if data.startswith(b"{"):  # what `curl -d` sends unless it is told otherwise
-            raise InvalidBody("the body looks like JSON; send it with the header Content-Type: application/json")
-        return _read_pairs(data, "the form"), False
+        return _parsed(request, _parse_form), False
     raise UnsupportedMediaType
 
 
@@ -48,7 +56,13 @@ def read_json(request: Request) -> dict[str, Any]:
     _check_query(request)
     if not _is_plain_utf8(request) or request.mimetype != JSON:
         raise UnsupportedMediaType(JSON_ALONE)
-    return parse_json_object(request.get_data(cache=False))
+    return _parsed(request, parse_json_object)
+
+
+def _parsed(request: Request, parse: Callable[[bytes], dict[str, Any]]) -> dict[str, Any]:
+    """Whoever is refused here is refused before the body has come."""
+    with g.receiving(request.content_length or 0):  # Apache refuses a body of unknown length
+        return parse(request.get_data(cache=False))
 
 
 def _check_query(request: Request) -> None:
@@ -116,6 +130,12 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         repeated = readable(next(name for name, count in counts.items() if count > 1))
         raise InvalidBody(f"{repeated!r} is given more than once", param=repeated)
     return values
+
+
+def _parse_form(data: bytes) -> dict[str, str]:
+    if data.startswith(b"{"):  # what `curl -d` sends unless it is told otherwise
+        raise InvalidBody("the body looks like JSON; send it with the header Content-Type: application/json")
+    return _read_pairs(data, "the form")
 
 
 def _read_pairs(data: bytes, place: str) -> dict[str, str]:

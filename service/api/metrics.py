@@ -1,12 +1,12 @@
 """`/metrics`: what Prometheus scrapes, and the count of replies in it. Its scope is `metrics`."""
 
 from flasgger import swag_from
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, Response, g, request
 
+from service.api.record import route
 from service.api.spec_parts import Spec, key_responses
 from service.metrics import Metrics
 
-OTHER = "other"  # the route of addresses that no rule of ours fits
 SPEC: Spec = {
     "tags": ["service"],
     "summary": "Metrics for Prometheus",
@@ -17,7 +17,7 @@ SPEC: Spec = {
 
 
 def register(app: Flask, metrics: Metrics) -> None:
-    """Serve the page, and count every reply when its first byte leaves."""
+    """Serve the page, and count every reply when its first byte leaves. Errors are noted in `g.record`."""
     routes = Blueprint("metrics", __name__)
 
     @routes.get("/metrics")
@@ -27,7 +27,9 @@ def register(app: Flask, metrics: Metrics) -> None:
         return Response(text, content_type=content_type)
 
     def count(response: Response) -> Response:
-        metrics.answered(request.url_rule.rule if request.url_rule else OTHER, response.status_code)
+        metrics.answered(route(), response.status_code)
+        if g.record.code is not None:
+            metrics.refused(g.record.code)
         return response
 
     app.register_blueprint(routes)

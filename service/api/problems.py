@@ -2,16 +2,16 @@
 
     {"error": {"message": "...", "type": "...", "param": "..." or null, "code": "..."}}
 
-Bodies carry an error's message and never its cause; the cause goes to the log under the same request id.
+Bodies carry an error's message and never its cause; the cause goes into the request's record.
 """
 
-import logging
 import math
 from typing import Any
 
 from flask import Flask, Response, g, jsonify
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, UnsupportedMediaType
 
+from service.api.record import Record
 from service.errors import (
     Cancelled,
     DeadlineExceeded,
@@ -31,8 +31,6 @@ from service.errors import (
     Unauthorized,
 )
 from service.refusals import REFUSALS
-
-log = logging.getLogger(__name__)
 
 # The nearest class in an error's line of descent decides: (status, type, seconds until it may pass or None). An error
 # that knows the seconds itself overrules the last one.
@@ -56,6 +54,7 @@ TABLE: dict[type[InkwellError], tuple[int, str, float | None]] = {
 }
 
 MALFORMED = next(refusal for refusal in REFUSALS if refusal.status == 400)
+UNEXPECTED_CODE = "internal_error"
 UNEXPECTED = "something went wrong in the service; the log has more under this request's id"
 
 
@@ -77,16 +76,19 @@ def error_body(error: InkwellError) -> dict[str, Any]:
 
 def unexpected_body() -> dict[str, Any]:
     """The body of an error that nobody foresaw."""
-    return problem(UNEXPECTED, "server_error", "internal_error")
+    return problem(UNEXPECTED, "server_error", UNEXPECTED_CODE)
 
 
-def log_error(error: Exception, request_id: str) -> None:
-    """What the operator needs of a failure that is not the client's; refusals are not logged here."""
+def note(error: Exception, record: Record) -> None:
+    """The error that a request ended in, into its record: a code, and of a failure what the operator needs."""
     if not isinstance(error, InkwellError):
+        record.code = UNEXPECTED_CODE
         # The exception's text might quote a prompt, its type and place cannot.
-        log.error("unexpected error", extra={"request_id": request_id, "error": _place(error)})
-    elif classify(error)[0] >= 500 and not isinstance(error, Refused):
-        log.error(error.message, extra={"request_id": request_id, "code": error.code, "cause": error.cause})
+        record.failure = {"error": _place(error)}
+        return
+    record.code = error.code
+    if classify(error)[0] >= 500 and not isinstance(error, Refused):
+        record.failure = {"error": error.message, "cause": error.cause}
 
 
 def register(app: Flask) -> None:
@@ -97,7 +99,7 @@ def register(app: Flask) -> None:
 
 
 def _own(error: InkwellError) -> Response:
-    log_error(error, g.request_id)
+    note(error, g.record)
     status, _, retry_after_s = classify(error)
     response = jsonify(error_body(error))
     response.status_code = status
@@ -123,6 +125,7 @@ def _http(error: HTTPException) -> Response:
         return error.get_response()
     refusal = next((refusal for refusal in REFUSALS if refusal.status == status), MALFORMED)
     body = refusal.body()
+    g.record.code = refusal.code
     if isinstance(error, UnsupportedMediaType) and "description" in vars(error):  # body.py said what it takes instead
         body["error"]["message"] = error.description
     response = jsonify(body)
@@ -133,7 +136,7 @@ def _http(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    log_error(error, g.request_id)
+    note(error, g.record)
     response = jsonify(unexpected_body())
     response.status_code = 500
     return response

@@ -10,7 +10,8 @@ from typing import Any
 from flask import Response, g, jsonify
 
 from service.api import sse
-from service.api.problems import error_body, log_error, unexpected_body
+from service.api.problems import error_body, note, unexpected_body
+from service.api.record import Record
 from service.errors import InkwellError
 from service.generation import Choice, Generation, TextEvent
 from service.params import PARAMETERS
@@ -65,7 +66,7 @@ def whole(generation: Generation, shape: Callable[[list[Choice]], Response | dic
 def streamed(generation: Generation, frame: Frame, last: Callable[[], list[dict[str, Any]]], ping_s: float,
              done: bytes = sse.DONE) -> Response:  # fmt: skip
     """A stream: the frames of each event, then the `last` ones and `done`; or an error event and nothing after it."""
-    response = Response(_frames(generation, frame, last, ping_s, done, g.request_id), headers=sse.HEADERS)
+    response = Response(_frames(generation, frame, last, ping_s, done, g.record), headers=sse.HEADERS)
     response.headers.update(_early_headers(generation))
     response.call_on_close(generation.close)  # also when the client left before the first byte
     return response
@@ -77,7 +78,7 @@ def _frames(
     last: Callable[[], list[dict[str, Any]]],
     ping_s: float,
     done: bytes,
-    request_id: str,
+    record: Record,
 ) -> Iterator[bytes]:
     try:
         for event in generation.events(ping_s):
@@ -89,10 +90,10 @@ def _frames(
         if done:
             yield done
     except InkwellError as error:
-        log_error(error, request_id)
+        note(error, record)
         yield sse.event(error_body(error))
     except Exception as error:  # the status line is long gone; the client must still learn that this is no success
-        log_error(error, request_id)
+        note(error, record)
         yield sse.event(unexpected_body())
 
 

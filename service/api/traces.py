@@ -1,7 +1,10 @@
-"""The span of every HTTP request, from its arrival to its last byte."""
+"""The span of every HTTP request but probes, from its arrival to its last byte."""
+
+from functools import partial
 
 from flask import Flask, Response, g, request
 
+from service.api.record import PROBES
 from service.tracing import Tracing
 
 
@@ -9,13 +12,19 @@ def register(app: Flask, tracing: Tracing) -> None:
     """Begin a span before any view, and end it when the reply was sent, which for a stream is long after the view."""
 
     def begin() -> None:
-        g.span = tracing.request(request.method, request.headers, g.request_id)
+        probe = request.blueprint in PROBES
+        g.span = None if probe else tracing.request(request.method, request.headers, g.request_id)
 
     def answer(response: Response) -> Response:
-        span, route, status = g.span, request.url_rule.rule if request.url_rule else None, response.status_code
-        response.call_on_close(lambda: span.end(route, status))
+        if g.span is not None:
+            route, status = request.url_rule.rule if request.url_rule else None, response.status_code
+            response.call_on_close(partial(g.span.end, route, status))
         return response
+
+    def leave(error: BaseException | None) -> None:
+        if g.span is not None:
+            g.span.leave()
 
     app.before_request(begin)
     app.after_request(answer)
-    app.teardown_request(lambda error: g.span.leave())
+    app.teardown_request(leave)

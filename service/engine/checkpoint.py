@@ -1,7 +1,8 @@
 """From a checkpoint folder to a `Decoder` on its device: safetensors alone, checked before a tensor is read.
 
 Takes a folder, its `ModelConfig`, a device and a dtype; raises `ModelCorrupt` for anything that is not exactly the
-checkpoint that the config promises. Does not know `config.json`, the tokenizer or pickled weights.
+checkpoint that the config promises, and `LoadFailed` for files that it may not read. Does not know `config.json`, the
+tokenizer or pickled weights.
 
 Memory: a tensor is copied out of the mapped file and the file unmapped again, because mapped pages that were read
 count as resident. So a load needs the decoder plus one tensor. A kept mapping would also be a trap: a file that is
@@ -9,6 +10,7 @@ truncated on disk later would kill the process with SIGBUS.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -27,7 +29,7 @@ from service.engine.linear import steady_rows
 from service.engine.native.library import Kernels
 from service.engine.precision import Precision
 from service.engine.weights import WeightTensors
-from service.errors import ModelCorrupt
+from service.errors import LoadFailed, ModelCorrupt
 from service.model_config import ModelConfig
 
 INDEX_BYTES_MAX = 16 << 20
@@ -140,6 +142,8 @@ def _opened(path: Path) -> Iterator[Any]:
     try:
         if not path.is_file():  # a named pipe would block for ever
             raise FileNotFoundError(path)
+        if not os.access(path, os.R_OK, effective_ids=True):  # what safetensors writes is its owner's alone
+            raise LoadFailed("the service's user may not read the model's weights", cause=str(path))
         with safe_open(path, framework="pt") as file:
             yield file
     except (SafetensorError, OSError, ValueError) as error:

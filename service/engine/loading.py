@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from service.cgroups import processors
 from service.engine.assembly import assemble, drafts_in_words, speculates
 from service.engine.checkpoint import load_decoder, stored_dtype
 from service.engine.contract import EngineConfig, FailureEvent, Job, Sampling
@@ -51,7 +52,7 @@ class LoadedModel:
 
 def load_model(folder: Path, config: EngineConfig) -> LoadedModel:
     """Load the checkpoint and run one token through it, so that the first request finds everything warm."""
-    threads = config.threads or torch.get_num_threads()
+    threads = config.threads or _usable_threads()
     torch.set_num_threads(threads)
     model = read_config(folder)
     device = _device(config.device)
@@ -74,6 +75,11 @@ def load_model(folder: Path, config: EngineConfig) -> LoadedModel:
     where = ", ".join(dict.fromkeys(str(device) for device in (decoder.embedding.device, *cache.devices)))
     drafts = drafts_in_words(decoder, config)
     return LoadedModel(engine, where, precision, rows, _gpu_bytes(decoder, cache), drafts)
+
+
+def _usable_threads() -> int:
+    """As many as there are cores for us, but no more than a quota keeps busy: the others would only be held up."""
+    return min(torch.get_num_threads(), processors() or torch.get_num_threads())
 
 
 def _decoder_and_cache(

@@ -38,7 +38,7 @@ class Choice:
         self.cached_tokens = 0  # of the prompt, found computed already; known from the first token on
         self.dropped_tokens = prompt.dropped
         self.logprob = 0.0  # of all tokens together, when the engine tells it
-        self.queue_s = 0.0  # known from the first token on
+        self.queue_s: float | None = None  # known from the first token on, or from an end without any
         self.finish: Finish | None = None
         self.stop: str | None = None  # the stop string that ended it
         self.sentence: Sentence | None = None

@@ -1,6 +1,5 @@
-"""One admitted request: its events while it runs, its whole reply, its end and its one log record."""
+"""One admitted request that a worker has: its events while it runs, its whole reply, and its end."""
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,29 +10,21 @@ from service.engine.contract import Event, FailureEvent, InspectionEvent, Job, P
 from service.errors import Cancelled, DeadlineExceeded, InkwellError, WorkerDied, error_of
 from service.generation.choice import Choice
 from service.generation.events import Finish, Silence, TextEvent
+from service.generation.origin import Origin, outcome_of
 from service.once import Once
 from service.params import GenerationRequest
 from service.registry.model import Model
-from service.summary import Summary
+from service.summary import CANCELLED, OK, Summary
 from service.worker.stream import TokenStream
-
-log = logging.getLogger(__name__)
-
-# What a summary and its log record have in common, beside times and finish reasons.
-LOGGED = ("request_id", "client", "model", "outcome", "prompt_tokens", "cached_tokens", "generated_tokens")
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Whose request it is, for the log."""
-
-    request_id: str
-    client: str
 
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds from the request's start. `queue_s` is the wait for a slot, `first_token_s` None without any token."""
+    """Seconds from the request's start. `first_token_s` is None without any token.
+
+    `queue_s` is the longest wait of a text for its slot. Of one that ended before the engine told of it, it is all the
+    time since the worker got it.
+    """
 
     queue_s: float
     first_token_s: float | None
@@ -41,7 +32,7 @@ class Timings:
 
 
 class Generation:
-    """Iterate `events` or call `collect`, and in every case `close`. `started` and `deadline` are monotonic seconds."""
+    """Iterate `events` or call `collect`, and in every case `close`. `deadline` is monotonic seconds."""
 
     def __init__(
         self,
@@ -50,18 +41,15 @@ class Generation:
         choices: Sequence[Choice],
         stream: TokenStream,
         origin: Origin,
-        started: float,
         deadline: float,
         on_token: Callable[[], None],
         closers: ExitStack,
-        on_end: Sequence[Callable[[Summary], None]] = (),
     ) -> None:
         self.request = request  # the effective one: model, length and seed are decided
         self.model = model
         self.choices = list(choices)
         self._stream = stream
         self._origin = origin
-        self._started = started
         self._submitted = time.monotonic()
         self._deadline = deadline
         self._on_token = on_token
@@ -69,7 +57,6 @@ class Generation:
         self._cancelled = threading.Event()
         self._error: InkwellError | None = None
         self._closers = closers
-        self._on_end = tuple(on_end)
         self.close = Once(self._close)  # gives back the rows, the model and the place in the queue; from any thread
 
     @property
@@ -91,25 +78,25 @@ class Generation:
 
     @property
     def timings(self) -> Timings:
-        first = None if self._first_token is None else self._first_token - self._started
-        queue_s = max(choice.queue_s for choice in self.choices)
-        return Timings(queue_s, first, time.monotonic() - self._started)
+        started = self._origin.started
+        first = None if self._first_token is None else self._first_token - started
+        return Timings(max(map(self._queue_s, self.choices)), first, time.monotonic() - started)
 
     @property
     def summary(self) -> Summary:
         """How it stands at present; at the end, how it ended."""
         timings = self.timings
-        outcome = "ok" if self._done else "cancelled"
+        unfailed = OK if self._done else CANCELLED
         return Summary(
             request_id=self._origin.request_id,
             client=self._origin.client,
             model=self.model.name,
-            outcome=self._error.code if self._error else outcome,
+            outcome=outcome_of(self._error) if self._error else unfailed,
             finish_reasons=tuple(sorted({str(choice.finish) for choice in self.choices if choice.finish})),
             prompt_tokens=self.prompt_tokens,
             cached_tokens=self.cached_tokens,
             generated_tokens=self.generated_tokens,
-            submitted_s=self._submitted - self._started,
+            submitted_s=self._submitted - self._origin.started,
             queue_s=timings.queue_s,
             first_token_s=timings.first_token_s,
             duration_s=timings.total_s,
@@ -201,7 +188,11 @@ class Generation:
         for choice in self.choices:
             if not choice.finish:
                 self._stream.cancel(choice.number)
+                choice.queue_s = self._queue_s(choice)
                 yield choice.end(finish)
+
+    def _queue_s(self, choice: Choice) -> float:
+        return time.monotonic() - self._submitted if choice.queue_s is None else choice.queue_s
 
     def _failed(self, error: InkwellError) -> InkwellError:
         self._error = error
@@ -211,20 +202,7 @@ class Generation:
         try:
             self._closers.close()
         finally:
-            self._record()
-
-    def _record(self) -> None:
-        """The one log record that every admitted request ends in; whoever watches is told the same."""
-        summary = self.summary
-        times = {name: _rounded(getattr(summary, name)) for name in ("queue_s", "first_token_s", "duration_s")}
-        facts = {name: getattr(summary, name) for name in LOGGED} | times
-        log.info("generation ended", extra=facts | {"finish_reasons": list(summary.finish_reasons)})
-        for told in self._on_end:
-            told(summary)
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 4)
+            self._origin.tell(self.summary)
 
 
 def _likelihood(choice: Choice) -> float:

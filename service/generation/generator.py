@@ -15,7 +15,8 @@ from service.admission import Admission
 from service.engine.contract import Job, Sampling
 from service.errors import InvalidParameter, RequestError
 from service.generation.choice import Choice
-from service.generation.generation import Generation, Origin
+from service.generation.generation import Generation
+from service.generation.origin import Origin
 from service.generation.prompts import Names, Prompt, fitted
 from service.generation.running import Running
 from service.keys import Client
@@ -23,7 +24,7 @@ from service.pace import Pace
 from service.params import GenerationRequest
 from service.quota import Quotas
 from service.registry.model import Model
-from service.registry.registry import Lease, Registry
+from service.registry.registry import Registry
 from service.summary import Watcher
 
 SEED_BITS = 32  # enough to be different every time, short enough to be typed again
@@ -93,57 +94,59 @@ class Generator:
         tokenizer for its request does so in `prepare`, which no refused client can keep busy.
         """
         started = time.monotonic()
+        self._quotas.take_request(client)
         closers = ExitStack()
+        closers.callback(self._admission.enter())
+        origin = Origin(request_id, client.name, started, tuple(watch() for watch in self._watchers))
+        model: Model | None = None
         try:
-            self._quotas.take_request(client)
-            closers.callback(self._admission.enter())
             model = self.model(model_name, names)
-            request = prepare(model)
-            prompts = fitted(request, model, names)
-            self._check_size(request, prompts, names)
-            _check_biases(request, model)
-            promised = _most_tokens(request, prompts)
-            self._quotas.take_tokens(client, promised + sum(len(prompt.tokens) for prompt in prompts))
-            closers.callback(self._pace.promise(promised, len(prompts) * _samples(request)))
-            effective = _decided(request, model, prompts, self._limits)
-            assert effective.timeout_s is not None, "decided just now"
-            deadline = started + effective.timeout_s
-            cancelled = threading.Event()
-            waits_no_more = self.running.enter(request_id, client, cancelled.set)
-            closers.callback(waits_no_more)
-            lease = self._registry.lease(model, deadline - time.monotonic(), cancelled.is_set)
-            closers.callback(lease.close)
-            choices = _choices(effective, model, prompts, client.salt)
-            generation = self._run(effective, model, choices, lease, request_id, client, started, deadline, closers)
-            waits_no_more()
-            if cancelled.is_set():  # a moment ago, when there was nothing to cancel but the wait for the model
-                generation.cancel()
-            return generation
-        except BaseException:
+            return self._start(prepare(model), model, origin, client, names, closers)
+        except BaseException as error:  # whatever ends an admitted request is told to the watchers once
             closers.close()
+            origin.fail(error, model.name if model else self._folder_name(model_name))
             raise
 
-    def _run(
+    def _start(
         self,
         request: GenerationRequest,
         model: Model,
-        choices: list[Choice],
-        lease: Lease,
-        request_id: str,
+        origin: Origin,
         client: Client,
-        started: float,
-        deadline: float,
+        names: Names,
         closers: ExitStack,
     ) -> Generation:
-        origin = Origin(request_id, client.name)
+        """Everything between the admission and the worker; what is to be given back goes into `closers`."""
+        prompts = fitted(request, model, names)
+        self._check_size(request, prompts, names)
+        _check_biases(request, model)
+        promised = _most_tokens(request, prompts)
+        self._quotas.take_tokens(client, promised + sum(len(prompt.tokens) for prompt in prompts))
+        closers.callback(self._pace.promise(promised, len(prompts) * _samples(request)))
+        effective = _decided(request, model, prompts, self._limits)
+        assert effective.timeout_s is not None, "decided just now"
+        deadline = origin.started + effective.timeout_s
+        cancelled = threading.Event()
+        waits_no_more = self.running.enter(origin.request_id, client, cancelled.set)
+        closers.callback(waits_no_more)
+        lease = self._registry.lease(model, deadline - time.monotonic(), cancelled.is_set)
+        closers.callback(lease.close)
+        choices = _choices(effective, model, prompts, client.salt)
         stream = lease.worker.submit([choice.first_job for choice in choices])
         closers.callback(stream.close)
-        on_end = [watch() for watch in self._watchers]
         generation = Generation(
-            request, model, choices, stream, origin, started, deadline, lambda: self._pace.note(1), closers, on_end
+            effective, model, choices, stream, origin, deadline, lambda: self._pace.note(1), closers
         )
-        closers.callback(self.running.enter(request_id, client, generation.cancel))
+        closers.callback(self.running.enter(origin.request_id, client, generation.cancel))
+        waits_no_more()
+        if cancelled.is_set():  # a moment ago, when there was nothing to cancel but the wait for the model
+            generation.cancel()
         return generation
+
+    def _folder_name(self, model_name: str | None) -> str | None:
+        """The folder that a request for this model means, also if it cannot be served."""
+        folder = self._registry.library.folder(model_name or self._default_model)
+        return folder.name if folder else None
 
     def _check_size(self, request: GenerationRequest, prompts: list[Prompt], names: Names) -> None:
         """Caps on products, which no single field shows."""

@@ -55,14 +55,18 @@ class Library:
         """All folders by name, servable or not."""
         return scan(self._models_dir)
 
-    def find(self, name: str) -> Model:
-        """The model of that name or alias; raises why it cannot be served."""
+    def folder(self, name: str) -> Folder | None:
+        """The folder that a name or alias means, servable or not."""
         name = self._aliases.get(name, name)
         known = known_model(name)
         folders = self.folders()
-        folder = folders.get(name) or (folders.get(known.name) if known else None)
+        return folders.get(name) or (folders.get(known.name) if known else None)
+
+    def find(self, name: str) -> Model:
+        """The model of that name or alias; raises why it cannot be served."""
+        folder = self.folder(name)
         if folder is None:
-            raise _absence(name, sorted(folders))
+            raise _absence(self._aliases.get(name, name), sorted(self.folders()))
         if folder.state == "needs_conversion":
             raise NeedsConversion(
                 f"{folder.name} holds pickled weights, which are never served; "

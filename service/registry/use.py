@@ -15,6 +15,7 @@ class Use:
     running: int  # texts in a slot
     queued: int
     memory_bytes: int | None
+    gpu_bytes: int | None  # weights and cache; None on a CPU, and until the model has loaded
 
 
 def use_of(model: str, worker: Worker, users: int) -> Use:
@@ -24,9 +25,9 @@ def use_of(model: str, worker: Worker, users: int) -> Use:
     """
     ready, jobs = worker.ready, worker.open_jobs
     if ready is None:
-        return Use(model, 0, 0, users, worker.resident_bytes)
+        return Use(model, 0, 0, users, worker.resident_bytes, None)
     running = min(jobs, ready.rows)
-    return Use(model, ready.rows, running, jobs - running, worker.resident_bytes)
+    return Use(model, ready.rows, running, jobs - running, worker.resident_bytes, ready.gpu_bytes or None)
 
 
 def exit_reason(worker: Worker) -> str:

@@ -1,12 +1,16 @@
 """`/text-generate` on bodies and methods that it does not take: refused before anybody looks at a parameter."""
 
 import gzip
+import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from service.admission import LARGE_BYTES, MOST_LARGE
 from tests.serving import problem
 
 PATH = "/text-generate"
@@ -69,6 +73,47 @@ def test_a_compressed_body_is_refused(client: FlaskClient):
 def test_a_post_with_a_query_is_refused(client: FlaskClient):
     response = client.post(f"{PATH}?length=5", json={"input_text": "a"})
     assert "body, not in the query" in problem(response, 400, "invalid_body")
+
+
+class Slow(io.RawIOBase):
+    """A body of which a byte has arrived; the rest comes when the event is set."""
+
+    def __init__(self, rest: threading.Event) -> None:
+        self.read_from = threading.Event()
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        self.read_from.set()
+        assert self._rest.wait(30)
+        buffer[:] = b" " * len(buffer)
+        return len(buffer)
+
+
+def send_large(client: FlaskClient, body: Slow) -> TestResponse:
+    environ = {"wsgi.input": body, "CONTENT_LENGTH": str(LARGE_BYTES + 1)}
+    return client.application.test_client().post(PATH, content_type="application/json", environ_overrides=environ)
+
+
+def test_large_bodies_that_arrive_slowly_hold_neither_small_ones_nor_the_refusal_of_further_ones(client: FlaskClient):
+    rest = threading.Event()
+    bodies = [Slow(rest) for _ in range(MOST_LARGE)]
+    with ThreadPoolExecutor(MOST_LARGE) as pool:
+        try:
+            replies = [pool.submit(send_large, client, body) for body in bodies]
+            assert all(body.read_from.wait(10) for body in bodies)
+            unread = Slow(rest)
+            refused = send_large(client, unread)
+            assert str(LARGE_BYTES) in problem(refused, 429, "queue_full")
+            assert refused.headers["Retry-After"] in ("1", "2") and not unread.read_from.is_set()
+            assert client.post(PATH, json={"input_text": "a", "length": 1, "temperature": 0}).text == "b"
+        finally:
+            rest.set()
+        for reply in replies:
+            problem(reply.result(), 400, "invalid_body")
+    assert by_body(client, "{}" + " " * LARGE_BYTES).status_code == 400
 
 
 @pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "PATCH"])

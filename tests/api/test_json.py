@@ -3,11 +3,11 @@
 import gzip
 import json
 import time
+from contextlib import nullcontext
 
 import pytest
-from flask import Request
+from flask import Flask, g, request
 from werkzeug.exceptions import UnsupportedMediaType
-from werkzeug.test import EnvironBuilder
 
 from service.api.body import read_json
 from service.errors import InkwellError, InvalidBody, InvalidParameter
@@ -18,7 +18,9 @@ JSON = "application/json"
 
 
 def read(data: bytes, content_type: str = JSON, **more: object) -> dict[str, object]:
-    return read_json(Request(EnvironBuilder(method="POST", data=data, content_type=content_type, **more).get_environ()))
+    with Flask("reader").test_request_context(method="POST", data=data, content_type=content_type, **more):
+        g.receiving = lambda size_bytes: nullcontext()
+        return read_json(request)
 
 
 def nested(depth: int) -> bytes:

@@ -106,12 +106,15 @@ def test_memory_and_version_are_told(asker: FlaskClient):
     generate(asker)()
     used = metric(asker, "worker_memory_bytes", model="demo") + metric(asker, "web_memory_bytes")
     assert 50e6 < used < metric(asker, "memory_limit_bytes")
+    assert "inkwell_worker_gpu_memory_bytes{" not in asker.get("/metrics").text
     assert metric(asker, "build_info") == 1
 
 
 def test_a_model_that_makes_room_is_counted_and_tells_no_more_of_itself(asker: FlaskClient):
     generate(asker)()
     assert rise(asker, generate(asker, model_name="other"), "model_evictions_total", model="demo") == 1
+    assert rise(asker, generate(asker), "worker_restarts_total", model="demo") == 0
+    generate(asker, model_name="other")()
     assert metric(asker, "slots", model="demo") == 0 and metric(asker, "slots", model="other") == 2
     assert metric(asker, "worker_exits_total", model="demo", reason="stopped") >= 1
 
@@ -127,7 +130,9 @@ def test_a_killed_worker_and_the_load_that_replaces_it_are_counted(counted: Flas
             time.sleep(0.01)
 
     assert rise(asker, kill, "worker_exits_total", model="demo", reason="killed") == 1
+    restarts = metric(asker, "worker_restarts_total", model="demo")
     assert rise(asker, generate(asker), "model_loads_total", model="demo", result="ok") == 1
+    assert metric(asker, "worker_restarts_total", model="demo") == restarts + 1
 
 
 def test_a_load_that_fails_is_counted_once(asker: FlaskClient):

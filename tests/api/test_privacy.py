@@ -5,10 +5,12 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 PATH = "/text-generate"
 CANARY = "canary-in-the-prompt"
@@ -16,27 +18,32 @@ CANARY = "canary-in-the-prompt"
 
 def ask_everything(client: FlaskClient) -> None:
     """Requests with the canary in them that end in every kind of way."""
+    for response in _asked(client):
+        response.close()
+
+
+def _asked(client: FlaskClient) -> Iterator[TestResponse]:
     good = {"input_text": CANARY, "length": 20, "temperature": 0}
-    client.get(PATH, query_string=good)
-    client.post(PATH, data=good)
-    client.post(PATH, json=good, headers={"Accept": "application/json"})
-    client.post(PATH, json=good | {"stream": True}, buffered=True)
-    client.post(PATH, json=good | {"stream": True}).close()
-    client.get(PATH, query_string=good | {"temperature": CANARY})
-    client.get(PATH, query_string=good | {CANARY: "1"})
-    client.get(PATH, query_string=good | {"model_name": CANARY})
-    client.get(PATH, query_string=good | {"model_name": "foreign"})
-    client.get(PATH, query_string=good | {"model_name": "half"})
-    client.get(PATH, query_string=good | {"input_text": CANARY * 100})
-    client.post(PATH, data=f'{{"input_text": "{CANARY}', content_type="application/json")
-    client.post(PATH, data=CANARY, content_type="text/plain")
-    client.get(f"/{CANARY}")
+    yield client.get(PATH, query_string=good)
+    yield client.post(PATH, data=good)
+    yield client.post(PATH, json=good, headers={"Accept": "application/json"})
+    yield client.post(PATH, json=good | {"stream": True}, buffered=True)
+    yield client.post(PATH, json=good | {"stream": True})
+    yield client.get(PATH, query_string=good | {"temperature": CANARY})
+    yield client.get(PATH, query_string=good | {CANARY: "1"})
+    yield client.get(PATH, query_string=good | {"model_name": CANARY})
+    yield client.get(PATH, query_string=good | {"model_name": "foreign"})
+    yield client.get(PATH, query_string=good | {"model_name": "half"})
+    yield client.get(PATH, query_string=good | {"input_text": CANARY * 100})
+    yield client.post(PATH, data=f'{{"input_text": "{CANARY}', content_type="application/json")
+    yield client.post(PATH, data=CANARY, content_type="text/plain")
+    yield client.get(f"/{CANARY}")
 
 
 def test_no_record_of_any_level_holds_a_prompt(client: FlaskClient, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.DEBUG)
     ask_everything(client)
-    assert any(record.message == "generation ended" for record in caplog.records)
+    assert any(record.message == "request ended" for record in caplog.records)
     written = repr([vars(record) for record in caplog.records])
     assert CANARY not in written and "uvwxyz" not in written  # the text that goes on from the prompt's last letter
 
@@ -58,7 +65,7 @@ response = client.post(PATH, json={"input_text": CANARY, "stream": True, "length
 worker = app.extensions["inkwell"].worker("124M")
 os.kill(worker.process.pid, signal.SIGKILL)
 response.close()
-client.post(PATH, json={"input_text": CANARY, "length": 1})
+client.post(PATH, json={"input_text": CANARY, "length": 1}, buffered=True)
 app.extensions["inkwell"].close()
 """
 
@@ -73,5 +80,5 @@ def test_nothing_that_the_service_and_its_workers_print_holds_a_prompt(models_di
     )
     written = done.stdout + done.stderr
     records = [json.loads(line) for line in written.splitlines()]
-    assert {"starting a worker", "generation ended", "a worker ended"} <= {record["message"] for record in records}
+    assert {"starting a worker", "request ended", "a worker ended"} <= {record["message"] for record in records}
     assert CANARY not in written and "uvwxyz" not in written

@@ -46,7 +46,7 @@ def answer_to(error: Exception, models_dir: Path) -> TestResponse:
 
     with running_app(models_dir) as app:
         app.view_functions["health.livez"] = fail
-        return app.test_client().get("/livez", headers={"X-Request-Id": "mine"})
+        return app.test_client().get("/livez", headers={"X-Request-Id": "mine"}, buffered=True)
 
 
 LEAVES = [kind for kind in error_kinds() if kind is not SettingsError]
@@ -116,16 +116,10 @@ def test_the_root_leads_to_the_documentation(client: FlaskClient):
 def test_an_error_that_nobody_foresaw_tells_its_place_to_the_log_and_nothing_to_the_client(models_dir, caplog):
     response = answer_to(ValueError("canary of the prompt"), models_dir)
     assert "canary" not in problem(response, 500, "internal_error")
-    record = next(record for record in caplog.records if record.levelno == logging.ERROR)
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert (record.code, record.status) == ("internal_error", 500)
     assert record.request_id == "mine" and "ValueError in " in record.error and __file__ in record.error
     assert "canary" not in caplog.text and "canary" not in str([vars(record) for record in caplog.records])
-
-
-def test_a_refusal_is_no_entry_in_the_log(client: FlaskClient, caplog):
-    caplog.set_level(logging.DEBUG)
-    client.get("/text-generate?input_text=")
-    client.get("/text-generate?input_text=a&model_name=nobody")
-    assert [record for record in caplog.records if not record.name.startswith("service.registry")] == []
 
 
 def test_a_host_that_is_too_long_is_not_well_formed(client: FlaskClient):

@@ -52,6 +52,7 @@ def test_a_request_need_not_wait_for_its_model(models_dir: Path):
         cancel_soon(lambda: client.delete("/v1/requests/impatient"))
         ask.join(timeout=5)
         problem(replies[0], 400, "request_cancelled")
+        assert 'inkwell_generations_total{model="124M",outcome="cancelled"} 1.0' in client.get("/metrics").text
 
 
 def test_a_stream_ends_in_its_dialect(client: FlaskClient):

@@ -47,10 +47,12 @@ exec chroot "$root" "$@"
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A built image: its root as a folder, and what its configuration says."""
+    """A built image: its root as a folder, what its configuration says, and by which name engines find it where."""
 
     root: Path
     config: dict[str, Any]
+    name: str
+    variables: dict[str, str]  # the environment of an engine, which tells it the storage
 
     @property
     def command(self) -> list[str]:

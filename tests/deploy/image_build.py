@@ -39,7 +39,7 @@ def built_image(*arguments: str) -> Iterator[Image]:
         subprocess.run([PROJECT_ROOT / "docker/build.sh", TAG, "--jobs", "3", *options, *arguments], **run)
         root = _output(["buildah", "mount", _output(["buildah", "from", "--pull-never", TAG], variables)], variables)
         config = read_config(_output(["buildah", "inspect", "--type", "image", TAG], variables))
-        yield Image(Path(root), config)
+        yield Image(Path(root), config, TAG, variables)
 
 
 @contextmanager

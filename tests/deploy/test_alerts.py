@@ -33,14 +33,60 @@ CASES: dict[str, tuple[dict[str, str], str, str, dict[str, str]]] = {
         {
             f'inkwell_generations_total{{{POD},model="demo",outcome="ok"}}': "0+90x60",
             f'inkwell_generations_total{{{POD},model="demo",outcome="cancelled"}}': "0+90x60",
+            f'inkwell_generations_total{{{POD},model="demo",outcome="refused"}}': "0+9000x60",
             f'inkwell_generations_total{{{POD},model="demo",outcome="worker_died"}}': "0x20 0+20x40",
         },
         "20m",
         "45m",
         {"model": "demo", "severity": "critical"},
     ),
+    "InkwellRefusals": (
+        {
+            f'inkwell_requests_total{{{POD},route="/generate",status="200"}}': "0+90x60",
+            f'inkwell_requests_total{{{POD},route="/generate",status="429"}}': "0x10 0+40x50",
+            f'inkwell_refusals_total{{{POD},code="queue_full"}}': "0x20 0+30x40",
+            f'inkwell_refusals_total{{{POD},code="rate_limit_exceeded"}}': "0+10x60",
+            f'inkwell_refusals_total{{{POD},code="not_found"}}': "0+80x60",
+        },
+        "20m",
+        "45m",
+        {"code": "queue_full", "severity": "warning"},
+    ),
     "InkwellLongWait": (
         {f"inkwell_estimated_wait_seconds{{{POD}}}": "5x10 90x30"}, "18m", "22m", {"severity": "warning"},
+    ),
+    "InkwellSlowFirstToken": (
+        {
+            f'inkwell_time_to_first_token_seconds_bucket{{{POD},model="demo",le="30"}}': "0+90x30 2700+45x40",
+            f'inkwell_time_to_first_token_seconds_bucket{{{POD},model="demo",le="60"}}': "0+90x70",
+            f'inkwell_time_to_first_token_seconds_bucket{{{POD},model="demo",le="+Inf"}}': "0+90x70",
+        },
+        "40m",
+        "60m",
+        {"model": "demo", "severity": "warning"},
+    ),
+    "InkwellWorkerCrashes": (
+        {f'inkwell_worker_exits_total{{{POD},model="demo",reason="killed"}}': "0x20 1x20",
+         f'inkwell_worker_exits_total{{{POD},model="demo",reason="stopped"}}': "0+5x40"},
+        "20m",
+        "22m",
+        {"model": "demo", "reason": "killed", "severity": "warning"},
+    ),
+    "InkwellLoadFailures": (
+        {f'inkwell_model_loads_total{{{POD},model="demo",result="failed"}}': "0x20 1x20",
+         f'inkwell_model_loads_total{{{POD},model="demo",result="ok"}}': "0+5x40"},
+        "20m",
+        "22m",
+        {"model": "demo", "severity": "warning"},
+    ),
+    "InkwellModelsTakeTurns": (
+        {
+            f'inkwell_model_evictions_total{{{POD},model="demo"}}': "0+1x10 10x20 10+1x60",
+            f'inkwell_model_evictions_total{{{POD},model="other"}}': "0+1x10 10x20 10+1x60",
+        },
+        "5m",
+        "45m",
+        {"severity": "warning"},
     ),
     "InkwellCrashLoop": (
         {f'inkwell_worker_exits_total{{{POD},model="demo",reason="killed"}}': "0x20 1 2 3 4 5 6x20",
@@ -63,6 +109,24 @@ CASES: dict[str, tuple[dict[str, str], str, str, dict[str, str]]] = {
 }  # fmt: skip
 
 
+# A counter that begins with what it counts, as that of a first load does which fails before the first scrape.
+FIRST = {
+    "InkwellWorkerCrashes": (
+        f'inkwell_worker_exits_total{{{POD},model="demo",reason="killed"}}',
+        {"model": "demo", "reason": "killed", "severity": "warning"},
+    ),
+    "InkwellLoadFailures": (
+        f'inkwell_model_loads_total{{{POD},model="demo",result="failed"}}',
+        {"model": "demo", "severity": "warning"},
+    ),
+}
+
+
+def test_every_alert_is_judged():
+    rules = yaml.safe_load(RULES.read_text())["groups"][0]["rules"]
+    assert {rule["alert"] for rule in rules} == set(CASES)
+
+
 def test_the_rules_are_sound():
     assert "SUCCESS" in promtool("check", "rules", "--lint=all", "--lint-fatal", str(RULES))
 
@@ -70,17 +134,33 @@ def test_the_rules_are_sound():
 @pytest.mark.parametrize("alert", CASES)
 def test_an_alert_fires_when_it_should_and_not_before(alert: str, tmp_path: Path):
     series, quiet, loud, labels = CASES[alert]
-    (tmp_path / "rules.yaml").write_text(without_annotations(RULES.read_text()))
-    expected = [{"exp_labels": HERE | labels}]
+    judge(tmp_path, alert, series, {quiet: [], loud: [labels]})
+
+
+@pytest.mark.parametrize("alert", FIRST)
+def test_the_first_event_fires_though_its_series_begins_with_it(alert: str, tmp_path: Path):
+    name, labels = FIRST[alert]
+    judge(tmp_path, alert, {name: "_x20 1x60"}, {"19m": [], "21m": [labels], "34m": [labels], "40m": [], "70m": []})
+
+
+@pytest.mark.parametrize("alert", FIRST)
+def test_an_old_event_does_not_fire_again_because_prometheus_was_away(alert: str, tmp_path: Path):
+    name, _ = FIRST[alert]
+    judge(tmp_path, alert, {name: "1x20 _x15 1x60"}, {"37m": [], "45m": [], "55m": []})
+
+
+def judge(folder: Path, alert: str, series: dict[str, str], expected: dict[str, list[dict[str, str]]]) -> None:
+    """Hold the rules against series with a sample a minute; at each time stand the labels of what fires then."""
+    (folder / "rules.yaml").write_text(without_annotations(RULES.read_text()))
     test = {
         "interval": "1m",
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
         "alert_rule_test": [
-            {"eval_time": quiet, "alertname": alert, "exp_alerts": []},
-            {"eval_time": loud, "alertname": alert, "exp_alerts": expected},
+            {"eval_time": time, "alertname": alert, "exp_alerts": [{"exp_labels": HERE | labels} for labels in firing]}
+            for time, firing in expected.items()
         ],
     }
-    file = tmp_path / "test.json"
+    file = folder / "test.json"
     file.write_text(json.dumps({"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [test]}))
     assert "SUCCESS" in promtool("test", "rules", str(file))
 

@@ -121,11 +121,5 @@ def test_no_prompt_appears_in_any_log(server: LiveServer) -> None:
     for _, request in REFUSED.values():
         send(server, request.replace(" HTTP/1.1", f"?input_text={CANARY} HTTP/1.1", 1))
 
-    assert "/nowhere 404" in server.logs()
+    assert '"status": 404' in server.logs()  # of the level debug
     assert CANARY not in server.logs()
-
-
-def test_probes_are_not_logged(server: LiveServer) -> None:
-    requests.get(f"{server.url}/livez", timeout=10)
-    requests.get(f"{server.url}/nowhere", timeout=10)
-    assert "/livez" not in server.logs()

@@ -34,6 +34,13 @@ def test_apache_is_silent_for_longer_than_a_request_may_take() -> None:
     assert "socket-timeout=1030" in render(Settings.from_environ({"INKWELL_REQUEST_TIMEOUT_S": "999.5"}), HERE)
 
 
+def test_a_request_that_apache_holds_never_waits_for_a_thread() -> None:
+    text = render(Settings.from_environ({"INKWELL_MAX_CONNECTIONS": "333"}), HERE)
+    for line in ("ThreadLimit 333", "ThreadsPerChild 333", "MaxRequestWorkers 333"):
+        assert f"\n{line}\n" in text
+    assert "\nWSGIDaemonProcess inkwell threads=333 " in text
+
+
 def test_the_header_with_the_key_gets_through_to_the_application() -> None:
     assert "\nWSGIPassAuthorization On\n" in render(Settings.from_environ({}), HERE)
 

@@ -4,15 +4,17 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from service.errors import ModelCorrupt
+from service.errors import LoadFailed, ModelCorrupt
 from tests.engine.tiny import Tensors, edit, load_tiny
+from tests.live import public_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -162,3 +164,24 @@ def test_a_missing_or_doubled_shard_is_corrupt(count: int, copy: Callable[[str],
     first, second = sorted(folder.glob("*.safetensors"))[:2]
     shutil.copyfile(first, second) if count else second.unlink()
     refused(folder)
+
+
+def test_weights_that_may_not_be_read_are_not_called_corrupt(originals: dict[str, Path]) -> None:
+    with public_folder() as folder:
+        copied = shutil.copytree(originals["gpt2"], folder / "gpt2")
+        copied.chmod(0o755)
+        (copied / "model.safetensors").chmod(0)
+        unreadable = pytest.raises(LoadFailed, match="^the service's user may not read the model's weights$")
+        with as_nobody_special(), unreadable:
+            load_tiny(copied)
+
+
+@contextmanager
+def as_nobody_special() -> Iterator[None]:
+    """Without root's right to read everything."""
+    own = os.geteuid()
+    os.seteuid(own or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(own)

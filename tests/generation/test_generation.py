@@ -1,7 +1,6 @@
 """One request from its first event to its last, over a line that a test speaks for: how it ends, and what it tells."""
 
 import itertools
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -13,9 +12,11 @@ import pytest
 from service.engine.contract import FailureEvent, Job, TokenEvent
 from service.errors import Cancelled, DeadlineExceeded, EngineFailed, WorkerDied
 from service.generation.events import Silence, TextEvent
-from service.generation.generation import Generation, Origin
+from service.generation.generation import Generation
+from service.generation.origin import Origin
 from service.params import GenerationRequest
 from service.registry.model import Model
+from service.summary import Summary
 from service.worker.stream import TokenStream
 from tests.generation.texts import choice_of
 
@@ -59,9 +60,11 @@ class Run:
         )
         closers = ExitStack()
         closers.callback(self.note_close)
+        self.ends: list[Summary] = []
         now = time.monotonic()
+        origin = Origin("id", "who", now, (self.ends.append,))
         self.generation = Generation(
-            effective, model, choices, self.stream, Origin("id", "who"), now, now + seconds, self.note_token, closers
+            effective, model, choices, self.stream, origin, now + seconds, self.note_token, closers
         )
 
     def note_token(self) -> None:
@@ -180,46 +183,56 @@ def test_a_text_that_slides_goes_on_in_a_second_job(run: Callable[..., Run], let
     assert [job.sampling.generated_before for job in one.line.jobs] == [0, 15]
 
 
-def outcome(caplog: pytest.LogCaptureFixture, one: Run) -> logging.LogRecord:
-    """Close the request twice; gives the one record of its end."""
+def end_of(one: Run) -> Summary:
+    """Close the request twice; gives the one summary that was told."""
     one.generation.close()
     one.generation.close()
     assert one.closed == 1
-    (record,) = [record for record in caplog.records if record.message == "generation ended"]
-    return record
+    (summary,) = one.ends
+    return summary
 
 
-def test_a_worker_that_is_gone_when_a_text_slides_is_an_error_and_is_logged_as_one(
-    run: Callable[..., Run], letters: Model, caplog: pytest.LogCaptureFixture
+def test_a_worker_that_is_gone_when_a_text_slides_is_an_error_and_is_told_as_one(
+    run: Callable[..., Run], letters: Model
 ):
-    caplog.set_level(logging.INFO)
     one = run(length=20, on_overflow="slide")
     one.line.dead = True
     one.come(1, ids(letters, "bcdefghijklmnop"))
     with pytest.raises(WorkerDied):
         one.generation.collect()
-    assert outcome(caplog, one).outcome == "worker_died"
+    assert end_of(one).outcome == "worker_died"
 
 
-def test_the_record_of_a_whole_text_tells_counts_and_times(
-    run: Callable[..., Run], letters: Model, caplog: pytest.LogCaptureFixture
-):
-    caplog.set_level(logging.INFO)
+def test_the_summary_of_a_whole_text_tells_counts_and_times(run: Callable[..., Run], letters: Model):
     one = run()
     first, *others = ids(letters, "bcd")
     one.stream.put(TokenEvent(1, first, None, cached_tokens=1, queue_s=0.5))
     one.come(1, others, None)
     one.stream.put(TokenEvent(1, None, "stop"))
     one.generation.collect()
-    record = outcome(caplog, one)
-    assert (record.outcome, record.finish_reasons, record.request_id, record.client) == ("ok", ["stop"], "id", "who")
-    assert (record.prompt_tokens, record.cached_tokens, record.generated_tokens, record.queue_s) == (1, 1, 3, 0.5)
-    assert 0 <= record.first_token_s <= record.duration_s
+    summary = end_of(one)
+    assert (summary.outcome, summary.finish_reasons) == ("ok", ("stop",))
+    assert (summary.request_id, summary.client) == ("id", "who")
+    assert (summary.prompt_tokens, summary.cached_tokens, summary.generated_tokens, summary.queue_s) == (1, 1, 3, 0.5)
+    assert 0 <= summary.first_token_s <= summary.duration_s
 
 
-def test_a_request_that_nobody_read_to_its_end_is_logged_as_cancelled(
-    run: Callable[..., Run], caplog: pytest.LogCaptureFixture
-):
-    caplog.set_level(logging.INFO)
-    record = outcome(caplog, run())
-    assert (record.outcome, record.first_token_s, record.finish_reasons) == ("cancelled", None, [])
+def test_a_request_that_nobody_read_to_its_end_is_told_as_cancelled(run: Callable[..., Run]):
+    summary = end_of(run())
+    assert (summary.outcome, summary.first_token_s, summary.finish_reasons) == ("cancelled", None, ())
+
+
+def test_who_never_gets_a_slot_has_waited_from_the_beginning_to_the_end(run: Callable[..., Run]):
+    one = run(seconds=0.1)
+    with pytest.raises(DeadlineExceeded):
+        one.generation.collect()
+    assert 0.05 < end_of(one).queue_s < 10
+
+
+def test_a_wait_does_not_go_on_behind_the_end_of_a_text(run: Callable[..., Run], letters: Model):
+    one = run(texts=2, seconds=0.1)
+    one.stream.put(TokenEvent(1, ids(letters, "b")[0], None, queue_s=0.01))
+    one.generation.collect()
+    waited_s = one.generation.timings.queue_s
+    time.sleep(0.02)
+    assert end_of(one).queue_s == waited_s > 0.05

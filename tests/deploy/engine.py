@@ -1,0 +1,128 @@
+"""A real container engine: podman, on the storage in which the image was built, with a state of its own that goes too.
+
+Containers share this machine's network: published ports would leave a bridge and rules of a firewall behind.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+
+from tests.deploy.container import Image
+
+LIMIT_S = 120.0
+CGROUPS = Path("/sys/fs/cgroup")
+# Debian's crun cannot do with control groups of both versions at once, and nothing here needs systemd. A machine may
+# refuse limits above its own, which podman would ask for.
+SETTINGS = """
+[containers]
+default_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]
+netns = "host"
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "none"
+lock_type = "file"
+tmp_dir = "{folder}"
+[network]
+network_config_dir = "{folder}"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Podman, by the environment that it is started with."""
+
+    variables: Mapping[str, str]
+
+    def run(self, *arguments: str | Path) -> str:
+        """What `podman` prints with these arguments; its end has to be a good one."""
+        done = self.tried(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def tried(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """The same, whatever its exit status is."""
+        command = ["podman", *map(str, arguments)]
+        return subprocess.run(
+            command, env=dict(self.variables), capture_output=True, text=True, timeout=LIMIT_S, stdin=subprocess.DEVNULL
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A container of an engine, with the address at which the service in it answers."""
+
+    engine: Engine
+    name: str
+    url: str
+
+    @property
+    def state(self) -> dict[str, Any]:
+        (inspected,) = json.loads(self.engine.run("container", "inspect", self.name))
+        return inspected["State"]
+
+    def workers(self) -> list[psutil.Process]:
+        family = psutil.Process(self.state["Pid"]).children(recursive=True)
+        return [process for process in family if "service.worker" in process.cmdline()]
+
+    def logs(self) -> str:
+        done = self.engine.tried("logs", self.name)
+        return done.stdout + done.stderr
+
+    def execute(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return self.engine.tried("exec", self.name, *command)
+
+    def wait_for(self, path: str, status: int) -> None:
+        """Until the service answers with this status, or LIMIT_S have passed."""
+        deadline = time.monotonic() + LIMIT_S
+        while self._status(path) != status:
+            assert time.monotonic() < deadline and self.state["Pid"], self.logs()
+            time.sleep(0.1)
+
+    def _status(self, path: str) -> int | None:
+        try:
+            return requests.get(self.url + path, timeout=10).status_code
+        except (requests.ConnectionError, requests.Timeout):
+            return None
+
+
+@contextmanager
+def podman(image: Image) -> Iterator[Engine]:
+    """The engine, which knows the image by its name; at the end all containers and volumes are removed."""
+    before = set(_groups())
+    folder = Path(image.variables["CONTAINERS_STORAGE_CONF"]).parent / "podman"  # the storage remembers which one it is
+    folder.mkdir(exist_ok=True)
+    files, processes = _most(resource.RLIMIT_NOFILE, "fs/nr_open"), _most(resource.RLIMIT_NPROC, "kernel/pid_max")
+    (folder / "containers.conf").write_text(SETTINGS.format(folder=folder, files=files, processes=processes))
+    engine = Engine({**image.variables, "CONTAINERS_CONF": str(folder / "containers.conf")})
+    try:
+        yield engine
+    finally:
+        engine.run("pod", "rm", "--all", "--force", "--time", "0")
+        engine.run("rm", "--all", "--force", "--time", "0")
+        engine.run("volume", "rm", "--all")
+        for group in sorted(set(_groups()) - before, reverse=True):
+            with suppress(OSError):  # in use by another podman
+                group.rmdir()
+
+
+def _most(kind: int, system: str) -> int:
+    """The limit that podman may give its containers: ours, or the system's where we have none."""
+    own, most = resource.getrlimit(kind)[1], int(Path("/proc/sys", system).read_text())
+    return most if own == resource.RLIM_INFINITY else min(own, most)
+
+
+def _groups() -> Iterator[Path]:
+    """Podman's control groups, in every hierarchy."""
+    for top in [CGROUPS / "libpod_parent", *CGROUPS.glob("*/libpod_parent")]:
+        yield from (Path(folder) for folder, _, _ in os.walk(top))

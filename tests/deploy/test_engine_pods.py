@@ -1,0 +1,128 @@
+"""Pods that the chart rendered, under a real engine: `podman kube play` reads them, mounts, confines and limits.
+
+What Debian's podman cannot do with a pod is taken out of it, all in `playable`; tests/deploy/test_pods.py has those.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+from scripts.chart.helm import NEWEST, helm_program
+from tests.deploy.container import Image
+from tests.deploy.engine import Engine, Running, podman
+from tests.helm.chart import Chart, Object, Rendering
+from tests.live import free_port
+from tests.scripts.hub import HubImitation
+from tests.servable import continued
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+MODEL = "355M"
+PROMPT = {"input_text": "a prompt", "length": "10", "temperature": "0"}
+PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
+
+
+@pytest.fixture(scope="module")
+def engine(image: Image) -> Iterator[Engine]:
+    with podman(image) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def rendering(image: Image, hub: HubImitation) -> Rendering:
+    repository, _, tag = image.name.rpartition(":")
+    values = {
+        "image": {"repository": repository, "tag": tag, "pullPolicy": "Never"},
+        "apiKeys": {"existingSecret": "inkwell-keys"},
+        "persistence": {"enabled": True},
+        "models": {"download": [{"name": MODEL}], "hub": {"endpoint": hub.url}},
+    }
+    return Chart(helm_program(NEWEST)).render(values)
+
+
+def create_volume(engine: Engine, claim: Object) -> None:
+    """As a cluster gives it: fsGroup may write there, and nothing of the image is in it but what disks begin with."""
+    name = claim["metadata"]["name"]
+    engine.run("volume", "create", "--opt", "o=uid=10001,gid=10001", name)
+    Path(engine.run("volume", "inspect", "--format", "{{.Mountpoint}}", name), "lost+found").mkdir(mode=0o700)
+
+
+def playable(pod: Object, name: str, port: int = 0, keys: Path = Path()) -> Object:
+    """A pod, or what a Deployment or a Job makes its pods from, so that podman 4.3 runs it on this machine's network.
+
+    It would publish the containers' ports on every address, ask with curl for probes, start a first container again
+    after its good end where the pod is to run always, and show the lines of a Secret in base64.
+    """
+    spec = pod["spec"] | {"hostNetwork": True, "restartPolicy": "Never"}
+    for container in spec["containers"]:
+        for field in ("ports", *PROBES):
+            container.pop(field, None)
+        for variable in container.get("env", []):
+            if variable["name"] == "INKWELL_PORT":
+                variable["value"] = str(port)
+    for volume in spec.get("volumes", []):
+        if "secret" in volume:
+            del volume["secret"]
+            volume["hostPath"] = {"path": str(keys), "type": "Directory"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": pod["metadata"] | {"name": name}, "spec": spec}
+
+
+def play(engine: Engine, folder: Path, pod: Object) -> None:
+    (folder / "pod.yaml").write_text(yaml.safe_dump(pod))
+    engine.run("kube", "play", folder / "pod.yaml")
+
+
+def played(engine: Engine, folder: Path, pod: Object) -> str:
+    """What its one container prints until its good end."""
+    play(engine, folder, pod)
+    name = f"{pod['metadata']['name']}-{pod['spec']['containers'][0]['name']}"
+    status, printed = engine.run("wait", name), engine.tried("logs", name)
+    assert status == "0", printed.stdout + printed.stderr
+    return printed.stdout
+
+
+def test_a_release_downloads_serves_with_keys_and_drains(
+    engine: Engine, image: Image, rendering: Rendering, tmp_path: Path
+) -> None:
+    printed = engine.run("run", "--rm", image.name, "python", "scripts/make_key.py", "alice")
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    (keys / "keys").write_text(re.search("file: *(.*)", printed)[1] + "\n")
+    create_volume(engine, rendering.one("PersistentVolumeClaim"))
+    played(engine, tmp_path, playable(rendering.one("Job")["spec"]["template"], "download"))
+
+    port = free_port()
+    play(engine, tmp_path, playable(rendering.pod, "inkwell", port, keys))
+    server = Running(engine, "inkwell-inkwell", f"http://127.0.0.1:{port}")
+    server.wait_for("/readyz", 200)
+    assert asked(server, "another").status_code == 401
+    assert asked(server, re.search(r"once: *(\S+)", printed)[1]).text == continued(PROMPT["input_text"], 10)
+    check_confinement(server, rendering.container)
+
+    test = playable(rendering.one("Pod"), "test")
+    test["spec"]["containers"][0]["args"][1] = server.url
+    assert "/readyz 200" in played(engine, tmp_path, test)
+
+    engine.run("pod", "stop", "--time", "60", "inkwell")
+    assert server.state["ExitCode"] == 0, server.logs()
+
+
+def asked(server: Running, key: str) -> requests.Response:
+    """A request without a model's name, so that the chart's default answers."""
+    headers = {"Authorization": f"Bearer {key}"}
+    return requests.get(f"{server.url}/text-generate", params=PROMPT, headers=headers, timeout=60)
+
+
+def check_confinement(server: Running, container: dict[str, Any]) -> None:
+    """What the pod's security context says, as the running process has it."""
+    status = server.execute("cat", "/proc/1/status").stdout
+    assert re.search(r"CapBnd:\s0{16}$", status, re.M) and re.search(r"NoNewPrivs:\s1$", status, re.M)
+    for path in ("/opt/inkwell/x", "/models/x", "/etc/inkwell/x"):
+        assert "Read-only" in server.execute("touch", path).stderr
+    assert container["resources"]["limits"]["memory"] == "4Gi"
+    assert server.engine.run("container", "inspect", "--format", "{{.HostConfig.Memory}}", server.name) == str(4 << 30)

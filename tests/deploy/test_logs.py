@@ -1,0 +1,114 @@
+"""The log of a running service in JSON: every line of it parses, every request is in it once, and no prompt is."""
+
+import json
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+
+from tests.deploy.test_apache import REFUSED, send
+from tests.live import LiveServer, live_server, start_launcher
+
+pytestmark = pytest.mark.slow
+
+CANARY = "ZilpzalpAmZaun"
+
+
+@pytest.fixture(scope="module")
+def logged() -> Iterator[LiveServer]:
+    with live_server(max_requests=2, log_format="json") as server:
+        yield server
+
+
+def ask(server: LiveServer, name: str, path: str = "/text-generate", **wanted: object) -> requests.Response:
+    """A request with the canary wherever a client can put it; `name` is its id."""
+    parameters = {"input_text": CANARY, "length": 2, **wanted}
+    headers = {"X-Request-Id": name, "Referer": f"http://x/?{CANARY}", "User-Agent": CANARY, "X-Api-Key": CANARY}
+    return requests.get(f"{server.url}{path}", params=parameters, headers=headers, timeout=60)
+
+
+def records(server: LiveServer) -> list[dict[str, object]]:
+    return [json.loads(line) for line in server.logs().splitlines()]
+
+
+def ended(server: LiveServer, count: int) -> list[dict[str, object]]:
+    """The records of requests, once there are so many; a line may come a moment after its reply."""
+    deadline = time.monotonic() + 10
+    while len(found := [record for record in records(server) if record["message"] == "request ended"]) < count:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+    return found
+
+
+def test_every_line_is_a_record_and_every_request_has_one(logged: LiveServer) -> None:
+    ask(logged, "whole")
+    ask(logged, "stream", stream="true")
+    ask(logged, "unknown", no_such=CANARY)
+    ask(logged, "nowhere", f"/{CANARY}")
+    ask(logged, "model", model_name=CANARY)
+    for path in ("/livez", "/readyz", "/health", "/metrics"):
+        ask(logged, "probe", path)
+    (worker,) = logged.workers()
+    worker.suspend()
+    streams = [ask_stream(logged, f"running-{number}") for number in range(2)]
+    assert ask(logged, "full").status_code == 429
+    worker.kill()
+    for stream in streams:
+        stream.close()
+    for _, request in REFUSED.values():
+        send(logged, request.replace(" HTTP/1.1", f"?input_text={CANARY} HTTP/1.1", 1))
+    own = {"whole": (200, None), "stream": (200, None), "unknown": (400, "unknown_parameter"),
+           "nowhere": (404, "not_found"), "model": (404, "model_not_found"), "full": (429, "queue_full"),
+           "running-0": (200, "worker_died"), "running-1": (200, "worker_died")}  # fmt: skip
+
+    found = ended(logged, len(own) + len(REFUSED))
+    assert Counter(record["request_id"] for record in found).most_common(1)[0][1] == 1
+    told = {record["request_id"]: (record["status"], record["code"]) for record in found}
+    assert {name: told.get(name) for name in own} == own
+    assert Counter(status for name, (status, _) in told.items() if name not in own) == Counter(
+        status for status, _ in REFUSED.values()
+    )
+    assert all(record["time"].endswith("Z") and record["level"] and record["logger"] for record in records(logged))
+    assert CANARY not in logged.logs()
+
+
+def ask_stream(server: LiveServer, name: str) -> requests.Response:
+    body = {"input_text": CANARY, "length": 90, "stream": True}
+    headers = {"X-Request-Id": name}
+    return requests.post(f"{server.url}/text-generate", json=body, headers=headers, stream=True, timeout=60)
+
+
+def test_the_record_of_the_start_says_where_the_service_is(logged: LiveServer) -> None:
+    (record,) = [record for record in records(logged) if str(record["message"]).startswith("ready after")]
+    assert (record["service"], record["swagger"]) == (f"{logged.url}/", f"{logged.url}/apidocs/")
+
+
+def test_a_web_process_that_is_killed_leaves_the_record_of_its_request_to_apache() -> None:
+    with live_server(log_format="json") as server:
+        ask(server, "first")
+        for worker in server.workers():
+            worker.suspend()
+        with ThreadPoolExecutor() as pool:
+            waiting = pool.submit(ask, server, "cut")
+            while requests.get(f"{server.url}/readyz", timeout=10).json()["requests"] == 0:
+                time.sleep(0.05)
+            next(process for process in server.family() if "wsgi:inkwell" in " ".join(process.cmdline())).kill()
+            reply = waiting.result()
+        first, cut = ended(server, 2)
+        assert first["request_id"] == "first" and cut["request_id"] == reply.headers["X-Request-Id"] != "cut"
+        assert (cut["status"], cut["code"], cut["level"]) == (502, "bad_gateway", "ERROR")
+        assert all(isinstance(record, dict) for record in records(server))
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_start_that_is_refused_is_told_in_the_same_form(form: str) -> None:
+    process = start_launcher({"port": "http", "log_format": form}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    _, errors = process.communicate(timeout=30)
+    assert b"INKWELL_PORT" in errors and errors.count(b"\n") == 1
+    assert errors.startswith(b"{") == (form == "json")
+    if form == "json":
+        assert json.loads(errors)["level"] == "CRITICAL"

@@ -1,0 +1,61 @@
+"""Clients that send their bodies slowly: they hold a thread each, and probes answer all the same."""
+
+import itertools
+import selectors
+import socket
+import time
+
+import pytest
+import requests
+
+from tests.live import LiveServer
+
+pytestmark = pytest.mark.slow
+
+SENDERS = 200  # below INKWELL_MAX_CONNECTIONS, far above what the service admits
+PIECE, PAUSE_S = b"a" * 550, 0.5  # above the slowest pace that Apache lets pass
+END_S = 45  # Apache gives a body 30 s at most
+PROBE_S = 1.0
+# One that the application reads, and one that it refuses unread, which holds its thread no shorter.
+KINDS = ("application/json", "text/plain")
+
+
+def begin(server: LiveServer, kind: str) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    head = f"POST /text-generate HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: 100000\r\n\r\n"
+    connection.sendall(head.encode())
+    return connection
+
+
+def answered(waiting: selectors.DefaultSelector) -> list[int]:
+    """The statuses of those that were answered just now; the others send a little more."""
+    ready = [key.fileobj for key, _ in waiting.select(0)]
+    for connection in ready:
+        waiting.unregister(connection)
+    for key in waiting.get_map().values():
+        key.fileobj.sendall(PIECE)
+    statuses = [int(connection.recv(65_536).split()[1]) for connection in ready]
+    for connection in ready:
+        connection.close()
+    return statuses
+
+
+def probe_s(server: LiveServer, path: str) -> float:
+    """How long a probe takes, on a connection of its own."""
+    begun = time.monotonic()
+    assert requests.get(f"{server.url}{path}", headers={"Connection": "close"}, timeout=10).status_code == 200
+    return time.monotonic() - begun
+
+
+def test_probes_answer_while_slow_senders_hold_threads_and_every_sender_is_told_in_time(server: LiveServer) -> None:
+    begun, statuses, times = time.monotonic(), [], []
+    with selectors.DefaultSelector() as waiting:
+        for kind in itertools.islice(itertools.cycle(KINDS), SENDERS):
+            waiting.register(begin(server, kind), selectors.EVENT_READ)
+        while waiting.get_map() and time.monotonic() - begun < END_S:
+            statuses += answered(waiting)
+            times += [probe_s(server, path) for path in ("/livez", "/readyz")]
+            time.sleep(PAUSE_S)
+        assert not waiting.get_map()
+    assert statuses == [408] * SENDERS
+    assert len(times) > 2 * 20 and max(times) < PROBE_S

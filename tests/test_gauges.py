@@ -1,0 +1,51 @@
+"""What a scrape measures, of workers that are imitated: one on a GPU needs no GPU here."""
+
+from dataclasses import dataclass
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from service.admission import Admission
+from service.gauges import Gauges
+from service.pace import Pace
+from service.registry.use import Use, use_of
+from service.worker.messages import Ready
+
+HELD = 300 << 20
+ON_GPU = Ready("cuda:0", "bfloat16", "bfloat16 weights", 16, 5 << 30)
+ON_CPU = Ready("cpu", "bfloat16", "bfloat16 weights", 16, 0)
+
+
+@dataclass
+class WorkerImitation:
+    ready: Ready | None
+    open_jobs: int = 0
+    resident_bytes: int | None = HELD
+
+
+@dataclass
+class RegistryImitation:
+    workers: dict[str, WorkerImitation]
+
+    def uses(self) -> list[Use]:
+        return [use_of(name, worker, 2) for name, worker in self.workers.items()]
+
+
+def value(worker: WorkerImitation, name: str, **labels: str) -> float | None:
+    pace, registry = Pace(), CollectorRegistry()
+    registry.register(Gauges(RegistryImitation({"demo": worker}), Admission(1, None, pace), pace, "1"))
+    return registry.get_sample_value(f"inkwell_{name}", {"model": "demo", **labels})
+
+
+@pytest.mark.parametrize(("ready", "held"), [(ON_GPU, 5 << 30), (ON_CPU, None), (None, None)])
+def test_memory_of_gpus_is_told_of_a_model_that_takes_some(ready: Ready | None, held: int | None):
+    worker = WorkerImitation(ready)
+    assert value(worker, "worker_gpu_memory_bytes") == held
+    assert value(worker, "worker_memory_bytes") == HELD
+
+
+def test_a_worker_that_loads_has_no_slots_and_whoever_waits_for_it_is_queued():
+    loading, ready = WorkerImitation(None), WorkerImitation(ON_CPU, open_jobs=20)
+    assert [value(loading, name) for name in ("requests_queued", "requests_running")] == [2, 0]
+    assert [value(ready, name) for name in ("requests_queued", "requests_running")] == [4, 16]
+    assert [value(ready, "slots", state=state) for state in ("used", "free")] == [16, 0]
