@@ -16,6 +16,8 @@ from tests.api.test_privacy import CANARY, ask_everything
 from tests.servable import save_servable
 from tests.serving import problem, running_app
 
+pytestmark = pytest.mark.slow  # models take turns in it, and each load is a process
+
 PATH = "/text-generate"
 
 
@@ -81,7 +83,6 @@ def test_a_text_that_a_stop_string_ends_tells_its_wait_and_its_prefix(asker: Fla
     assert rise(asker, stopped, "queue_seconds_sum", model="demo") > 0
 
 
-@pytest.mark.slow
 def test_texts_without_a_slot_are_queued_and_make_a_wait(counted: Flask, asker: FlaskClient):
     generate(asker)()
     process = counted.extensions["inkwell"].worker("demo").process

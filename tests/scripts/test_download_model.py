@@ -24,6 +24,8 @@ from tests.scripts.checkpoints import (
 from tests.scripts.desk import API, COMMIT, Desk, assert_refused, assert_whole
 from tests.scripts.hub import Fault, Repository, sha256
 
+pytestmark = pytest.mark.slow  # nearly every test starts a process
+
 
 # --- what is downloaded -----------------------------------------------------------------------------------------------
 def test_a_known_model_comes_at_its_pinned_revision_into_a_folder_of_its_name(desk: Desk) -> None:

@@ -74,12 +74,14 @@ def test_clients_with_patience_come_back_as_they_are_told():
     assert patient.wait_s(100) > lost.wait_s(100)
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_run_again():
     targets = bounded(read_targets(), 1, 8)
     one, again, other = (play(CURVE, Case("keda", targets), seed).waits_s().tolist() for seed in (3, 3, 4))
     assert one == again != other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["hpa-cpu", "hpa-queue", "keda"])
 def test_a_burst_waits_less_where_pods_are_added_and_they_go_again(mode: str):
     targets = bounded(read_targets(), 1, 20)
