@@ -16,6 +16,14 @@ from tests.servable import save_servable
 PUBLISHED = ("124M", "355M")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever has to do with the image needs root; `make test` of another user leaves it out, and says so."""
+    for item in items:
+        if "image" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.root)
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[LiveServer]:
     with live_server(log_level="debug") as running:
