@@ -28,10 +28,10 @@ OPENVINO_VENV := $(VENV)-openvino
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' service/__init__.py)
 # What the chart asks for; the processor's image has the name without a version too.
 IMAGE_TAGS = inkwell:$(VERSION)$(if $(filter cuda,$(DEVICE)),-cuda, --tag inkwell:latest)
-# A file's tests stay together, because they share fixtures. The slow ones start servers that use all cores themselves.
-FAST_TESTS = $(PYTHON) -m pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile
-# Who is not root cannot build the image.
-SLOW_TESTS = slow$(if $(SUDO), and not root)
+# On all cores. A file's tests stay together, because they share fixtures; torch takes one core in each process.
+PARALLEL_TESTS = OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# Most slow tests start servers that use all cores themselves. Who is not root cannot build the image.
+SERIAL_TESTS = $(PYTHON) -m pytest -m 'slow and not parallel$(if $(SUDO), and not root)'
 # The model that requests without a name get is loaded at the start, so that the first answer does not wait for it.
 DEFAULT_MODEL := $(or $(MODEL),$(INKWELL_DEFAULT_MODEL),demo)
 INKWELL_PRELOAD ?= $(DEFAULT_MODEL)
@@ -86,12 +86,12 @@ dev: $(VENV)/.serve-ready ## Flask's own server, which reloads changed code
 
 .PHONY: test
 test: $(VENV)/.test-ready $(VENV)/bin/promtool $(VENV)/bin/nginx | system-test ## Set everything up and run every test
-	@$(FAST_TESTS) || failed=1; $(PYTHON) -m pytest -m '$(SLOW_TESTS)' || failed=1; exit $${failed:-0}
+	@$(PARALLEL_TESTS) -m 'not slow or parallel' || failed=1; $(SERIAL_TESTS) || failed=1; exit $${failed:-0}
 	@$(if $(SUDO),echo "==> The image was neither built nor run: that takes root (sudo make test)")
 
 .PHONY: test-fast
 test-fast: $(VENV)/.test-ready ## Tests that start neither Apache nor a browser
-	@$(FAST_TESTS)
+	@$(PARALLEL_TESTS) -m 'not slow'
 
 .PHONY: bench
 bench: $(VENV)/.bench-ready ## Measure Inkwell and transformers side by side; BENCH='--quick' for a minute of it

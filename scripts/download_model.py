@@ -20,12 +20,17 @@ sys.path.insert(0, str(PROJECT_ROOT))
 # Else the client asks the hub for one more file before its first request, to complete its user agent.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
+from scripts.stopping import stop_as_ctrl_c  # noqa: E402
+
+STOPPED = 130  # as shells count an end by Ctrl-C
+
 try:
+    if __name__ == "__main__":
+        stop_as_ctrl_c()  # before the imports below, which take seconds
     from huggingface_hub.utils import tqdm
 
     from scripts.acquisition import Order, convert_folder, obtain
     from scripts.hub_client import REVISION, Hub
-    from scripts.stopping import stop_as_ctrl_c
     from service.catalog import KNOWN_MODELS, NAME_PATTERN, known_model
     from service.errors import InkwellError
 except ModuleNotFoundError as error:
@@ -35,6 +40,8 @@ except ModuleNotFoundError as error:
         f"download_model: {error.name} is missing here; the project's virtual environment has it: "
         f"run `make model NAME={shlex.quote(shlex.join(sys.argv[1:]) or '124M')}` in {PROJECT_ROOT}"
     )
+except KeyboardInterrupt:
+    sys.exit(STOPPED)
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -119,11 +126,10 @@ def say(text: str) -> None:
 
 def main() -> int:
     try:
-        stop_as_ctrl_c()
         return run(parse(sys.argv[1:]))
     except KeyboardInterrupt:
         say("download_model: stopped; the same command goes on from here")
-        return 130
+        return STOPPED
 
 
 if __name__ == "__main__":

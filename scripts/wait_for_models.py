@@ -31,9 +31,14 @@ class Source:
     def complaint(self, models_dir: Path) -> str:
         """What is wrong with what lies there; empty where nothing lies there yet, or nothing is wrong."""
         folder = models_dir / self.folder
-        if not folder.exists() or not any(folder.iterdir()) or came_from(folder, self.hub_id, self.revision):
-            return ""
         wanted = f"{self.hub_id} at {self.revision}" if self.revision else self.hub_id
+        try:
+            if not any(folder.iterdir()) or came_from(folder, self.hub_id, self.revision):
+                return ""
+        except FileNotFoundError:
+            return ""
+        except OSError as error:  # a plain file, or a folder that this user may not enter
+            return f"{self.folder} should be {wanted}, and cannot be read ({error.strerror}): allow it, or remove it"
         return (
             f"{self.folder} holds {origin_text(folder)}, and should be {wanted}: no download replaces a model; "
             "give the new one another name with `as`, or remove the folder"

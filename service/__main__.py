@@ -16,6 +16,7 @@ from pathlib import Path
 from service.admission import DRAIN_FLAG
 from service.apache.config import authority
 from service.apache.console import complain, say
+from service.apache.foreign import Translator
 from service.apache.httpd import environment, running_httpd
 from service.apache.run_folder import run_folder
 from service.apache.site import prepare_site, readable_keys, readable_models
@@ -76,7 +77,8 @@ def _serve(settings: Settings, otel: dict[str, str], stage: Path | None, stop: S
         served = replace(settings, models_dir=models_dir, state_dir=run_dir, keys_file=keys_file, keys="")
         prepare_site(served, run_dir, stage)
         say(f"starting Apache on {authority(settings.host, settings.port)}, models from {settings.models_dir}")
-        httpd = stack.enter_context(running_httpd(run_dir, environment(served, run_dir, otel), settings.log_format))
+        translator = Translator(settings.log_format, settings.log_level)
+        httpd = stack.enter_context(running_httpd(run_dir, environment(served, run_dir, otel), translator))
         return Supervisor(settings, httpd, stop, run_dir / DRAIN_FLAG).run()
 
 

@@ -44,7 +44,7 @@ class InkwellError(Exception):
     knows a usual value for the rest.
     """
 
-    code: ClassVar[str] = "internal_error"
+    code: ClassVar[str] = "internal_error"  # also of an error that nobody foresaw
 
     def __init__(
         self,

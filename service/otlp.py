@@ -23,15 +23,16 @@ from service.summary import CANCELLED, OK, REFUSED, Summary
 
 CLOSE_MS = 2_000
 TIMEOUT_MS = 10_000  # of one attempt to send, unless the environment has another
+NO_METHOD, NO_METHOD_NAME = "_OTHER", "HTTP"  # what OpenTelemetry calls a method that nobody knows, and its span
 NOT_FAILED = (OK, CANCELLED, REFUSED)
 
 
 class OtlpRequest:
     """The span of one request, present in its thread until `leave`."""
 
-    def __init__(self, span: Span, method: str) -> None:
+    def __init__(self, span: Span, name: str) -> None:
         self._span = span
-        self._method = method
+        self._name = name
         self._token: Token[Context] = attach(set_span_in_context(span))
 
     def leave(self) -> None:
@@ -40,7 +41,7 @@ class OtlpRequest:
     def end(self, route: str | None, status: int) -> None:
         self._span.set_attribute("http.response.status_code", status)
         if route is not None:
-            self._span.update_name(f"{self._method} {route}")
+            self._span.update_name(f"{self._name} {route}")
             self._span.set_attribute("http.route", route)
         if status >= 500:
             self._span.set_status(Status(StatusCode.ERROR))
@@ -54,13 +55,15 @@ class Otlp:
         named = "OTEL_SERVICE_NAME" in variables or "service.name=" in variables.get("OTEL_RESOURCE_ATTRIBUTES", "")
         own = {"service.version": version} | ({} if named else {"service.name": "inkwell"})
         self._provider = TracerProvider(resource=Resource.create(own), shutdown_on_exit=False)
-        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=timeout_s(variables))))
+        self._exporter = OTLPSpanExporter(timeout=timeout_s(variables))
+        self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         self._tracer = self._provider.get_tracer("inkwell", version)
 
-    def request(self, method: str, headers: Mapping[str, str], request_id: str) -> OtlpRequest:
-        attributes = {"http.request.method": method, "inkwell.request_id": request_id}
-        span = self._tracer.start_span(method, extract(headers), SpanKind.SERVER, attributes)
-        return OtlpRequest(span, method)
+    def request(self, method: str | None, headers: Mapping[str, str], request_id: str) -> OtlpRequest:
+        attributes = {"http.request.method": method or NO_METHOD, "inkwell.request_id": request_id}
+        name = method or NO_METHOD_NAME
+        span = self._tracer.start_span(name, extract(headers), SpanKind.SERVER, attributes)
+        return OtlpRequest(span, name)
 
     def watch(self) -> Callable[[Summary], None]:
         return partial(self._ended, get_current())

@@ -2,18 +2,21 @@
 
 The library reads most of them by itself, and goes on with a warning in the log where it does not know a value. Here
 such a value is an error, as every other setting's is; so is a signal or a protocol that the service does not have.
+Values that may hold a key are never shown.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from service.errors import SettingsError
 
 SHOWN_CHARACTERS = 80  # of a value in a message
 EXPORTER = "OTEL_TRACES_EXPORTER"
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+HEADERS = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
+SECRET = (*ENDPOINTS, *HEADERS)
 TIMEOUTS = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 COMPRESSIONS = ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "OTEL_EXPORTER_OTLP_COMPRESSION")
@@ -23,6 +26,9 @@ SAMPLERS = ("always_on", "always_off", "parentbased_always_on", "parentbased_alw
 PROPAGATORS = ("tracecontext", "baggage", "none")
 BATCH, QUEUE = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "OTEL_BSP_MAX_QUEUE_SIZE"
 SIZES = {BATCH: "512", QUEUE: "2048"}  # and the library's own
+HEADER = re.compile(r"\s*[\w!#$&'*+.^`|~-]+\s*=[^\",;\\]*", re.ASCII)
+SENDABLE = re.compile(r"[\t -~]*")  # what a header may hold once its escapes are read
+ATTRIBUTE = re.compile(r"\s*[^\s=][^=]*=.*")
 NUMBERS = re.compile(r"OTEL_BSP_[A-Z_]+|OTEL_[A-Z_]+_LIMIT|" + "|".join(TIMEOUTS))
 
 
@@ -62,6 +68,9 @@ def _check_sending(variables: Mapping[str, str]) -> None:
     _refuse_unless(variables, counting(variables, PROTOCOLS), "http/protobuf", _among("http/protobuf"))
     _refuse_unless(variables, counting(variables, COMPRESSIONS), "none or gzip", _among("none", "gzip"))
     _refuse_unless(variables, counting(variables, ENDPOINTS), "an address such as http://collector:4318", _is_address)
+    for name in HEADERS:
+        _refuse_unless(variables, name, "name=value pairs with commas between and escapes such as %20", _are_headers)
+    _refuse_unless(variables, "OTEL_RESOURCE_ATTRIBUTES", "name=value pairs with commas between", _are_attributes)
     for name in filter(NUMBERS.fullmatch, variables):
         least = 0 if name.endswith("_LIMIT") else 1
         _refuse_unless(variables, name, f"a whole number from {least} on", partial(_is_number, least))
@@ -91,9 +100,17 @@ def _are_propagators(text: str) -> bool:
 def _is_address(text: str) -> bool:
     try:
         parts = urlsplit(text)
-    except ValueError:
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # also of a port that is none
         return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _are_headers(text: str) -> bool:
+    return all(HEADER.fullmatch(each) and SENDABLE.fullmatch(unquote(each)) for each in text.split(","))
+
+
+def _are_attributes(text: str) -> bool:
+    return all(map(ATTRIBUTE.fullmatch, text.split(",")))
 
 
 def _is_number(least: int, text: str) -> bool:
@@ -111,4 +128,5 @@ def _refuse_unless(variables: Mapping[str, str], name: str, wanted: str, fits: C
     """A variable that is set must fit."""
     value = variables.get(name)
     if value and not fits(value):
-        raise SettingsError(f"{name} must be {wanted}; it is {value[:SHOWN_CHARACTERS]!r}")
+        shown = "" if name in SECRET else f"; it is {value[:SHOWN_CHARACTERS]!r}"
+        raise SettingsError(f"{name} must be {wanted}{shown}")

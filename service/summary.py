@@ -13,7 +13,8 @@ OK, CANCELLED, REFUSED = "ok", "cancelled", "refused"
 class Summary:
     """One request. Times are seconds from its start, but `queue_s`, which is the longest wait of a text for its slot.
 
-    `cached_tokens` are those of `prompt_tokens` that were found computed.
+    `cached_tokens` are those of `prompt_tokens` that were found computed. `computed` says whether the engine has told
+    anything of a text, which then had its slot; else there is nothing to say of either.
     """
 
     request_id: str
@@ -25,15 +26,11 @@ class Summary:
     prompt_tokens: int
     cached_tokens: int
     generated_tokens: int
+    computed: bool
     submitted_s: float | None  # when it was handed to the model's worker; None if it never was
     queue_s: float
     first_token_s: float | None
     duration_s: float
-
-    @property
-    def computed(self) -> bool:
-        """Whether a text got its slot, so that there is something to say of the prompt."""
-        return self.first_token_s is not None or self.outcome == OK
 
 
 # Called when a request is admitted, in its thread; what it gives is called once, with how the request ended.

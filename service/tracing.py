@@ -26,8 +26,11 @@ class RequestSpan(Protocol):
 class Tracing(Protocol):
     """Makes the spans of one service and sends them. Thread-safe."""
 
-    def request(self, method: str, headers: Mapping[str, str], request_id: str) -> RequestSpan:
-        """Begin the span of a request; below the caller's, where `headers` name one."""
+    def request(self, method: str | None, headers: Mapping[str, str], request_id: str) -> RequestSpan:
+        """Begin the span of a request; below the caller's, where `headers` name one.
+
+        `method` is None where it is of the client's own making.
+        """
         ...
 
     def watch(self) -> Callable[[Summary], None]:

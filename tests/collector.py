@@ -57,8 +57,8 @@ class Collector:
 
 
 @contextmanager
-def running_collector(port: int = 0) -> Iterator[Collector]:
-    """A collector on this machine, on a free port unless one is named."""
+def running_collector() -> Iterator[Collector]:
+    """A collector on this machine, on a free port."""
     collector = Collector()
 
     class Handler(BaseHTTPRequestHandler):
@@ -75,7 +75,7 @@ def running_collector(port: int = 0) -> Iterator[Collector]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         collector.address = f"http://127.0.0.1:{server.server_port}"

@@ -100,6 +100,17 @@ def public_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+@contextmanager
+def as_nobody_special() -> Iterator[None]:
+    """Without root's right to read everything."""
+    own = os.geteuid()
+    os.seteuid(own or 65534)
+    try:
+        yield
+    finally:
+        os.seteuid(own)
+
+
 def _stage() -> list[str]:
     """Root's virtual environment, when make made it, lies beside the copies that Apache serves (see the Makefile)."""
     beside = Path(sys.prefix).parent

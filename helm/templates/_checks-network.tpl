@@ -17,9 +17,15 @@
 {{- end }}
 {{- end }}
 
-{{/* A collector beside the service, in the same pod, is reached whatever the policy says. */}}
+{{/* A collector beside the service, in the same pod, is reached whatever the policy says; traces that are off
+need no way. */}}
 {{- define "inkwell.checkTraces" -}}
-{{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.extraEgress) }}
+{{- $off := false }}
+{{- range .Values.extraEnv }}
+{{- $setting := printf "%s=%s" .name (lower (default "" .value)) }}
+{{- $off = or $off (has $setting (list "OTEL_SDK_DISABLED=true" "OTEL_TRACES_EXPORTER=none")) }}
+{{- end }}
+{{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.extraEgress) (not $off) }}
 {{- range .Values.extraEnv }}
 {{- $local := regexMatch "^https?://(localhost|127\\.[0-9.]+|\\[::1\\])([:/]|$)" (default "" .value) }}
 {{- if and (regexMatch "^OTEL_EXPORTER_OTLP_(TRACES_)?ENDPOINT$" .name) (not $local) }}

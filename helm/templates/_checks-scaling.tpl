@@ -19,10 +19,26 @@
 {{- end }}
 {{- include "inkwell.checkMode" . }}
 {{- end }}
-{{- $pdb := .Values.pdb }}
-{{- if and $pdb.enabled (regexMatch "^[0-9]+$" (toString $pdb.minAvailable)) }}
-{{- if ge (int $pdb.minAvailable) (int (include "inkwell.minPods" .)) }}
-{{- fail (printf "pdb.minAvailable is %d, and there may be only %s pods: nodes could never be drained." (int $pdb.minAvailable) (include "inkwell.minPods" .)) }}
+{{- if .Values.pdb.enabled }}
+{{- include "inkwell.checkDrains" . }}
+{{- end }}
+{{- end }}
+
+{{/* A drain of nodes must be able to take a pod when the fewest run. Kubernetes rounds shares of pods up. */}}
+{{- define "inkwell.checkDrains" -}}
+{{- $least := toString .Values.pdb.minAvailable }}
+{{- if not $least }}
+{{- if eq (int (trimSuffix "%" (toString .Values.pdb.maxUnavailable))) 0 }}
+{{- fail (printf "pdb.maxUnavailable is %v: nodes could never be drained; 1 takes one pod after the other." .Values.pdb.maxUnavailable) }}
+{{- end }}
+{{- else if gt (int (include "inkwell.maxPods" .)) 0 }}
+{{- $pods := int (max 1 (include "inkwell.minPods" .)) }}
+{{- $kept := int (trimSuffix "%" $least) }}
+{{- if hasSuffix "%" $least }}
+{{- $kept = int (div (add (mul $kept $pods) 99) 100) }}
+{{- end }}
+{{- if and (gt $kept 0) (ge $kept $pods) }}
+{{- fail (printf "pdb.minAvailable is %s, and there may be as few pods as %d: nodes could never be drained." $least $pods) }}
 {{- end }}
 {{- end }}
 {{- end }}

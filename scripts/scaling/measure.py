@@ -4,7 +4,6 @@ Takes a checkpoint folder, gives a `Curve`. W3 of the benchmark is run behind it
 has to explain. Speculation is off: what drafts gain depends on texts, and random weights flatter them.
 """
 
-import os
 import random
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from scripts.benchmark.workloads import FULL, Scale, crowd_sizes
 from scripts.scaling.curve import Check, Curve, Observation, fitted
 from service.engine.contract import EngineConfig, Job, Sampling, TokenEvent
 from service.engine.engine import Engine
-from service.engine.loading import load_model
+from service.engine.loading import load_model, usable_threads
 
 PROMPT = 210  # tokens before the decoding that is timed: what a text of W3 has behind it on average
 DECODED_STEPS = 16
@@ -37,6 +36,7 @@ CLIENTS = 16
 
 def measure_curve(folder: Path, dtype: str, rows: int, threads: int, scale: Scale = FULL) -> Curve:
     """Load the checkpoint, time its steps, fit them, and run W3 if the scale has requests for it."""
+    threads = threads or usable_threads()
     config = EngineConfig(dtype=dtype, max_rows=rows, threads=threads, speculation="off")
     begun_s = time.monotonic()
     loaded = load_model(folder, config)
@@ -47,7 +47,7 @@ def measure_curve(folder: Path, dtype: str, rows: int, threads: int, scale: Scal
     machine = describe_machine(threads, ())
     return Curve(
         folder.name, resolved, f"{machine['processor']}, {' '.join(machine['flags'])}",
-        threads or len(os.sched_getaffinity(0)), time.strftime("%Y-%m-%d"), versions()["inkwell"], fixed_s, row_s,
+        threads, time.strftime("%Y-%m-%d"), versions()["inkwell"], fixed_s, row_s,
         prompt_token_s, error, load_s, uniform, _elsewhere(folder, config, scale) if scale.crowd else None,
     )  # fmt: skip
 

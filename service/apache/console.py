@@ -33,12 +33,11 @@ def show(lines: Iterable[str]) -> None:
     _write("".join(f"{line}\n" for line in lines).encode())
 
 
-def copy(lines: Iterable[bytes], form: str) -> None:
-    """Pass lines on in the form "json" or "text" until their source ends.
+def copy(lines: Iterable[bytes], translator: Translator) -> None:
+    """Pass lines on as the translator has them, until their source ends.
 
     Keeps reading when nobody listens, so that the source never blocks.
     """
-    translator = Translator(form)
     for line in lines:
         _write(translator.translate(line))
 

@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from service.apache.config import HTTPD_CONF
 from service.apache.console import copy
+from service.apache.foreign import Translator
 from service.apache.leftovers import end_leftovers
 from service.settings import PREFIX, Settings
 
@@ -44,9 +45,9 @@ def _as_text(value: object) -> str:
 class Httpd:
     """A running httpd. It gets SIGTERM from the kernel when the launcher dies, in whatever way."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log_format: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], translator: Translator) -> None:
         self._process = process
-        self._log_format = log_format
+        self._translator = translator
         self._output = threading.Thread(target=self._copy_output, name="httpd-output", daemon=True)
         self._output.start()
 
@@ -79,7 +80,7 @@ class Httpd:
     def _copy_output(self) -> None:
         assert self._process.stdout is not None
         with self._process.stdout as lines:
-            copy(lines, self._log_format)
+            copy(lines, self._translator)
 
     def sweep(self, run_dir: Path) -> None:
         """Wait until nobody holds the output any more; who still does after a while is killed."""
@@ -90,7 +91,7 @@ class Httpd:
 
 
 @contextmanager
-def running_httpd(run_dir: Path, variables: dict[str, str], log_format: str) -> Iterator[Httpd]:
+def running_httpd(run_dir: Path, variables: dict[str, str], translator: Translator) -> Iterator[Httpd]:
     """Start httpd; at the end of the block nothing of it is left.
 
     A session of its own keeps the terminal's Ctrl-C and window changes away from it: SIGINT would cut the streams.
@@ -102,7 +103,7 @@ def running_httpd(run_dir: Path, variables: dict[str, str], log_format: str) -> 
         cwd="/", env=variables, start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    httpd = Httpd(process, log_format)
+    httpd = Httpd(process, translator)
     try:
         yield httpd
     finally:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl
 
-from flask import Flask, Request, g
+from flask import Flask, Request, current_app
 from werkzeug.exceptions import UnsupportedMediaType
 
 from service.admission import Admission
@@ -21,17 +21,14 @@ from service.params import readable
 MAX_DEPTH = 32
 MAX_FIELDS = 64
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+BOUND = "inkwell.receiving"  # where the application has it
 JSON_ALONE = "send a JSON object in UTF-8 with the header Content-Type: application/json"
 BRACKET_OR_STRING = re.compile(r'[\[\]{}]|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 def register(app: Flask, admission: Admission) -> None:
-    """Let every view read its body under this bound."""
-
-    def bound() -> None:
-        g.receiving = admission.receiving
-
-    app.before_request(bound)
+    """Let every view of the application read its body under the bound that this has for large ones."""
+    app.extensions[BOUND] = admission
 
 
 def read_query(request: Request) -> dict[str, str]:
@@ -40,7 +37,7 @@ def read_query(request: Request) -> dict[str, str]:
 
 
 def read_body(request: Request) -> tuple[dict[str, Any], bool]:
-    """The body's values, and whether they are typed (JSON) or text (form)."""
+    """The body's values, and whether they are typed (JSON) or text (form); raises QueueFull as `read_json`."""
     _check_query(request)
     if not _is_plain_utf8(request):
         raise UnsupportedMediaType
@@ -52,7 +49,7 @@ def read_body(request: Request) -> tuple[dict[str, Any], bool]:
 
 
 def read_json(request: Request) -> dict[str, Any]:
-    """The values of a body that can be JSON alone."""
+    """The values of a body that can be JSON alone; raises QueueFull for one large body too many."""
     _check_query(request)
     if not _is_plain_utf8(request) or request.mimetype != JSON:
         raise UnsupportedMediaType(JSON_ALONE)
@@ -61,7 +58,8 @@ def read_json(request: Request) -> dict[str, Any]:
 
 def _parsed(request: Request, parse: Callable[[bytes], dict[str, Any]]) -> dict[str, Any]:
     """Whoever is refused here is refused before the body has come."""
-    with g.receiving(request.content_length or 0):  # Apache refuses a body of unknown length
+    admission: Admission = current_app.extensions[BOUND]
+    with admission.receiving(request.content_length or 0):  # Apache refuses a body of unknown length
         return parse(request.get_data(cache=False))
 
 

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from flask import Flask, Response, g, jsonify
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, UnsupportedMediaType
+from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed, UnsupportedMediaType
 
 from service.api.record import Record
 from service.errors import (
@@ -54,7 +54,6 @@ TABLE: dict[type[InkwellError], tuple[int, str, float | None]] = {
 }
 
 MALFORMED = next(refusal for refusal in REFUSALS if refusal.status == 400)
-UNEXPECTED_CODE = "internal_error"
 UNEXPECTED = "something went wrong in the service; the log has more under this request's id"
 
 
@@ -76,13 +75,13 @@ def error_body(error: InkwellError) -> dict[str, Any]:
 
 def unexpected_body() -> dict[str, Any]:
     """The body of an error that nobody foresaw."""
-    return problem(UNEXPECTED, "server_error", UNEXPECTED_CODE)
+    return problem(UNEXPECTED, "server_error", InkwellError.code)
 
 
 def note(error: Exception, record: Record) -> None:
     """The error that a request ended in, into its record: a code, and of a failure what the operator needs."""
     if not isinstance(error, InkwellError):
-        record.code = UNEXPECTED_CODE
+        record.code = InkwellError.code
         # The exception's text might quote a prompt, its type and place cannot.
         record.failure = {"error": _place(error)}
         return
@@ -120,7 +119,8 @@ def _retry_headers(retry_after_s: float | None) -> dict[str, str]:
 
 
 def _http(error: HTTPException) -> Response:
-    status = error.code or 500
+    # A body that does not come in time is told by Apache with this status; who has left is told nothing at all.
+    status = 408 if isinstance(error, ClientDisconnected) else error.code or 500
     if 300 <= status < 400:  # a redirect to the address with its slash
         return error.get_response()
     refusal = next((refusal for refusal in REFUSALS if refusal.status == status), MALFORMED)

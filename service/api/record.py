@@ -1,6 +1,7 @@
 """The one log record of every HTTP request: who asked, by which route, how it ended, and what its generation took.
 
-Written when the reply was sent, which for a stream is long after its view. Holds no text, no address and no key.
+Written when the reply was sent, which for a stream is long after its view. Holds no text, no key and
+no address that was asked for, but the rule of ours that it fits; the field `address` is the peer's.
 """
 
 import logging
@@ -66,9 +67,19 @@ def watch() -> Callable[[Summary], None]:
     return record.note
 
 
-def route() -> str:
+def method() -> str | None:
+    """The present request's method; None for one of the client's own making."""
+    return request.method if request.method in METHODS else None
+
+
+def rule() -> str | None:
     """The rule of ours that the present request fits."""
-    return request.url_rule.rule if request.url_rule else OTHER
+    return request.url_rule.rule if request.url_rule else None
+
+
+def route() -> str:
+    """The same where every request must have one."""
+    return rule() or OTHER
 
 
 def _facts(response: Response) -> dict[str, Any]:
@@ -76,7 +87,7 @@ def _facts(response: Response) -> dict[str, Any]:
     return {
         "client": client.name if client else None,
         "address": request.remote_addr,
-        "method": request.method if request.method in METHODS else None,
+        "method": method(),
         "route": route(),
         "status": response.status_code,
     }

@@ -56,19 +56,22 @@ def whole(generation: Generation, shape: Callable[[list[Choice]], Response | dic
     """Drain the generation and shape what came of it."""
     try:
         shaped = shape(generation.collect())
+        response = jsonify(shaped) if isinstance(shaped, dict) else shaped
+        response.headers.update(_headers(generation))
+        return response
+    except Exception as error:
+        generation.failed(error)
+        raise
     finally:
         generation.close()
-    response = jsonify(shaped) if isinstance(shaped, dict) else shaped
-    response.headers.update(_headers(generation))
-    return response
 
 
 def streamed(generation: Generation, frame: Frame, last: Callable[[], list[dict[str, Any]]], ping_s: float,
              done: bytes = sse.DONE) -> Response:  # fmt: skip
     """A stream: the frames of each event, then the `last` ones and `done`; or an error event and nothing after it."""
     response = Response(_frames(generation, frame, last, ping_s, done, g.record), headers=sse.HEADERS)
-    response.headers.update(_early_headers(generation))
     response.call_on_close(generation.close)  # also when the client left before the first byte
+    response.headers.update(_early_headers(generation))
     return response
 
 
@@ -89,12 +92,10 @@ def _frames(
         yield from map(sse.event, last())
         if done:
             yield done
-    except InkwellError as error:
-        note(error, record)
-        yield sse.event(error_body(error))
     except Exception as error:  # the status line is long gone; the client must still learn that this is no success
+        generation.failed(error)
         note(error, record)
-        yield sse.event(unexpected_body())
+        yield sse.event(error_body(error) if isinstance(error, InkwellError) else unexpected_body())
 
 
 def _early_headers(generation: Generation) -> dict[str, str]:

@@ -4,7 +4,7 @@ from functools import partial
 
 from flask import Flask, Response, g, request
 
-from service.api.record import PROBES
+from service.api.record import PROBES, method, rule
 from service.tracing import Tracing
 
 
@@ -13,12 +13,11 @@ def register(app: Flask, tracing: Tracing) -> None:
 
     def begin() -> None:
         probe = request.blueprint in PROBES
-        g.span = None if probe else tracing.request(request.method, request.headers, g.request_id)
+        g.span = None if probe else tracing.request(method(), request.headers, g.request_id)
 
     def answer(response: Response) -> Response:
         if g.span is not None:
-            route, status = request.url_rule.rule if request.url_rule else None, response.status_code
-            response.call_on_close(partial(g.span.end, route, status))
+            response.call_on_close(partial(g.span.end, rule(), response.status_code))
         return response
 
     def leave(error: BaseException | None) -> None:

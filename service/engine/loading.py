@@ -52,7 +52,7 @@ class LoadedModel:
 
 def load_model(folder: Path, config: EngineConfig) -> LoadedModel:
     """Load the checkpoint and run one token through it, so that the first request finds everything warm."""
-    threads = config.threads or _usable_threads()
+    threads = config.threads or usable_threads()
     torch.set_num_threads(threads)
     model = read_config(folder)
     device = _device(config.device)
@@ -77,9 +77,10 @@ def load_model(folder: Path, config: EngineConfig) -> LoadedModel:
     return LoadedModel(engine, where, precision, rows, _gpu_bytes(decoder, cache), drafts)
 
 
-def _usable_threads() -> int:
+def usable_threads() -> int:
     """As many as there are cores for us, but no more than a quota keeps busy: the others would only be held up."""
-    return min(torch.get_num_threads(), processors() or torch.get_num_threads())
+    cores = torch.get_num_threads()
+    return min(cores, processors() or cores)
 
 
 def _decoder_and_cache(

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from service.engine.contract import Event, FailureEvent, InspectionEvent, Job, PromptEvent, TokenEvent
-from service.errors import Cancelled, DeadlineExceeded, InkwellError, WorkerDied, error_of
+from service.engine.contract import Event, FailureEvent, InspectionEvent, PromptEvent, TokenEvent
+from service.errors import Cancelled, DeadlineExceeded, error_of
 from service.generation.choice import Choice
 from service.generation.events import Finish, Silence, TextEvent
 from service.generation.origin import Origin, outcome_of
@@ -55,7 +55,8 @@ class Generation:
         self._on_token = on_token
         self._first_token: float | None = None  # monotonic seconds
         self._cancelled = threading.Event()
-        self._error: InkwellError | None = None
+        self._computed = False  # whether the engine has told anything of a text
+        self._error: Exception | None = None
         self._closers = closers
         self.close = Once(self._close)  # gives back the rows, the model and the place in the queue; from any thread
 
@@ -86,7 +87,8 @@ class Generation:
     def summary(self) -> Summary:
         """How it stands at present; at the end, how it ended."""
         timings = self.timings
-        unfailed = OK if self._done else CANCELLED
+        cancelled = not self._done or any(choice.finish == "cancelled" for choice in self.choices)
+        unfailed = CANCELLED if cancelled else OK
         return Summary(
             request_id=self._origin.request_id,
             client=self._origin.client,
@@ -96,6 +98,7 @@ class Generation:
             prompt_tokens=self.prompt_tokens,
             cached_tokens=self.cached_tokens,
             generated_tokens=self.generated_tokens,
+            computed=self._computed,
             submitted_s=self._submitted - self._origin.started,
             queue_s=timings.queue_s,
             first_token_s=timings.first_token_s,
@@ -116,8 +119,19 @@ class Generation:
         self._cancelled.set()
         self._stream.wake()
 
+    def failed(self, error: Exception) -> None:
+        """The request ends in this error; also what goes wrong with its texts outside is told as its end."""
+        self._error = error
+
     def events(self, ping_s: float) -> Iterator[TextEvent | Silence]:
         """Pieces of text as they come, one final event a text; raises what made the generation fail."""
+        try:
+            yield from self._events(ping_s)
+        except Exception as error:
+            self.failed(error)
+            raise
+
+    def _events(self, ping_s: float) -> Iterator[TextEvent | Silence]:
         while not self._done:
             left_s = self._deadline - time.monotonic()
             if self._cancelled.is_set():
@@ -145,7 +159,8 @@ class Generation:
         if choice.finish:
             return None
         if isinstance(event, FailureEvent):
-            raise self._failed(error_of(event.code, event.message, event.cause))
+            raise error_of(event.code, event.message, event.cause)
+        self._computed = True
         if isinstance(event, TokenEvent):
             return self._take_token(choice, event)
         if isinstance(event, PromptEvent):
@@ -162,25 +177,19 @@ class Generation:
         if event.finish:
             following = choice.next_job()
             if following is not None:
-                self._go_on(choice, following)
+                self._stream.add(choice.number, following)
         elif choice.finish:
             self._stream.cancel(choice.number)
         return piece
 
     def _cancel(self) -> Iterator[TextEvent]:
         if not self.request.length:  # scores and distributions, of which a part means nothing
-            raise self._failed(Cancelled("the request was cancelled before it had a result"))
+            raise Cancelled("the request was cancelled before it had a result")
         yield from self._end_all("cancelled")
-
-    def _go_on(self, choice: Choice, job: Job) -> None:
-        try:
-            self._stream.add(choice.number, job)
-        except WorkerDied as error:
-            raise self._failed(error) from None
 
     def _time_out(self) -> Iterator[TextEvent]:
         if not self.generated_tokens:
-            raise self._failed(DeadlineExceeded("the request's time was over before its first token"))
+            raise DeadlineExceeded("the request's time was over before its first token")
         yield from self._end_all("timeout")
 
     def _end_all(self, finish: Finish) -> Iterator[TextEvent]:
@@ -193,10 +202,6 @@ class Generation:
 
     def _queue_s(self, choice: Choice) -> float:
         return time.monotonic() - self._submitted if choice.queue_s is None else choice.queue_s
-
-    def _failed(self, error: InkwellError) -> InkwellError:
-        self._error = error
-        return error
 
     def _close(self) -> None:
         try:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from service.errors import Cancelled, InkwellError, Refused, RequestError
 from service.summary import CANCELLED, REFUSED, Summary
 
-UNEXPECTED = "internal_error"
-
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -36,6 +34,7 @@ class Origin:
                 prompt_tokens=0,
                 cached_tokens=0,
                 generated_tokens=0,
+                computed=False,
                 submitted_s=None,
                 queue_s=0.0,
                 first_token_s=None,
@@ -50,4 +49,4 @@ def outcome_of(error: BaseException) -> str:
         return CANCELLED
     if isinstance(error, RequestError | Refused):
         return REFUSED
-    return error.code if isinstance(error, InkwellError) else UNEXPECTED
+    return error.code if isinstance(error, InkwellError) else InkwellError.code

@@ -3,14 +3,15 @@
 import gzip
 import json
 import time
-from contextlib import nullcontext
 
 import pytest
-from flask import Flask, g, request
+from flask import Flask, request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from service.api.body import read_json
+from service.admission import Admission
+from service.api.body import read_json, register
 from service.errors import InkwellError, InvalidBody, InvalidParameter
+from service.pace import Pace
 from tests.serving import problem
 
 CANARY = "Rohrdommel"
@@ -18,8 +19,9 @@ JSON = "application/json"
 
 
 def read(data: bytes, content_type: str = JSON, **more: object) -> dict[str, object]:
-    with Flask("reader").test_request_context(method="POST", data=data, content_type=content_type, **more):
-        g.receiving = lambda size_bytes: nullcontext()
+    app = Flask("reader")
+    register(app, Admission(1, None, Pace()))
+    with app.test_request_context(method="POST", data=data, content_type=content_type, **more):
         return read_json(request)
 
 

@@ -34,3 +34,8 @@ def test_any_other_id_is_replaced(client: FlaskClient, given: str):
 def test_an_id_cannot_carry_a_header_or_a_line(client: FlaskClient, given: str):
     response = client.get("/livez", environ_overrides={"HTTP_X_REQUEST_ID": given})
     assert re.fullmatch("[0-9a-f]{32}", response.headers[HEADER]) and "Set-Cookie" not in response.headers
+
+
+def test_a_new_id_begins_with_apaches_and_cannot_be_guessed(client: FlaskClient):
+    ids = {client.get("/livez", environ_overrides={"UNIQUE_ID": "aRZ-9"}).headers[HEADER] for _ in range(3)}
+    assert len(ids) == 3 and all(re.fullmatch("aRZ-9-[0-9a-f]{32}", each) for each in ids)

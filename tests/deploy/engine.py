@@ -9,7 +9,7 @@ import resource
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,12 @@ from tests.deploy.container import Image
 LIMIT_S = 120.0
 CGROUPS = Path("/sys/fs/cgroup")
 # Debian's crun cannot do with control groups of both versions at once, and nothing here needs systemd. A machine may
-# refuse limits above its own, which podman would ask for.
+# refuse limits above its own, which podman would ask for. What containers print goes into files: where podman finds a
+# journal it takes that, and what tests read back would depend on the machine.
 SETTINGS = """
 [containers]
 default_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]
+log_driver = "k8s-file"
 netns = "host"
 [engine]
 runtime = "runc"
@@ -99,27 +101,29 @@ class Running:
 @contextmanager
 def podman(image: Image) -> Iterator[Engine]:
     """The engine, which knows the image by its name; at the end all containers and volumes are removed."""
-    before = set(_groups())
     folder = Path(image.variables["CONTAINERS_STORAGE_CONF"]).parent / "podman"  # the storage remembers which one it is
     folder.mkdir(exist_ok=True)
     files, processes = _most(resource.RLIMIT_NOFILE, "fs/nr_open"), _most(resource.RLIMIT_NPROC, "kernel/pid_max")
     (folder / "containers.conf").write_text(SETTINGS.format(folder=folder, files=files, processes=processes))
     engine = Engine({**image.variables, "CONTAINERS_CONF": str(folder / "containers.conf")})
-    try:
+    with ExitStack() as ends:  # from the last to the first, each also where another fails
+        ends.callback(_remove_groups_but, set(_groups()))
+        ends.callback(engine.run, "volume", "rm", "--all")
+        ends.callback(engine.run, "rm", "--all", "--force", "--time", "0")
+        ends.callback(engine.run, "pod", "rm", "--all", "--force", "--time", "0")
         yield engine
-    finally:
-        engine.run("pod", "rm", "--all", "--force", "--time", "0")
-        engine.run("rm", "--all", "--force", "--time", "0")
-        engine.run("volume", "rm", "--all")
-        for group in sorted(set(_groups()) - before, reverse=True):
-            with suppress(OSError):  # in use by another podman
-                group.rmdir()
 
 
 def _most(kind: int, system: str) -> int:
     """The limit that podman may give its containers: ours, or the system's where we have none."""
     own, most = resource.getrlimit(kind)[1], int(Path("/proc/sys", system).read_text())
     return most if own == resource.RLIM_INFINITY else min(own, most)
+
+
+def _remove_groups_but(kept: set[Path]) -> None:
+    for group in sorted(set(_groups()) - kept, reverse=True):
+        with suppress(OSError):  # in use by another podman
+            group.rmdir()
 
 
 def _groups() -> Iterator[Path]:

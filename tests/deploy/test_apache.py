@@ -99,6 +99,15 @@ def test_every_answer_names_its_request_once_and_apache_without_a_version(server
     assert response.headers["Server"] == "Apache"
 
 
+@pytest.mark.parametrize(("given", "kept"), [("mine-1", True), ("x" * 64, True), ("x" * 65, False), ("a b", False)])
+def test_apaches_own_answers_keep_the_clients_id_by_the_rule_of_the_application(
+    server: LiveServer, given: str, kept: bool
+) -> None:
+    for method in ("TRACE", "GET"):
+        _, headers, _ = send(server, f"{method} /livez HTTP/1.1\r\n{HEAD}X-Request-Id: {given}\r\n\r\n")
+        assert headers["x-request-id"] and (headers["x-request-id"] == given) == kept and "vary" not in headers
+
+
 def test_a_connection_is_kept_for_the_next_request(server: LiveServer) -> None:
     with requests.Session() as session:
         first = session.get(f"{server.url}/livez", timeout=10)

@@ -114,12 +114,14 @@ def test_what_the_page_mounts_is_used(engine: Engine, image: Image, hub: HubImit
     """A folder of models, into which any user may download, and the file of keys that are made in the image."""
     printed = engine.run("run", "--rm", image.name, "python", "scripts/make_key.py", "alice")
     with public_folder() as folder:
-        (folder / "keys").write_text(re.search("file: *(.*)", printed)[1] + "\n")
-        models = folder / "models"
+        keys, models = folder / "keys", folder / "models"
+        keys.write_text(re.search("file: *(.*)", printed)[1] + "\n")
+        keys.chmod(0o644)  # the service's user must read both, whatever the umask is here
         models.mkdir()
+        models.chmod(0o755)
         os.chown(models, 54321, 0)
         download(engine, image, hub, models, user="54321")
-        volumes = ("--volume", f"{models}:/models:ro", "--volume", f"{folder}/keys:/etc/inkwell/keys:ro")
+        volumes = ("--volume", f"{models}:/models:ro", "--volume", f"{keys}:/etc/inkwell/keys:ro")
         variables = (f"INKWELL_DEFAULT_MODEL={DOWNLOADED}", "INKWELL_KEYS_FILE=/etc/inkwell/keys")
         options = (*volumes, *(part for variable in variables for part in ("--env", variable)))
         with serving(engine, image.name, *options) as running:

@@ -52,6 +52,16 @@ def create_volume(engine: Engine, claim: Object) -> None:
     Path(engine.run("volume", "inspect", "--format", "{{.Mountpoint}}", name), "lost+found").mkdir(mode=0o700)
 
 
+def keys_folder(folder: Path, line: str) -> Path:
+    """In the place of a Secret, which the service's user may read whatever the umask is here."""
+    keys = folder / "keys"
+    keys.mkdir()
+    keys.chmod(0o755)
+    (keys / "keys").write_text(line + "\n")
+    (keys / "keys").chmod(0o644)
+    return keys
+
+
 def playable(pod: Object, name: str, port: int = 0, keys: Path = Path()) -> Object:
     """A pod, or what a Deployment or a Job makes its pods from, so that podman 4.3 runs it on this machine's network.
 
@@ -90,9 +100,7 @@ def test_a_release_downloads_serves_with_keys_and_drains(
     engine: Engine, image: Image, rendering: Rendering, tmp_path: Path
 ) -> None:
     printed = engine.run("run", "--rm", image.name, "python", "scripts/make_key.py", "alice")
-    keys = tmp_path / "keys"
-    keys.mkdir()
-    (keys / "keys").write_text(re.search("file: *(.*)", printed)[1] + "\n")
+    keys = keys_folder(tmp_path, re.search("file: *(.*)", printed)[1])
     create_volume(engine, rendering.one("PersistentVolumeClaim"))
     played(engine, tmp_path, playable(rendering.one("Job")["spec"]["template"], "download"))
 

@@ -6,27 +6,32 @@ import pytest
 
 from service.apache.foreign import Translator
 
-REFUSED = b"inkwell-refused 431 1500 192.0.2.7 awH9F3c1Lx7yjlXUYkfJOQAAANI\n"
-ERROR = b"[Sat Nov 21 20:21:46.057199 2026] [wsgi:error] [pid 28851] Traceback (most recent call last):\n"
+ID = "awH9F3c1Lx7yjlXUYkfJOQAAANI"
+REFUSED = f"inkwell-refused 431 1500 192.0.2.7 {ID} {ID}\n".encode()
+ERROR = b"[Sat Nov 21 20:21:46.057199 2026] [wsgi:error] [pid 28851] [-] Traceback (most recent call last):\n"
 RECORD = b'{"time": "2026-11-21T20:21:31.891Z", "message": "request ended"}\n'
 
 
+def translated(line: bytes, form: str = "json", level: str = "debug") -> bytes:
+    return Translator(form, level).translate(line)
+
+
 def told(line: bytes) -> dict[str, object]:
-    return json.loads(Translator("json").translate(line))
+    return json.loads(translated(line))
 
 
 def test_a_record_of_ours_stays_as_it_is():
-    assert Translator("json").translate(RECORD) == RECORD == Translator("text").translate(RECORD)
+    assert translated(RECORD) == RECORD == translated(RECORD, "text")
 
 
 def test_a_request_that_apache_refuses_is_told_as_others_are():
     record = told(REFUSED)
     assert record["time"] and (record["level"], record["message"]) == ("INFO", "request ended")
     assert (record["status"], record["code"], record["route"]) == (431, "headers_too_large", "other")
-    assert (record["request_id"], record["address"]) == ("awH9F3c1Lx7yjlXUYkfJOQAAANI", "192.0.2.7")
+    assert (record["request_id"], record["address"]) == (ID, "192.0.2.7")
     assert (record["duration_s"], record["client"], record["method"]) == (0.0015, None, None)
     assert told(REFUSED.replace(b"431", b"502"))["level"] == "ERROR"
-    assert b"request ended request_id=awH9F3" in Translator("text").translate(REFUSED)
+    assert b"request ended request_id=awH9F3" in translated(REFUSED, "text")
 
 
 LEVELS = {"crit": "CRITICAL", "error": "ERROR", "warn": "WARNING", "notice": "INFO", "trace1": "DEBUG"}
@@ -37,22 +42,53 @@ def test_an_error_of_apache_keeps_its_level_and_where_it_comes_from(word: str, l
     record = told(ERROR.replace(b"error", word.encode(), 1))
     assert (record["level"], record["logger"]) == (level, "apache.wsgi")
     assert record["message"] == "Traceback (most recent call last):"
-    assert Translator("text").translate(ERROR) == ERROR
+    assert translated(ERROR, "text") == ERROR
 
 
-@pytest.mark.parametrize("line", [b"terminate called", b'{"cut": ', b"[1, 2]", b"\xff\x00\x1b[0m", b'"a"', b"{} {}"])
+def test_an_error_of_no_module_is_one_too():
+    record = told(ERROR.replace(b"[wsgi:error]", b"[-:error]"))
+    assert (record["level"], record["message"]) == ("ERROR", "Traceback (most recent call last):")
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_what_is_below_the_level_is_not_told(form: str):
+    kept = {"error": {"error"}, "warning": {"error", "warn"}, "info": {"error", "warn", "notice"}}
+    for level, words in kept.items():
+        lines = {word: ERROR.replace(b"error", word.encode(), 1) for word in ("error", "warn", "notice", "debug")}
+        assert {word for word, line in lines.items() if translated(line, form, level)} == words
+        assert bool(translated(REFUSED, form, level)) == (level == "info")
+        assert translated(REFUSED.replace(b"431", b"502"), form, level)
+        assert translated(b"terminate called\n", form, level)
+
+
+DEEP = b'{"a":' * 100_000
+
+
+@pytest.mark.parametrize(
+    "line", [b"terminate called", b'{"cut": ', b"[1, 2]", b"\xff\x00\x1b[0m", b'"a"', b"{} {}", DEEP], ids=range(7)
+)
 def test_whatever_else_is_printed_is_the_message_of_a_record(line: bytes):
     record = told(line + b"\n")
     assert (record["level"], record["logger"]) == ("WARNING", "output")
     assert record["message"] == line.decode(errors="replace") and record["time"]
-    assert Translator("text").translate(line) == line
+    assert translated(line, "text") == line
 
 
 def test_nothing_becomes_nothing():
-    assert Translator("json").translate(b"\n") == b""
+    assert translated(b"\n") == b""
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
 def test_what_a_refusal_tells_already_is_not_told_twice(form: str):
-    line = b"[...] [wsgi:error] [pid 1] [script wsgi.py] WSGI0139: Request requires chunked transfer encoding\n"
-    assert Translator(form).translate(line) == b""
+    line = b"[...] [wsgi:error] [pid 1] [id] [script wsgi.py] WSGI0139: Request requires chunked transfer encoding\n"
+    assert translated(line, form) == b""
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_body_that_did_not_come_is_told_by_the_application_alone(form: str):
+    unread = f"[...] [wsgi:error] [pid 1] [{ID}] [script wsgi.py] WSGI0126: Request data read error when ...\n"
+    ended = REFUSED.replace(b"431", b"408").replace(ID.encode() + b"\n", b"mine\n")
+    translator = Translator(form, "info")
+    assert translator.translate(ended) and not translator.translate(unread.encode())
+    assert translator.translate(REFUSED.replace(ID.encode(), b"another"))
+    assert not translator.translate(ended) and translator.translate(ended)

@@ -1,6 +1,7 @@
 """The log of a running service in JSON: every line of it parses, every request is in it once, and no prompt is."""
 
 import json
+import socket
 import subprocess
 import time
 from collections import Counter
@@ -10,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from tests.deploy.test_apache import REFUSED, send
+from tests.deploy.test_apache import HEAD, REFUSED, send
 from tests.live import LiveServer, live_server, start_launcher
 
 pytestmark = pytest.mark.slow
@@ -82,6 +83,29 @@ def ask_stream(server: LiveServer, name: str) -> requests.Response:
     return requests.post(f"{server.url}/text-generate", json=body, headers=headers, stream=True, timeout=60)
 
 
+def test_a_body_that_does_not_come_leaves_one_record_and_no_error(logged: LiveServer) -> None:
+    start = f"POST /text-generate HTTP/1.1\r\n{HEAD}Content-Length: 9\r\nContent-Type: "
+    before, lines_before = len(ended(logged, 0)), len(records(logged))
+    asked = [f"{start}application/json\r\nX-Request-Id: read\r\n\r\n{{",
+             f"{start}text/plain\r\nX-Request-Id: unread\r\n\r\na", f"{start}text/plain\r\n\r\na"]  # fmt: skip
+    with socket.create_connection(("127.0.0.1", logged.port), timeout=10) as leaves:
+        leaves.sendall(f"{start}application/json\r\nX-Request-Id: left\r\n\r\n{{".encode())
+    with ThreadPoolExecutor() as pool:
+        replies = list(pool.map(lambda request: send(logged, request), asked))
+    assert [status for status, _, _ in replies] == [408] * 3
+    read, unread, nameless = [headers["x-request-id"] for _, headers, _ in replies]
+    assert (read, unread) == ("read", "unread")
+    assert send(logged, REFUSED["TRACE"][1])[0] == 405  # whose record comes behind all others
+    new = ended(logged, before + 5)[before:]
+    told = {record["request_id"]: (record["status"], record["code"]) for record in new}
+    (name,) = [name for name in told if str(name).startswith(f"{nameless}-")]
+    late, refused = (408, "request_timeout"), (415, "unsupported_media_type")
+    found = {each: told.pop(each) for each in ("read", "unread", "left", name)}
+    assert found == {"read": late, "unread": refused, "left": late, name: refused}
+    assert list(told.values()) == [(405, "method_not_allowed")] and len(new) == 5
+    assert {record["message"] for record in records(logged)[lines_before:]} == {"request ended"}
+
+
 def test_the_record_of_the_start_says_where_the_service_is(logged: LiveServer) -> None:
     (record,) = [record for record in records(logged) if str(record["message"]).startswith("ready after")]
     assert (record["service"], record["swagger"]) == (f"{logged.url}/", f"{logged.url}/apidocs/")
@@ -99,7 +123,7 @@ def test_a_web_process_that_is_killed_leaves_the_record_of_its_request_to_apache
             next(process for process in server.family() if "wsgi:inkwell" in " ".join(process.cmdline())).kill()
             reply = waiting.result()
         first, cut = ended(server, 2)
-        assert first["request_id"] == "first" and cut["request_id"] == reply.headers["X-Request-Id"] != "cut"
+        assert first["request_id"] == "first" and cut["request_id"] == reply.headers["X-Request-Id"] == "cut"
         assert (cut["status"], cut["code"], cut["level"]) == (502, "bad_gateway", "ERROR")
         assert all(isinstance(record, dict) for record in records(server))
 

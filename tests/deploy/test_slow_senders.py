@@ -3,19 +3,23 @@
 import itertools
 import selectors
 import socket
+import statistics
 import time
 
 import pytest
 import requests
+import yaml
 
-from tests.live import LiveServer
+from tests.live import PROJECT_ROOT, LiveServer
 
 pytestmark = pytest.mark.slow
 
 SENDERS = 200  # below INKWELL_MAX_CONNECTIONS, far above what the service admits
 PIECE, PAUSE_S = b"a" * 550, 0.5  # above the slowest pace that Apache lets pass
 END_S = 45  # Apache gives a body 30 s at most
-PROBE_S = 1.0
+PROBE_S = 1.0  # usually; a machine that is busy with something else may be slower once
+VALUES = yaml.safe_load((PROJECT_ROOT / "helm/values.yaml").read_text())
+LONGEST_PROBE_S = VALUES["livenessProbe"]["timeoutSeconds"]  # what takes longer ends the pod
 # One that the application reads, and one that it refuses unread, which holds its thread no shorter.
 KINDS = ("application/json", "text/plain")
 
@@ -58,4 +62,4 @@ def test_probes_answer_while_slow_senders_hold_threads_and_every_sender_is_told_
             time.sleep(PAUSE_S)
         assert not waiting.get_map()
     assert statuses == [408] * SENDERS
-    assert len(times) > 2 * 20 and max(times) < PROBE_S
+    assert len(times) > 2 * 20 and statistics.median(times) < PROBE_S and max(times) < LONGEST_PROBE_S

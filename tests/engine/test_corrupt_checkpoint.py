@@ -4,8 +4,7 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from service.errors import LoadFailed, ModelCorrupt
 from tests.engine.tiny import Tensors, edit, load_tiny
-from tests.live import public_folder
+from tests.live import as_nobody_special, public_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -174,14 +173,3 @@ def test_weights_that_may_not_be_read_are_not_called_corrupt(originals: dict[str
         unreadable = pytest.raises(LoadFailed, match="^the service's user may not read the model's weights$")
         with as_nobody_special(), unreadable:
             load_tiny(copied)
-
-
-@contextmanager
-def as_nobody_special() -> Iterator[None]:
-    """Without root's right to read everything."""
-    own = os.geteuid()
-    os.seteuid(own or 65534)
-    try:
-        yield
-    finally:
-        os.seteuid(own)

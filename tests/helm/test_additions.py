@@ -4,7 +4,7 @@ import pytest
 
 from tests.helm.chart import FOLDER, OPEN, Chart, Rendering
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.parallel]
 OWN = {"app.kubernetes.io/name": "inkwell", "app.kubernetes.io/instance": "inkwell"}
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.helm.chart import FOLDER, OPEN, Chart
 from tests.live import live_server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.parallel]
 KEY_LINE = f"tales {hashlib.sha256(b'ink-x').hexdigest()} infer"
 
 

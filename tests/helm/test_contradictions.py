@@ -10,13 +10,15 @@ from service.apache.config import DRAIN_S
 from service.settings import Settings
 from tests.helm.chart import FOLDER, OPEN, Chart
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.parallel]
 
 VOLUME = {"persistence": {"enabled": True}}
 DOWNLOAD = {"models": {"download": [{"name": "x"}]}}
 TRACES = {"extraEnv": [{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://collector.tracing:4318"}]}
 BESIDE = {"extraEnv": [{"name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "value": "http://localhost:4318/v1/traces"}]}
 PROMETHEUS = {"serverAddress": "http://prometheus:9090"}
+WAKE = {"query": "x", "perReplica": 1}
+ZERO = {"autoscaling": {"mode": "keda", "minReplicas": 0, "keda": PROMETHEUS | {"wake": WAKE}}}
 
 
 def with_modes(*modes: str) -> dict[str, Any]:
@@ -70,7 +72,14 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     (OPEN | {"httpRoute": {"enabled": True}}, "httpRoute.parentRefs"),
     (OPEN | {"service": {"nodePort": 30000}}, "no effect with service.type=ClusterIP"),
     (OPEN | {"service": {"loadBalancerSourceRanges": ["10.0.0.0/8"]}}, "no effect with service.type=ClusterIP"),
-    (OPEN | {"pdb": {"minAvailable": 1}}, "nodes could never be drained"),
+    (OPEN | {"pdb": {"minAvailable": 1}}, "as few pods as 1: nodes could never be drained"),
+    (
+        OPEN | {"pdb": {"minAvailable": "67%"}, "replicaCount": 3},
+        "67%, and there may be as few pods as 3",
+    ),
+    (OPEN | ZERO | {"pdb": {"minAvailable": "1%"}}, "1%, and there may be as few pods as 1"),
+    (OPEN | {"pdb": {"maxUnavailable": 0}}, "pdb.maxUnavailable is 0: nodes could never be drained"),
+    (OPEN | {"pdb": {"maxUnavailable": "0%"}}, "pdb.maxUnavailable is 0%"),
     (OPEN | {"autoscaling": {"mode": "hpa-cpu"}, "replicaCount": 2}, "replicaCount has no effect"),
     (OPEN | {"autoscaling": {"mode": "hpa-cpu", "minReplicas": 9}}, "above autoscaling.maxReplicas, which is 4"),
     (OPEN | {"autoscaling": {"mode": "hpa-cpu"}, "gpu": {"enabled": True}}, "use hpa-queue or keda"),
@@ -99,10 +108,16 @@ ALLOWED = [
     OPEN | {"terminationGracePeriodSeconds": 325},
     OPEN | {"settings": {"requestTimeoutS": 60}, "terminationGracePeriodSeconds": 85},
     OPEN | {"preStopSeconds": 0, "terminationGracePeriodSeconds": 315},
-    OPEN | {"pdb": {"minAvailable": "50%"}},
+    OPEN | {"pdb": {"minAvailable": "66%"}, "replicaCount": 3},
+    OPEN | {"pdb": {"minAvailable": 1}, "replicaCount": 0},
+    OPEN | {"pdb": {"maxUnavailable": "1%"}},
+    OPEN | {"pdb": {"maxUnavailable": 0, "enabled": False}},
+    OPEN | ZERO | {"pdb": {"minAvailable": 0}},
     OPEN | {"models": {"preload": ["a", "b", "c"]}, "settings": {"maxModels": 4}},
     OPEN | TRACES | {"networkPolicy": {"enabled": False}},
     OPEN | BESIDE,
+    OPEN | {"extraEnv": [*TRACES["extraEnv"], {"name": "OTEL_SDK_DISABLED", "value": "True"}]},
+    OPEN | {"extraEnv": [{"name": "OTEL_TRACES_EXPORTER", "value": "none"}, *TRACES["extraEnv"]]},
     OPEN
     | {"podLabels": {"app.kubernetes.io/part-of": "tales"}, "commonLabels": {"app.kubernetes.io/part-of": "tales"}},
     OPEN | {"serviceMonitor": {"interval": "1m", "scrapeTimeout": "60s"}},

@@ -12,7 +12,7 @@ from scripts.chart.helm import HelmError
 from tests.helm.chart import FEATURES, FOLDER, Chart, Object
 from tests.helm.custom_kinds import MODULES, CustomKinds
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.parallel]
 NEWEST = kubernetes_validate.latest_version()
 MAJOR, MINOR = map(int, NEWEST.split(".")[:2])
 VERSIONS = (f"{MAJOR}.{MINOR}", f"{MAJOR}.{MINOR - 4}")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.helm.chart import OPEN, ROOT, Chart
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.parallel]
 ENGINE = """#!/bin/sh
 [ "$1" = info ] || printf '%s\\n' "$@"
 """

@@ -8,7 +8,7 @@ from scripts import wait_for_models as waits
 from scripts.download_model import parse
 from tests.helm.chart import FOLDER, OPEN, Chart
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.parallel]
 VALUES = OPEN | {"persistence": {"enabled": True}, "models": {"download": [{"name": "124M"}]}}
 
 

@@ -10,7 +10,7 @@ import pytest
 from service.refusals import BODY_BYTES, REQUEST_LINE_BYTES
 from tests.helm.chart import FOLDER, OPEN, ROOT, Chart, Object, Rendering
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.parallel]
 DOWNLOAD = OPEN | {"persistence": {"enabled": True}, "models": {"download": [{"name": "124M"}]}}
 NGINX = "nginx.ingress.kubernetes.io"
 SITE = Path(ROOT, "docs", "deploy", "inkwell.nginx").read_text()

@@ -7,7 +7,7 @@ import pytest
 from service.settings import Settings
 from tests.helm.chart import FEATURES, FOLDER, OPEN, Chart
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.parallel]
 
 every_feature = pytest.mark.parametrize("values", FEATURES, ids=lambda path: path.stem.removesuffix("-values"))
 

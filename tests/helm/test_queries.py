@@ -18,7 +18,7 @@ from tests.helm.chart import FOLDER, Chart, Rendering
 from tests.helm.queries import Series, complaints, scrape
 from tests.live import live_server
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.parallel]
 ADAPTER = yaml.safe_load((FOLDER / "files" / "adapter-rules.yaml").read_text())
 ALERTS = yaml.safe_load((FOLDER / "files" / "alerts.yaml").read_text())
 ABSENT = "InkwellAbsent"

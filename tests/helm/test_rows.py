@@ -9,7 +9,7 @@ from service.catalog import KNOWN_MODELS
 from service.settings import Settings
 from tests.helm.chart import OPEN, Chart
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.parallel]
 SETTINGS = Settings.from_environ({})
 
 

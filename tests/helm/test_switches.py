@@ -6,7 +6,7 @@ import pytest
 
 from tests.helm.chart import FOLDER, OPEN, Chart, Rendering
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.parallel]
 
 PLAIN = ["Deployment/inkwell", "NetworkPolicy/inkwell", "Pod/inkwell-test", "PodDisruptionBudget/inkwell"]
 PLAIN += ["Service/inkwell", "ServiceAccount/inkwell"]
@@ -62,6 +62,15 @@ def test_every_scaler_behaves_alike(chart: Chart):
     assert feature(chart, "hpa-queue").one("HorizontalPodAutoscaler")["spec"]["behavior"] == behavior
     advanced = feature(chart, "keda").one("ScaledObject")["spec"]["advanced"]
     assert advanced["horizontalPodAutoscalerConfig"]["behavior"] == behavior
+
+
+def test_what_stands_beside_the_service_neither_counts_nor_has_to_ask_for_a_processor(chart: Chart):
+    rendering = feature(chart, "hpa-cpu")
+    (metric,) = rendering.one("HorizontalPodAutoscaler")["spec"]["metrics"]
+    measured = metric["containerResource"]["container"]
+    (container,) = (item for item in rendering.pod["spec"]["containers"] if item["name"] == measured)
+    assert metric["type"] == "ContainerResource" and container["resources"]["requests"]["cpu"]
+    assert len(rendering.pod["spec"]["containers"]) == 2
 
 
 def test_no_series_is_an_error_unless_there_may_be_no_pod(chart: Chart):

@@ -76,6 +76,15 @@ def test_the_defaults_fit_the_settings():
     assert set(defaults) <= set(schema["properties"]["settings"]["properties"])
 
 
+@pytest.mark.parametrize(
+    ("name", "fits"),
+    [("", True), ("124M", True), ("openai-community/gpt2", True), ("a,b", False), (" ", False), ("a/b/c", False)],
+)
+def test_a_default_model_is_one_name_or_alias(name: str, fits: bool):
+    models = json.loads((FOLDER / "values.schema.json").read_text())["properties"]["models"]
+    assert Draft7Validator(models["properties"]["default"]).is_valid(name) == fits
+
+
 def test_the_schema_is_one():
     Draft7Validator.check_schema(json.loads((FOLDER / "values.schema.json").read_text()))
 

@@ -49,10 +49,10 @@ class Desk:
         names = arguments or ("acme/tiny",)
         return run(command(self.models, *names), self.environment(**more), prepare)
 
-    def start(self, *prefix: str) -> subprocess.Popen[str]:
+    def start(self, *prefix: str, **more: str) -> subprocess.Popen[str]:
         """The script on its way, with patience for an answer that the test holds back."""
         arguments = [sys.executable, *prefix, *command(self.models, "acme/tiny")[1:]]
-        patient = self.environment(HF_HUB_DOWNLOAD_TIMEOUT="30")
+        patient = self.environment(HF_HUB_DOWNLOAD_TIMEOUT="30", **more)
         # A session of its own has no terminal, as in a container: there SIGWINCH means stop.
         return subprocess.Popen(arguments, env=patient, stderr=subprocess.PIPE, text=True, start_new_session=True)
 

@@ -5,6 +5,7 @@ import resource
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,17 @@ def test_ctrl_c_and_an_engines_stop_end_with_a_line_and_no_traceback(desk: Desk,
     assert process.returncode == 130
     assert "the same command goes on from here" in text and "Traceback" not in text
     assert scan(desk.models) == {}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGWINCH])
+def test_the_same_ends_it_while_it_still_imports(desk: Desk, tmp_path: Path, number: signal.Signals) -> None:
+    slow = "import sys, time; print('importing', file=sys.stderr, flush=True); time.sleep(60)"
+    (tmp_path / "huggingface_hub.py").write_text(slow)
+    process = desk.start(PYTHONPATH=str(tmp_path))
+    assert process.stderr and process.stderr.readline() == "importing\n"
+    process.send_signal(number)
+    text = process.communicate(timeout=30)[1]
+    assert (process.returncode, text) == (130, "")
 
 
 def test_a_partial_file_of_last_week_is_resumed_and_never_served(desk: Desk) -> None:

@@ -24,7 +24,7 @@ from tests.scripts.checkpoints import (
 from tests.scripts.desk import API, COMMIT, Desk, assert_refused, assert_whole
 from tests.scripts.hub import Fault, Repository, sha256
 
-pytestmark = pytest.mark.slow  # nearly every test starts a process
+pytestmark = [pytest.mark.slow, pytest.mark.parallel]  # nearly every test starts a process
 
 
 # --- what is downloaded -----------------------------------------------------------------------------------------------

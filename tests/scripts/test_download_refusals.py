@@ -15,7 +15,7 @@ from service.catalog import scan
 from tests.scripts.checkpoints import command, environment, run, sharded_files, tiny_files, weights
 from tests.scripts.hub import Fault, HubImitation, Repository, running_hub
 
-pytestmark = pytest.mark.slow  # starts processes that need seconds
+pytestmark = [pytest.mark.slow, pytest.mark.parallel]  # starts processes that need seconds
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 RIGHT = tiny_files()

@@ -13,6 +13,7 @@ import pytest
 
 from scripts.wait_for_models import parse, source, wait
 from service.catalog import ORIGIN_FILE, known_model
+from tests.live import as_nobody_special, public_folder
 from tests.scripts.checkpoints import PROJECT_ROOT
 
 OLD, NEW = "1" * 40, "2" * 40
@@ -21,12 +22,14 @@ LIMIT_S = 30
 
 
 def lay(folder: Path, hub_id: str = "", revision: str = OLD) -> None:
-    """A model as the registry sees it, with a record of where it comes from if it was downloaded."""
-    folder.mkdir()
+    """A model as the registry sees it, with a record of where it comes from if it was downloaded; there at once."""
+    gathering = folder.with_name(f".{folder.name}")
+    gathering.mkdir()
     for name in ("config.json", "tokenizer.json", "model.safetensors"):
-        (folder / name).touch()
+        (gathering / name).touch()
     if hub_id:
-        (folder / ORIGIN_FILE).write_text(json.dumps({"hub_id": hub_id, "revision": revision}))
+        (gathering / ORIGIN_FILE).write_text(json.dumps({"hub_id": hub_id, "revision": revision}))
+    gathering.rename(folder)
 
 
 def status(models: Path, *arguments: str) -> int:
@@ -90,6 +93,22 @@ def test_a_folder_that_is_not_there_yet_comes_from_nowhere(tmp_path: Path):
     (tmp_path / "empty").mkdir()
     lay(tmp_path / "own")
     assert status(tmp_path, "--from=absent=someone/absent", "--from=empty=someone/empty", "own") == 0
+
+
+def test_what_is_no_folder_ends_the_wait_with_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "tales").touch()
+    assert status(tmp_path, f"--from=tales=someone/tales@{NEW}", "tales") == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"tales should be someone/tales at {NEW}, and cannot be read (Not a directory): ")
+
+
+def test_a_folder_that_may_not_be_read_ends_the_wait_with_a_sentence(capsys: pytest.CaptureFixture[str]):
+    with public_folder() as models:
+        lay(models / "tales", "someone/tales")
+        (models / "tales").chmod(0)
+        with as_nobody_special():
+            assert status(models, "--from=tales=someone/tales", "tales") == 1
+    assert "tales should be someone/tales, and cannot be read (Permission denied): " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["tales", "=someone/tales", "tales=", "tales=@x"])

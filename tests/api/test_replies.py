@@ -1,0 +1,41 @@
+"""A defect in what a dialect makes of a generation: the client is told, and the request has failed."""
+
+import json
+from pathlib import Path
+
+import pytest
+from flask import Flask, g
+
+from service.api.record import Record
+from service.api.replies import streamed, whole
+from tests.generation.runs import Run, end_of, ids
+from tests.generation.texts import bytewise
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Run:
+    """A text that has come whole."""
+    model = bytewise(tmp_path, context=16)
+    run = Run(model)
+    run.come(1, ids(model, "bcde"))
+    return run
+
+
+def broken(_: object) -> list[dict[str, object]]:
+    raise TypeError("a defect of our own")
+
+
+def test_a_whole_reply_that_cannot_be_shaped_has_failed(one: Run):
+    with Flask("replies").test_request_context(), pytest.raises(TypeError):
+        whole(one.generation, broken)
+    assert end_of(one).outcome == "internal_error"
+
+
+def test_a_stream_whose_events_cannot_be_shaped_has_failed_and_says_so(one: Run):
+    with Flask("replies").test_request_context():
+        g.record = Record("mine")
+        response = streamed(one.generation, broken, list, 60)
+        (event,) = response.get_data(as_text=True).strip().split("\n\n")
+        response.close()
+        assert json.loads(event.removeprefix("data: "))["error"]["code"] == g.record.code == "internal_error"
+    assert end_of(one).outcome == "internal_error"

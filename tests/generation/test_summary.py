@@ -1,0 +1,100 @@
+"""How a request ended, as its one summary tells it."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from service.engine.contract import TokenEvent
+from service.errors import DeadlineExceeded, WorkerDied
+from service.registry.model import Model
+from tests.generation.runs import Run, end_of, ids
+
+
+def test_a_worker_that_is_gone_when_a_text_slides_is_an_error_and_is_told_as_one(
+    run: Callable[..., Run], letters: Model
+):
+    one = run(length=20, on_overflow="slide")
+    one.line.dead = True
+    one.come(1, ids(letters, "bcdefghijklmnop"))
+    with pytest.raises(WorkerDied):
+        one.generation.collect()
+    assert end_of(one).outcome == "worker_died"
+
+
+def test_a_defect_that_ends_a_request_is_told_as_one(run: Callable[..., Run]):
+    one = run()
+    one.stream.put(TokenEvent(99, 1, None))  # of a job that there is not
+    with pytest.raises(KeyError):
+        one.generation.collect()
+    assert end_of(one).outcome == "internal_error"
+
+
+def test_a_defect_behind_the_last_event_is_told_too(run: Callable[..., Run], letters: Model):
+    one = run()
+    one.come(1, ids(letters, "bcde"))
+    one.generation.collect()
+    one.generation.failed(TypeError())
+    assert end_of(one).outcome == "internal_error"
+
+
+def test_a_text_that_was_cancelled_makes_a_cancelled_request(run: Callable[..., Run], letters: Model):
+    one = run(texts=2)
+    one.come(1, ids(letters, "bcde"))
+    events = one.generation.events(0.01)
+    assert [next(events).choice for _ in range(4)] == [0] * 4
+    one.generation.cancel()
+    assert [event.finish for event in events] == ["cancelled"]
+    summary = end_of(one)
+    assert (summary.outcome, summary.finish_reasons, summary.computed) == ("cancelled", ("cancelled", "length"), True)
+
+
+def test_a_request_that_was_cancelled_in_the_queue_has_computed_nothing(run: Callable[..., Run]):
+    one = run()
+    one.generation.cancel()
+    one.generation.collect()
+    summary = end_of(one)
+    assert (summary.outcome, summary.finish_reasons, summary.computed) == ("cancelled", ("cancelled",), False)
+
+
+def test_a_score_without_a_token_has_computed_its_prompt(run: Callable[..., Run]):
+    one = run(length=0)
+    one.stream.put(TokenEvent(1, None, "length"))
+    one.generation.collect()
+    summary = end_of(one)
+    assert (summary.outcome, summary.first_token_s, summary.computed) == ("ok", None, True)
+
+
+def test_the_summary_of_a_whole_text_tells_counts_and_times(run: Callable[..., Run], letters: Model):
+    one = run()
+    first, *others = ids(letters, "bcd")
+    one.stream.put(TokenEvent(1, first, None, cached_tokens=1, queue_s=0.5))
+    one.come(1, others, None)
+    one.stream.put(TokenEvent(1, None, "stop"))
+    one.generation.collect()
+    summary = end_of(one)
+    assert (summary.outcome, summary.finish_reasons) == ("ok", ("stop",))
+    assert (summary.request_id, summary.client) == ("id", "who")
+    assert (summary.prompt_tokens, summary.cached_tokens, summary.generated_tokens, summary.queue_s) == (1, 1, 3, 0.5)
+    assert 0 <= summary.first_token_s <= summary.duration_s
+
+
+def test_a_request_that_nobody_read_to_its_end_is_told_as_cancelled(run: Callable[..., Run]):
+    summary = end_of(run())
+    assert (summary.outcome, summary.first_token_s, summary.finish_reasons) == ("cancelled", None, ())
+
+
+def test_who_never_gets_a_slot_has_waited_from_the_beginning_to_the_end(run: Callable[..., Run]):
+    one = run(seconds=0.1)
+    with pytest.raises(DeadlineExceeded):
+        one.generation.collect()
+    assert 0.05 < end_of(one).queue_s < 10
+
+
+def test_a_wait_does_not_go_on_behind_the_end_of_a_text(run: Callable[..., Run], letters: Model):
+    one = run(texts=2, seconds=0.1)
+    one.stream.put(TokenEvent(1, ids(letters, "b")[0], None, queue_s=0.01))
+    one.generation.collect()
+    waited_s = one.generation.timings.queue_s
+    time.sleep(0.02)
+    assert end_of(one).queue_s == waited_s > 0.05
