@@ -8,6 +8,7 @@ whose body did not come: mod_wsgi asks the application first and then reads, so 
 import json
 import logging
 import re
+from collections import deque
 from typing import Any
 
 from service.logs import formatter
@@ -25,6 +26,7 @@ LEVELS = {
 }  # fmt: skip
 CHUNKED = " WSGI0139: "  # a body of unknown length, which the record of its refusal tells too
 UNREAD = " WSGI0126: "  # the client sent less of its body than it promised, or too slowly
+MOST_KNOWN = 1_000
 CODES = {refusal.status: refusal.code for refusal in REFUSALS}
 
 
@@ -38,7 +40,8 @@ class Translator:
         self._formatter = formatter(form)
         self._is_json = form == "json"
         self._level = logging.getLevelNamesMapping()[level.upper()]
-        self._known: set[str] = set()  # requests that Apache is about to tell of, and the application knows
+        # Requests that Apache is about to tell of, and the application knows; bounded, should it not tell after all.
+        self._known: deque[str] = deque(maxlen=MOST_KNOWN)
 
     def translate(self, line: bytes) -> bytes:
         """One line, with its end; a record of ours comes out as it was."""
@@ -53,7 +56,7 @@ class Translator:
 
     def _error(self, error: re.Match[str], line: bytes) -> bytes:
         if UNREAD in error["text"]:
-            self._known.add(error["unique_id"])
+            self._known.append(error["unique_id"])
             return b""
         level = LEVELS.get(error["level"], logging.DEBUG)
         if level < self._level or CHUNKED in error["text"]:
