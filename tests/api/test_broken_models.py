@@ -88,6 +88,8 @@ def test_a_folder_of_pickled_weights_is_told_with_the_remedy(client: FlaskClient
     assert "scripts/download_model.py --convert models/broken" in message
 
 
+@pytest.mark.slow
+@pytest.mark.parallel
 def test_a_truncated_checkpoint_is_corrupt_and_the_log_says_which_file(client: FlaskClient, folder: Path, caplog):
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])

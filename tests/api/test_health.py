@@ -44,6 +44,8 @@ def test_a_draining_service_is_alive_and_not_ready(client: FlaskClient, state_di
     assert ready(client)[0] == 200
 
 
+@pytest.mark.slow
+@pytest.mark.parallel
 def test_while_models_are_preloaded_it_is_not_ready(models_dir: Path):
     with running_app(models_dir, default_model="124M", preload="124M,nobody") as app:
         client = app.test_client()
@@ -110,6 +112,8 @@ def test_without_a_good_default_model_it_is_not_ready_and_says_why(
         assert client.get("/livez").status_code == 200
 
 
+@pytest.mark.slow
+@pytest.mark.parallel
 def test_a_default_model_that_failed_to_load_is_not_ready_and_is_again_when_it_is_mended(tmp_path: Path):
     save_servable(tmp_path / "124M")
     whole = (tmp_path / "124M" / "model.safetensors").read_bytes()

@@ -71,6 +71,8 @@ def test_the_same_seed_slides_to_the_same_text(demo: FlaskClient, sampling: dict
     assert longer.startswith(first["samples"][0]["text"])
 
 
+@pytest.mark.slow
+@pytest.mark.parallel
 def test_samples_slide_each_for_itself(client: FlaskClient):
     details = details_of(client, input_text="a", length=1100, seed=2, nsamples=2, on_overflow="slide", ignore_eos=True)
     one, other = details["samples"]

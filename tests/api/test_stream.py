@@ -159,6 +159,8 @@ def test_a_client_that_never_reads_leaves_nothing_behind(client: FlaskClient):
     stream(client, **ENDLESS).close()  # the fixture sees to it that no request is left
 
 
+@pytest.mark.slow
+@pytest.mark.parallel
 def test_clients_that_leave_make_room_for_others_in_the_worker(client: FlaskClient):
     client.post(PATH, json=GREEDY)  # loads the model, if nobody has yet
 

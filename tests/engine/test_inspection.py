@@ -37,6 +37,8 @@ def sampling(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, **mor
     return Sampling(8, temperature, top_k, top_p, 0, 0, (), **more)
 
 
+@pytest.mark.slow
+@pytest.mark.parallel
 @settings(max_examples=60, deadline=None)
 @given(LOGITS, SAMPLINGS)
 def test_the_sampler_draws_what_the_last_stage_keeps_as_often_as_it_says(values: list[float], wanted: Sampling):

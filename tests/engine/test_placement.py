@@ -129,6 +129,8 @@ def test_a_cache_lies_where_its_blocks_do(tmp_path: Path) -> None:
     assert cache.gpu_bytes == 0
 
 
+@pytest.mark.slow
+@pytest.mark.parallel
 def test_who_spreads_nothing_does_not_wait_for_accelerate() -> None:
     program = "import sys, service.engine.loading; assert not [name for name in sys.modules if 'accelerate' in name]"
     subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(engine_package.__file__).parent.parent.parent)

@@ -56,6 +56,8 @@ def test_every_request_fits_the_contexts_it_is_meant_for(scale: object) -> None:
         assert all(size.prompt_tokens + size.new_tokens <= context for size in (*workload.sizes, *workload.warm_up))
 
 
+@pytest.mark.slow
+@pytest.mark.parallel
 @pytest.mark.parametrize("vocab_size", [300, 5000, 50257, 50400])
 def test_the_synthetic_tokenizer_fills_the_vocabulary(vocab_size: int, tmp_path: Path) -> None:
     write_tokenizer(tmp_path / "tokenizer.json", vocab_size)

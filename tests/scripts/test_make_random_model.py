@@ -60,6 +60,8 @@ def test_a_small_vocabulary_gets_a_tokenizer_of_bytes(tmp_path: Path) -> None:
     assert tokenizer.encode(END_OF_TEXT) == [config.eos_token_id]
 
 
+@pytest.mark.slow
+@pytest.mark.parallel
 def test_it_runs_as_a_command_from_any_folder(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(SCRIPT), "--shape", "tiny", "--out", "made"], cwd=tmp_path, capture_output=True, text=True
