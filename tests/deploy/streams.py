@@ -8,7 +8,7 @@ import psutil
 import requests
 
 DONE = "data: [DONE]"
-PROMPT = {"input_text": "Once upon a time", "stream": "true", "length": 100, "seed": 1}
+PROMPT = {"input_text": "Once upon a time", "stream": "true", "length": 900, "seed": 1}  # more than a second's work
 
 
 class Server(Protocol):
@@ -21,15 +21,19 @@ class Server(Protocol):
 
 
 class HeldStream:
-    """A stream whose worker is stopped after the first event."""
+    """A stream whose worker is stopped after the first event.
+
+    The worker is started and looked up before: finding it may take longer than the whole stream does.
+    """
 
     def __init__(self, server: Server) -> None:
+        requests.get(f"{server.url}/text-generate", params=PROMPT | {"length": 1}, timeout=60).raise_for_status()
+        self._workers = server.workers()
+        assert self._workers
         self._response = requests.get(f"{server.url}/text-generate", params=PROMPT, stream=True, timeout=60)
         self._response.raise_for_status()
         self._lines = self._response.iter_lines(decode_unicode=True)
         self.first = next(line for line in self._lines if line.startswith("data:"))
-        self._workers = server.workers()
-        assert self._workers
         for worker in self._workers:
             worker.suspend()
 

@@ -114,12 +114,12 @@ def front(server: LiveServer) -> Iterator[Front]:
 
 def test_a_stream_passes_event_by_event(server: LiveServer, front: Front) -> None:
     """The worker is stopped after its first event, so nothing can come but that event and the pings."""
+    (worker,) = server.workers()
     started = time.monotonic()
     with front.get("/text-generate", params=PROMPT, stream=True) as response:
         lines = response.iter_lines(decode_unicode=True)
         assert next(lines).startswith("data:")
         first_s = time.monotonic() - started
-        worker = server.workers()[0]
         worker.suspend()
         try:
             first_ping = next(line for line in lines if line.startswith(":"))
