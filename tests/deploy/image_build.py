@@ -76,9 +76,10 @@ def pip_options(folder: Path) -> list[str]:
 
 
 def _local(text: str) -> list[str]:
-    """Folders that the words of a setting name; an index refers to files beside itself."""
+    """Folders that the words of a setting name; an index refers to files beside itself. pip skips what is not there."""
     indexes = re.findall(r"file://(/\S+?)/?(?=\s|$)", text)
-    return [str(Path(index).parent) for index in indexes] + re.findall(r"(?:^|\s)(/\S+)", text)
+    named = [Path(index).parent for index in indexes] + [Path(word) for word in re.findall(r"(?:^|\s)(/\S+)", text)]
+    return [str(path) for path in named if path.exists()]
 
 
 def _overlays(folder: Path) -> bool:
