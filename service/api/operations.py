@@ -171,7 +171,7 @@ def _details_schema() -> Spec:
     return {
         "type": "object",
         "properties": {
-            "request_id": text | {"example": "0f9c2ab47d1e4c6f8a35b1d20e7c9642"},
+            "request_id": text | {"example": "awIiy4swUbkkBrZ@LM55xgAAAAI-0f9c2ab47d1e4c6f8a35b1d20e7c9642"},
             "model_name": text | {"example": "demo"},
             "samples": {"type": "array", "items": {"type": "object", "properties": sample}},
             "prompt_tokens": count,

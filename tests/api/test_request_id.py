@@ -17,7 +17,7 @@ def test_two_requests_have_two_ids(client: FlaskClient):
     assert client.get("/livez").headers[HEADER] != client.get("/livez").headers[HEADER]
 
 
-@pytest.mark.parametrize("given", ["mine", "a.b_c-9", "0" * 64, "."])
+@pytest.mark.parametrize("given", ["mine", "a.b_c-9@d", "0" * 64, "."])
 def test_a_harmless_id_is_kept(client: FlaskClient, given: str):
     assert client.get("/livez", headers={HEADER: given}).headers[HEADER] == given
 
@@ -37,5 +37,7 @@ def test_an_id_cannot_carry_a_header_or_a_line(client: FlaskClient, given: str):
 
 
 def test_a_new_id_begins_with_apaches_and_cannot_be_guessed(client: FlaskClient):
-    ids = {client.get("/livez", environ_overrides={"UNIQUE_ID": "aRZ-9"}).headers[HEADER] for _ in range(3)}
-    assert len(ids) == 3 and all(re.fullmatch("aRZ-9-[0-9a-f]{32}", each) for each in ids)
+    own = "awIiy4swUbkkBrZ@-M55xgAAAAI"
+    ids = {client.get("/livez", environ_overrides={"UNIQUE_ID": own}).headers[HEADER] for _ in range(3)}
+    assert len(ids) == 3 and all(re.fullmatch(f"{own}-[0-9a-f]{{32}}", each) for each in ids)
+    assert {client.get("/livez", headers={HEADER: each}).headers[HEADER] for each in ids} == ids
