@@ -24,9 +24,14 @@
 {{- end }}
 {{- end }}
 
+{{/* Empty where pdb.maxUnavailable counts; null is as good as empty. */}}
+{{- define "inkwell.minAvailable" -}}
+{{- if not (kindIs "invalid" .Values.pdb.minAvailable) }}{{ .Values.pdb.minAvailable }}{{ end }}
+{{- end }}
+
 {{/* A drain of nodes must be able to take a pod when the fewest run. Kubernetes rounds shares of pods up. */}}
 {{- define "inkwell.checkDrains" -}}
-{{- $least := toString .Values.pdb.minAvailable }}
+{{- $least := include "inkwell.minAvailable" . }}
 {{- if not $least }}
 {{- if eq (int (trimSuffix "%" (toString .Values.pdb.maxUnavailable))) 0 }}
 {{- fail (printf "pdb.maxUnavailable is %v: nodes could never be drained; 1 takes one pod after the other." .Values.pdb.maxUnavailable) }}

@@ -72,6 +72,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     (OPEN | {"httpRoute": {"enabled": True}}, "httpRoute.parentRefs"),
     (OPEN | {"service": {"nodePort": 30000}}, "no effect with service.type=ClusterIP"),
     (OPEN | {"service": {"loadBalancerSourceRanges": ["10.0.0.0/8"]}}, "no effect with service.type=ClusterIP"),
+    (OPEN | {"pdb": {"maxUnavailable": None, "minAvailable": None}}, "pdb.maxUnavailable is"),
     (OPEN | {"pdb": {"minAvailable": 1}}, "as few pods as 1: nodes could never be drained"),
     (
         OPEN | {"pdb": {"minAvailable": "67%"}, "replicaCount": 3},
@@ -111,6 +112,7 @@ ALLOWED = [
     OPEN | {"pdb": {"minAvailable": "66%"}, "replicaCount": 3},
     OPEN | {"pdb": {"minAvailable": 1}, "replicaCount": 0},
     OPEN | {"pdb": {"maxUnavailable": "1%"}},
+    OPEN | {"pdb": {"minAvailable": 1, "maxUnavailable": None}, "replicaCount": 2},
     OPEN | {"pdb": {"maxUnavailable": 0, "enabled": False}},
     OPEN | ZERO | {"pdb": {"minAvailable": 0}},
     OPEN | {"models": {"preload": ["a", "b", "c"]}, "settings": {"maxModels": 4}},

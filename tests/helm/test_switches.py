@@ -57,6 +57,21 @@ def test_who_scales_sets_the_number_of_pods(chart: Chart, name: str):
     assert chart.render(OPEN).one("Deployment")["spec"]["replicas"] == 1
 
 
+@pytest.mark.parametrize(
+    ("least", "limit"),
+    [
+        ("", {"maxUnavailable": 1}),
+        (None, {"maxUnavailable": 1}),
+        (0, {"minAvailable": 0}),
+        (2, {"minAvailable": 2}),
+        ("50%", {"minAvailable": "50%"}),
+    ],
+)
+def test_a_drain_is_limited_by_one_of_two_numbers(chart: Chart, least: int | str | None, limit: dict[str, int | str]):
+    spec = chart.render(OPEN | {"replicaCount": 3, "pdb": {"minAvailable": least}}).one("PodDisruptionBudget")["spec"]
+    assert {name: spec[name] for name in spec if name.endswith("vailable")} == limit
+
+
 def test_every_scaler_behaves_alike(chart: Chart):
     behavior = feature(chart, "hpa-cpu").one("HorizontalPodAutoscaler")["spec"]["behavior"]
     assert feature(chart, "hpa-queue").one("HorizontalPodAutoscaler")["spec"]["behavior"] == behavior
