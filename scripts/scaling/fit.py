@@ -36,11 +36,11 @@ def fit_runs(files: Sequence[Path], target: str) -> Curve:
 
 
 def _frame(run: Mapping[str, Any], result: Mapping[str, Any]) -> Curve:
-    """All but the times."""
+    """All but the times; `cores` are the threads that the run was given, or those that torch chose by itself."""
     machine = run["machine"]
     return Curve(
         run["model"]["name"], result["dtype"], f"{machine['processor']}, {' '.join(machine['flags'])}",
-        machine["cores"], run["date"][:10], run["versions"]["inkwell"], 0.0, 0.0, 0.0, 0.0, result["first_token_s"],
+        machine["bandwidth"]["threads"], run["date"][:10], run["versions"]["inkwell"], 0.0, 0.0, 0.0, 0.0, result["first_token_s"],
         "native kernels" in result["facts"]["path"],
     )  # fmt: skip
 

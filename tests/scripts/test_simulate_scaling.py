@@ -148,7 +148,7 @@ def benchmark_run() -> dict:
         "target": "inkwell:bfloat16", "dtype": "bfloat16", "first_token_s": 1.9, "facts": {"path": "native kernels"},
         "runs": {name: {"figures": values} for name, values in figures.items()},
     }  # fmt: skip
-    machine = {"processor": "a processor", "flags": ["avx2"], "cores": 2}
+    machine = {"processor": "a processor", "flags": ["avx2"], "cores": 8, "bandwidth": {"threads": 2}}
     return {
         "date": "2026-11-21 15:13:54+0000", "machine": machine, "versions": {"inkwell": "abc"},
         "model": {"name": "124M"}, "targets": [result],
@@ -159,7 +159,7 @@ def test_runs_of_the_benchmark_give_the_curve_that_they_were_made_by(tmp_path):
     (tmp_path / "run.json").write_text(json.dumps(benchmark_run()))
     curve = fit_runs([tmp_path / "run.json"], "inkwell:bfloat16")
     assert (curve.fixed_s, curve.row_s, curve.prompt_token_s) == pytest.approx((0.02, 0.0034, 0.0018), rel=0.02)
-    assert curve.check == Check(16, 138.925, 12.998, 26.494)
+    assert curve.check == Check(16, 138.925, 12.998, 26.494) and curve.cores == 2
     assert curve.fit_error < 0.02
 
 
