@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 SYSTEM_PYTHON := /usr/bin/python3
 # apache2-bin and not apache2, which would start a server on port 80.
 SERVE_PACKAGES := apache2-bin apache2-dev curl g++ gcc python3-dev python3-venv
-TEST_PACKAGES := buildah catatonit chromium debootstrap openssl podman runc systemd wamerican
+TEST_PACKAGES := buildah catatonit chromium conmon debootstrap libsubid4 openssl runc systemd wamerican
 
 ifeq ($(shell id -u),0)
 CHECKOUT_ID := $(shell basename '$(CURDIR)' | tr -c 'A-Za-z0-9\n' - | cut -c1-32)-$(shell printf %s '$(CURDIR)' | sha256sum | cut -c1-8)
@@ -61,7 +61,8 @@ $(PYTHON) -m pip install $$quiet --disable-pip-version-check --no-input --use-pe
 @touch $@
 endef
 
-# The programs $(2) of the Debian package $(1), put beside Python: installing the package would start its server.
+# The programs $(2) of the Debian package $(1), put beside Python: installing the package would start its server, or
+# have systemd start it. What they need else is in TEST_PACKAGES.
 define fetch_program
 @echo "==> Fetching Debian's $(1) for the tests"
 @venv=$$(realpath $(VENV)); folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cd "$$folder"; \
@@ -85,7 +86,7 @@ dev: $(VENV)/.serve-ready ## Flask's own server, which reloads changed code
 	@$(SETTINGS) INKWELL_PRELOAD= exec $(PYTHON) -m flask --app service.dev run --debug --host $(DEV_HOST) --port $(DEV_PORT)
 
 .PHONY: test
-test: $(VENV)/.test-ready $(VENV)/bin/promtool $(VENV)/bin/nginx | system-test ## Set everything up and run every test
+test: $(VENV)/.test-ready $(addprefix $(VENV)/bin/,nginx podman promtool) | system-test ## Set everything up and run every test
 	@$(PARALLEL_TESTS) -m 'not slow or parallel' || failed=1; $(SERIAL_TESTS) || failed=1; exit $${failed:-0}
 	@$(if $(SUDO),echo "==> The image was neither built nor run: that takes root (sudo make test)")
 
@@ -171,6 +172,9 @@ $(VENV)/bin/promtool: | system-test $(PYTHON)
 
 $(VENV)/bin/nginx: | system-test $(PYTHON)
 	$(call fetch_program,nginx,usr/sbin/nginx)
+
+$(VENV)/bin/podman: | system-test $(PYTHON)
+	$(call fetch_program,podman,usr/bin/podman)
 
 $(VENV)/.bench-ready: requirements-bench.txt $(VENV)/.serve-ready
 	$(call pip_install,$<)

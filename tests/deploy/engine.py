@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,6 +20,7 @@ import requests
 
 from tests.deploy.container import Image
 
+PODMAN = Path(sys.prefix, "bin/podman")  # the Makefile puts it there
 LIMIT_S = 120.0
 CGROUPS = Path("/sys/fs/cgroup")
 # Debian's crun cannot do with control groups of both versions at once, and nothing here needs systemd. A machine may
@@ -54,7 +56,7 @@ class Engine:
 
     def tried(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         """The same, whatever its exit status is."""
-        command = ["podman", *map(str, arguments)]
+        command = [str(PODMAN), *map(str, arguments)]
         return subprocess.run(
             command, env=dict(self.variables), capture_output=True, text=True, timeout=LIMIT_S, stdin=subprocess.DEVNULL
         )
