@@ -44,6 +44,7 @@ class Curve:
     dtype: str
     machine: str
     cores: int
+    rows: int  # that the engine ran at most, by the settings' defaults as far as its cache of keys and values held them
     date: str
     inkwell: str  # commit
     fixed_s: float

@@ -40,8 +40,8 @@ def _frame(run: Mapping[str, Any], result: Mapping[str, Any]) -> Curve:
     machine = run["machine"]
     return Curve(
         run["model"]["name"], result["dtype"], f"{machine['processor']}, {' '.join(machine['flags'])}",
-        machine["bandwidth"]["threads"], run["date"][:10], run["versions"]["inkwell"], 0.0, 0.0, 0.0, 0.0, result["first_token_s"],
-        "native kernels" in result["facts"]["path"],
+        machine["bandwidth"]["threads"], result["facts"]["rows"], run["date"][:10], run["versions"]["inkwell"],
+        0.0, 0.0, 0.0, 0.0, result["first_token_s"], "native kernels" in result["facts"]["path"],
     )  # fmt: skip
 
 

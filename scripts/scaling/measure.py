@@ -42,12 +42,12 @@ def measure_curve(folder: Path, dtype: str, rows: int, threads: int, scale: Scal
     loaded = load_model(folder, config)
     load_s = time.monotonic() - begun_s + _import_s()
     fixed_s, row_s, prompt_token_s, error = fitted(list(Probe(loaded.engine, loaded.rows).observations()))
-    resolved, uniform = loaded.dtype, loaded.precision.native
+    resolved, uniform, held = loaded.dtype, loaded.precision.native, loaded.rows
     del loaded  # W3's engine needs the memory
     machine = describe_machine(threads, ())
     return Curve(
         folder.name, resolved, f"{machine['processor']}, {' '.join(machine['flags'])}",
-        threads, time.strftime("%Y-%m-%d"), versions()["inkwell"], fixed_s, row_s,
+        threads, held, time.strftime("%Y-%m-%d"), versions()["inkwell"], fixed_s, row_s,
         prompt_token_s, error, load_s, uniform, _elsewhere(folder, config, scale) if scale.crowd else None,
     )  # fmt: skip
 

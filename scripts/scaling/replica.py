@@ -10,7 +10,7 @@ import heapq
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scripts.scaling.curve import Curve
 from service.engine.contract import EngineConfig
@@ -40,7 +40,7 @@ class Ticket:
 class Limits:
     """What a pod takes: the service's settings of the same meaning."""
 
-    rows: int = SETTINGS.max_rows
+    rows: int = SETTINGS.max_rows  # or as many as the curve's engine had, if those are fewer
     requests: int = SETTINGS.max_requests
     prefill_chunk: int = EngineConfig().prefill_chunk
 
@@ -50,7 +50,7 @@ class Replica:
 
     def __init__(self, curve: Curve, limits: Limits) -> None:
         self._curve = curve
-        self._limits = limits
+        self._limits = replace(limits, rows=min(limits.rows, curve.rows))
         self._now_s = 0.0
         self._pace = Pace(lambda: self._now_s)
         self._waiting: deque[Ticket] = deque()

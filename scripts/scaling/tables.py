@@ -34,8 +34,9 @@ def curves_table(curves: Sequence[Curve]) -> str:
                 f"{item.latency_p50_s:.1f} / {item.latency_p95_s:.1f}" for item in (found.measured, found.simulated)
             ]
             held = [" -> ".join(speeds), " -> ".join(times)]
-        rows.append([curve.name, curve.machine, str(curve.cores), curve.date, *terms, f"{curve.load_s:.1f}", *held])
-    head = ["model", "machine", "cores", "date", "step ms", "a row ms", "a prompt token ms", "start and load s",
+        where = [curve.name, curve.machine, str(curve.cores), str(curve.rows), curve.date]
+        rows.append([*where, *terms, f"{curve.load_s:.1f}", *held])
+    head = ["model", "machine", "cores", "rows", "date", "step ms", "a row ms", "a prompt token ms", "start and load s",
             "W3 tok/s, measured -> simulated", "request p50 / p95 s"]  # fmt: skip
     return table(head, rows)
 

@@ -23,8 +23,8 @@ from scripts.simulate_scaling import main
 from service.engine import loading
 
 ROOT = PAGE.parent.parent
-CURVE = Curve("124M", "bfloat16", "a machine", 2, "2026-11-21", "0", 0.02, 0.0034, 0.0018, 0.0, 3.0, True)
-FAST = Curve("fast", "bfloat16", "a machine", 2, "2026-11-21", "0", 0.2, 0.0, 0.0001, 0.0, 3.0, True)
+CURVE = Curve("124M", "bfloat16", "a machine", 2, 16, "2026-11-21", "0", 0.02, 0.0034, 0.0018, 0.0, 3.0, True)
+FAST = Curve("fast", "bfloat16", "a machine", 2, 16, "2026-11-21", "0", 0.2, 0.0, 0.0001, 0.0, 3.0, True)
 
 
 def test_arrivals_come_at_the_rate_with_the_lengths_and_are_the_same_for_the_same_seed():
@@ -145,7 +145,8 @@ def benchmark_run() -> dict:
             ("output_tokens_per_s", 138.925), ("latency_p50_s", 12.998), ("latency_p95_s", 26.494))},
     }  # fmt: skip
     result = {
-        "target": "inkwell:bfloat16", "dtype": "bfloat16", "first_token_s": 1.9, "facts": {"path": "native kernels"},
+        "target": "inkwell:bfloat16", "dtype": "bfloat16", "first_token_s": 1.9,
+        "facts": {"path": "native kernels", "rows": 16},
         "runs": {name: {"figures": values} for name, values in figures.items()},
     }  # fmt: skip
     machine = {"processor": "a processor", "flags": ["avx2"], "cores": 8, "bandwidth": {"threads": 2}}

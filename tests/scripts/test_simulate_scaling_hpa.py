@@ -9,7 +9,7 @@ from scripts.scaling.hpa import Behavior, Controller, pods_wanted, sum_wanted
 from scripts.scaling.replica import Limits, Ticket
 from scripts.scaling.scalers import HpaCpu, HpaQueue, Keda, Targets
 
-CURVE = Curve("124M", "bfloat16", "a machine", 2, "2026-11-21", "0", 0.02, 0.0034, 0.0018, 0.0, 3.0, True)
+CURVE = Curve("124M", "bfloat16", "a machine", 2, 16, "2026-11-21", "0", 0.02, 0.0034, 0.0018, 0.0, 3.0, True)
 AT_ONCE = Behavior.read({"scaleDown": {"stabilizationWindowSeconds": 0}})
 
 

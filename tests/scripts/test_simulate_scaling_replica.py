@@ -1,5 +1,6 @@
 """The simulated pod against the engine's own scheduler, step by step on one clock, and against what was measured."""
 
+import dataclasses
 import random
 
 import pytest
@@ -12,7 +13,7 @@ from service.engine.contract import Job, Sampling
 from service.engine.costs import StepCosts
 from service.engine.scheduler import Scheduler
 
-CURVE = Curve("124M", "bfloat16", "a machine", 2, "2026-11-21", "0", 0.02, 0.0034, 0.0018, 0.0, 3.0, True)
+CURVE = Curve("124M", "bfloat16", "a machine", 2, 16, "2026-11-21", "0", 0.02, 0.0034, 0.0018, 0.0, 3.0, True)
 CURVE_FILES = sorted(CURVES.glob("*.json"))
 
 
@@ -83,6 +84,14 @@ def test_a_full_pod_refuses_and_takes_again_when_one_has_ended():
     while not any(ticket.ended_s for ticket in tickets):
         replica.advance()
     assert replica.take(tickets[3], tickets[0].ended_s)
+
+
+def test_a_pod_runs_no_more_rows_than_its_engine_had():
+    replica = Replica(dataclasses.replace(CURVE, rows=4), Limits())
+    for _ in range(10):
+        replica.take(Ticket(0.0, 10, 100), 0.0)
+    replica.advance()
+    assert (replica.running, replica.open) == (4, 10)
 
 
 def test_an_idle_pod_says_that_nobody_waits_and_a_full_one_for_how_long():
