@@ -27,10 +27,6 @@ class Lengths:
     outputs: tuple[int, int] = FULL.outputs
 
     @property
-    def mean_prompt(self) -> float:
-        return sum(self.prompts) / 2
-
-    @property
     def mean_output(self) -> float:
         return sum(self.outputs) / 2
 

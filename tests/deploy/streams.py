@@ -33,7 +33,7 @@ class HeldStream:
         self._response = requests.get(f"{server.url}/text-generate", params=PROMPT, stream=True, timeout=60)
         self._response.raise_for_status()
         self._lines = self._response.iter_lines(decode_unicode=True)
-        self.first = next(line for line in self._lines if line.startswith("data:"))
+        next(line for line in self._lines if line.startswith("data:"))
         for worker in self._workers:
             worker.suspend()
 
