@@ -1,7 +1,7 @@
 # Everything one does with this project; `make help` lists it. Debian 12, any directory, root or a user with sudo.
 #
 # A normal user's virtual environment is .venv. Root's lies in /var/lib/inkwell, because Apache's children run as
-# www-data then and must read it, wherever the checkout is; service/apache/site.py says what else is put there.
+# www-data then and must read it, wherever the checkout is; service/inkwell/apache/site.py says what else is put there.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -25,7 +25,7 @@ VENV := .venv
 endif
 PYTHON := $(VENV)/bin/python
 OPENVINO_VENV := $(VENV)-openvino
-VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' service/__init__.py)
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' service/inkwell/__init__.py)
 # What the chart asks for; the processor's image has the name without a version too.
 IMAGE_TAGS = inkwell:$(VERSION)$(if $(filter cuda,$(DEVICE)),-cuda, --tag inkwell:latest)
 # On all cores. A file's tests stay together, because they share fixtures; torch takes one core in each process.
@@ -78,12 +78,12 @@ help: ## List the targets
 
 .PHONY: serve
 serve: $(VENV)/.serve-ready ## Set everything up and serve on http://127.0.0.1:8000
-	@$(SETTINGS) INKWELL_PRELOAD='$(INKWELL_PRELOAD)' exec $(PYTHON) -m service $(STAGE)
+	@$(SETTINGS) INKWELL_PRELOAD='$(INKWELL_PRELOAD)' exec $(PYTHON) -m inkwell $(STAGE)
 
 .PHONY: dev
 dev: $(VENV)/.serve-ready ## Flask's own server, which reloads changed code
 	@echo "==> http://$(DEV_HOST):$(DEV_PORT)/ and /apidocs/; Ctrl-C stops it"
-	@$(SETTINGS) INKWELL_PRELOAD= exec $(PYTHON) -m flask --app service.dev run --debug --host $(DEV_HOST) --port $(DEV_PORT)
+	@$(SETTINGS) INKWELL_PRELOAD= exec $(PYTHON) -m flask --app inkwell.dev run --debug --host $(DEV_HOST) --port $(DEV_PORT)
 
 .PHONY: test
 test: $(VENV)/.test-ready $(addprefix $(VENV)/bin/,nginx podman promtool) | system-test ## Set everything up and run every test
@@ -159,9 +159,10 @@ $(VENV)/.packages-ready: requirements.txt | system-serve $(PYTHON)
 	$(call pip_install,$<,: PyTorch is large and takes minutes the first time)
 
 # Without kernels the service computes with torch alone: slower, and not a reason to stop.
-$(VENV)/.serve-ready: $(VENV)/.packages-ready $(wildcard service/engine/native/*.?pp) service/engine/native/build.py
+$(VENV)/.serve-ready: $(VENV)/.packages-ready $(wildcard service/inkwell/engine/native/*.?pp) service/inkwell/engine/native/build.py
 	@echo "==> Compiling the native kernels"
-	@umask 022; $(PYTHON) -m service.engine.native.build >/dev/null || echo "==> No native kernels: torch computes alone"
+	@umask 022; echo '$(CURDIR)/service' > "$$($(PYTHON) -c 'import site; print(site.getsitepackages()[0])')/inkwell.pth"; \
+	$(PYTHON) -m inkwell.engine.native.build >/dev/null || echo "==> No native kernels: torch computes alone"
 	@touch $@
 
 $(VENV)/.test-ready: requirements-dev.txt $(VENV)/.bench-ready

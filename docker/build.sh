@@ -26,7 +26,7 @@ case $engine in
         [ "$(id -u)" -ne 0 ] || export BUILDAH_ISOLATION="${BUILDAH_ISOLATION:-chroot}"
         ;;
 esac
-version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' service/__init__.py)
+version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' service/inkwell/__init__.py)
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 echo "==> Building $tag with $engine"
 exec "$engine" build --file docker/Dockerfile --tag "$tag" \

@@ -9,10 +9,10 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # started as a file, Python would only find its folder
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "service"))  # it is not installed
 
-from service.apache.probe import TIMEOUT_S, local_host  # noqa: E402
-from service.settings import Settings  # noqa: E402
+from inkwell.apache.probe import TIMEOUT_S, local_host  # noqa: E402
+from inkwell.settings import Settings  # noqa: E402
 
 
 def main() -> int:

@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT_ROOT))
+sys.path[:0] = [
+    str(PROJECT_ROOT),
+    str(PROJECT_ROOT / "service"),
+]  # started as a file, Python finds its own folder alone
 
 from scripts.benchmark.measurement import measure  # noqa: E402
 from scripts.benchmark.options import parse_options  # noqa: E402

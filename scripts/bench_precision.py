@@ -13,14 +13,14 @@ import torch
 from tokenizers import Tokenizer
 from torch.nn import functional as F
 
+from inkwell.engine.checkpoint import load_decoder
+from inkwell.engine.decoder import Decoder
+from inkwell.engine.kv_cache import KVCache
+from inkwell.engine.native.library import Kernels, open_kernels
+from inkwell.engine.precision import resolve_precision
+from inkwell.engine.span import Span
+from inkwell.model_config import read_config
 from scripts.train_demo import split_stories
-from service.engine.checkpoint import load_decoder
-from service.engine.decoder import Decoder
-from service.engine.kv_cache import KVCache
-from service.engine.native.library import Kernels, open_kernels
-from service.engine.precision import resolve_precision
-from service.engine.span import Span
-from service.model_config import read_config
 
 FORMATS = ("float32", "bfloat16", "int8", "int4")
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import torch
 
-from service.engine.contract import Sampling
-from service.engine.sampler import Draw, choose, finite_rows
+from inkwell.engine.contract import Sampling
+from inkwell.engine.sampler import Draw, choose, finite_rows
 
 WAYS: dict[str, dict[str, float | int]] = {
     "greedy": {"temperature": 0.0},

@@ -16,17 +16,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT_ROOT))
+sys.path[:0] = [
+    str(PROJECT_ROOT),
+    str(PROJECT_ROOT / "service"),
+]  # started as a file, Python finds its own folder alone
 
 import torch  # noqa: E402
 from transformers import AutoModelForCausalLM, PreTrainedModel  # noqa: E402
 
+from inkwell.engine.contract import EngineConfig, Job, Sampling, TokenEvent  # noqa: E402
+from inkwell.engine.engine import Engine  # noqa: E402
+from inkwell.engine.loading import load_model  # noqa: E402
+from inkwell.model_config import read_config  # noqa: E402
 from scripts.benchmark.roofline import bytes_per_step  # noqa: E402
 from scripts.make_random_model import SHAPES, Order, make  # noqa: E402
-from service.engine.contract import EngineConfig, Job, Sampling, TokenEvent  # noqa: E402
-from service.engine.engine import Engine  # noqa: E402
-from service.engine.loading import load_model  # noqa: E402
-from service.model_config import read_config  # noqa: E402
 
 NEW_TOKENS = 64
 TIMED_TOKENS = 256

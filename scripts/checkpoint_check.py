@@ -9,10 +9,10 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+from inkwell.errors import ModelCorrupt
+from inkwell.model_config import read_config
+from inkwell.tokenizer import load_tokenizer
 from scripts.repository import SAFE_SHARD
-from service.errors import ModelCorrupt
-from service.model_config import read_config
-from service.tokenizer import load_tokenizer
 
 INDEX_BYTES_MAX = 16 << 20
 

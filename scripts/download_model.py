@@ -16,7 +16,10 @@ from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 MODELS_DIR = PROJECT_ROOT / "models"
-sys.path.insert(0, str(PROJECT_ROOT))
+sys.path[:0] = [
+    str(PROJECT_ROOT),
+    str(PROJECT_ROOT / "service"),
+]  # started as a file, Python finds its own folder alone
 # Else the client asks the hub for one more file before its first request, to complete its user agent.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
@@ -29,12 +32,12 @@ try:
         stop_as_ctrl_c()  # before the imports below, which take seconds
     from huggingface_hub.utils import tqdm
 
+    from inkwell.catalog import KNOWN_MODELS, NAME_PATTERN, known_model
+    from inkwell.errors import InkwellError
     from scripts.acquisition import Order, convert_folder, obtain
     from scripts.hub_client import REVISION, Hub
-    from service.catalog import KNOWN_MODELS, NAME_PATTERN, known_model
-    from service.errors import InkwellError
 except ModuleNotFoundError as error:
-    if (error.name or "").split(".")[0] in ("scripts", "service"):
+    if (error.name or "").split(".")[0] in ("scripts", "inkwell"):
         raise
     sys.exit(
         f"download_model: {error.name} is missing here; the project's virtual environment has it: "

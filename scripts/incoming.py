@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
+from inkwell.catalog import ORIGIN_FILE
 from scripts.repository import PICKLE_INDEX, DownloadError, Listing, RemoteFile, is_pickle, sha256_of, size_text
-from service.catalog import ORIGIN_FILE
 
 INCOMING = ".incoming"
 RESERVE_BYTES = 16 << 20  # file systems keep books too

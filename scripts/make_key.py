@@ -10,10 +10,13 @@ import sys
 from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT_ROOT))  # started as a file, Python would only find its own folder
+sys.path[:0] = [
+    str(PROJECT_ROOT),
+    str(PROJECT_ROOT / "service"),
+]  # started as a file, Python finds its own folder alone
 
-from service.errors import SettingsError  # noqa: E402
-from service.keys import INFER, load_keys  # noqa: E402
+from inkwell.errors import SettingsError  # noqa: E402
+from inkwell.keys import INFER, load_keys  # noqa: E402
 
 PREFIX = "ink-"  # tells a key from other secrets, for people and for scanners
 KEY_BYTES = 32

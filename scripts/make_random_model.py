@@ -16,14 +16,17 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT_ROOT))
+sys.path[:0] = [
+    str(PROJECT_ROOT),
+    str(PROJECT_ROOT / "service"),
+]  # started as a file, Python finds its own folder alone
 
 import torch  # noqa: E402
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: E402
 
-from service.engine.layout import Piece, pieces  # noqa: E402
-from service.model_config import parse_config  # noqa: E402
-from service.tokenizer import END_OF_TEXT  # noqa: E402
+from inkwell.engine.layout import Piece, pieces  # noqa: E402
+from inkwell.model_config import parse_config  # noqa: E402
+from inkwell.tokenizer import END_OF_TEXT  # noqa: E402
 
 DEMO_TOKENIZER = PROJECT_ROOT / "models" / "demo" / "tokenizer.json"
 SPREAD = 0.02  # what both families were initialised with; wider ones overflow float16 after some layers

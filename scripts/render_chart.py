@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # started as a file, Python would only find its own folder
+sys.path[:0] = [str(ROOT), str(ROOT / "service")]  # started as a file, Python finds its own folder alone
 
 from scripts.chart.helm import NEWEST, helm_program  # noqa: E402
 from scripts.chart.manifests import manifests  # noqa: E402

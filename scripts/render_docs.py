@@ -15,14 +15,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))  # started as a file, Python would only find its own folder
+sys.path[:0] = [str(ROOT), str(ROOT / "service")]  # started as a file, Python finds its own folder alone
 
-from service.api.problems import classify  # noqa: E402
-from service.app import create_app  # noqa: E402
-from service.errors import SettingsError, error_kinds  # noqa: E402
-from service.params import PARAMETERS, Parameter  # noqa: E402
-from service.refusals import REFUSALS  # noqa: E402
-from service.settings import Settings, settings_table  # noqa: E402
+from inkwell.api.problems import classify  # noqa: E402
+from inkwell.app import create_app  # noqa: E402
+from inkwell.errors import SettingsError, error_kinds  # noqa: E402
+from inkwell.params import PARAMETERS, Parameter  # noqa: E402
+from inkwell.refusals import REFUSALS  # noqa: E402
+from inkwell.settings import Settings, settings_table  # noqa: E402
 
 README = ROOT / "README.md"
 # Folders that the tree shows as one line; what lies in them explains itself or changes with every test.

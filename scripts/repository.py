@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.errors import InkwellError
+from inkwell.errors import InkwellError
 
 TOKENIZER_FILES = frozenset(
     {

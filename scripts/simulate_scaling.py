@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT_ROOT))
+sys.path[:0] = [
+    str(PROJECT_ROOT),
+    str(PROJECT_ROOT / "service"),
+]  # started as a file, Python finds its own folder alone
 
 from scripts.scaling.options import parse_options  # noqa: E402
 

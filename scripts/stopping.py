@@ -6,7 +6,7 @@ Process 1 of a container gets no signal that it has not asked for, and would be 
 import signal
 from types import FrameType
 
-from service.apache.stop_signals import has_terminal
+from inkwell.apache.stop_signals import has_terminal
 
 
 def stop_as_ctrl_c() -> None:

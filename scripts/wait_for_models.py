@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT_ROOT))  # started as a file, Python would only find its own folder
+sys.path[:0] = [
+    str(PROJECT_ROOT),
+    str(PROJECT_ROOT / "service"),
+]  # started as a file, Python finds its own folder alone
 
+from inkwell.catalog import canonical, known_model, scan  # noqa: E402
 from scripts.incoming import came_from, origin_text  # noqa: E402
 from scripts.stopping import stop_as_ctrl_c  # noqa: E402
-from service.catalog import canonical, known_model, scan  # noqa: E402
 
 LOOK_EVERY_S = 2.0
 

@@ -1,6 +1,7 @@
 """Fixtures that many tests share: one folder of models, one application with its workers, one real server."""
 
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -13,10 +14,13 @@ from flask.testing import FlaskClient
 from tests.servable import save_servable
 from tests.serving import MAX_REQUESTS, RETRY_LOAD_S, running_app, running_server
 
+ROOT = Path(__file__).resolve().parent.parent
+
 
 def pytest_configure() -> None:
     """Signals as a shell in a terminal hands them on: who runs the tests in the background may have them ignored, and
     every process that a test starts would inherit that."""
+    os.environ["PYTHONPATH"] = str(ROOT / "service")  # of the programs that tests start: this checkout's code
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 

@@ -1,4 +1,4 @@
-"""The layers of service/: one table of who may import whom and which libraries, and what breaks it."""
+"""The layers of inkwell/: one table of who may import whom and which libraries, and what breaks it."""
 
 import ast
 import sys
@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+SOURCE_ROOT = ROOT / "service"
+PACKAGE = SOURCE_ROOT / "inkwell"
 
 # What few need and everybody would wait for: accelerate and opentelemetry take a quarter of a second each.
-IMPORTED_LATE = {("engine.loading", "service.engine.placement"), ("tracing", "service.otlp")}
+IMPORTED_LATE = {("engine.loading", "inkwell.engine.placement"), ("tracing", "inkwell.otlp")}
 
-# A layer is a module or a package of service/; it may import itself and what stands beside it here, and nothing else
-# of service/. The longest name that fits a module is its layer.
+# A layer is a module or a package of inkwell/; it may import itself and what stands beside it here, and nothing else
+# of inkwell/. The longest name that fits a module is its layer.
 MAY_IMPORT: dict[str, set[str]] = {
     "wsgi": {"app", "logs", "settings", "tracing"},
     "dev": {"app", "errors", "logs", "settings", "tracing"},
@@ -128,13 +130,13 @@ DYNAMIC = ("__import__", "import_module")
 
 
 def layer_of(module: str) -> str | None:
-    """The layer of a module, named without `service.` and, for a package, with `.__init__`."""
+    """The layer of a module, named without `inkwell.` and, for a package, with `.__init__`."""
     names = [name for name in MAY_IMPORT if module == name or module.startswith(f"{name}.")]
     return max(names, key=len, default=None)
 
 
 def violations(module: str, source: str) -> list[str]:
-    """What a file of service/ does that it may not."""
+    """What a file of inkwell/ does that it may not."""
     layer = layer_of(module)
     if layer is None:
         return [f"{module}: in no layer"]
@@ -166,19 +168,19 @@ def imported(tree: ast.Module) -> Iterator[str]:
 
 
 def is_module(name: str) -> bool:
-    path = ROOT / name.replace(".", "/")
+    path = SOURCE_ROOT / name.replace(".", "/")
     return path.is_dir() or path.with_suffix(".py").is_file()
 
 
 def allowed(layer: str, name: str) -> bool:
     package, _, rest = name.partition(".")
-    if package != "service":
+    if package != "inkwell":
         return package in sys.stdlib_module_names or layer in LIBRARIES.get(package, ())
     target = layer_of(rest or "__init__")
     return target == layer or target in MAY_IMPORT[layer]
 
 
 def modules() -> dict[str, str]:
-    """Every module of service/ with its source."""
-    root = ROOT / "service"
+    """Every module of inkwell/ with its source."""
+    root = PACKAGE
     return {".".join(path.relative_to(root).with_suffix("").parts): path.read_text() for path in root.rglob("*.py")}

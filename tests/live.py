@@ -47,7 +47,7 @@ class LiveServer:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def workers(self) -> list[psutil.Process]:
-        return [process for process in self.family() if "service.worker" in process.cmdline()]
+        return [process for process in self.family() if "inkwell.worker" in process.cmdline()]
 
     def run_folder(self) -> Path:
         """The private folder of this start, as httpd's command line names it."""
@@ -77,13 +77,13 @@ def live_server(models_dir: Path | None = None, ready: str = "ready after", **se
 
 
 def start_launcher(settings: dict[str, object], **options: object) -> subprocess.Popen[bytes]:
-    """`python -m service` as make starts it, with no settings but these."""
+    """`python -m inkwell` as make starts it, with no settings but these."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("INKWELL_")}
     variables |= {f"INKWELL_{name.upper()}": str(value) for name, value in settings.items()}
     # The launcher ends with the tests, also when those are killed.
-    command = ["/usr/bin/setpriv", "--pdeathsig", "TERM", sys.executable, "-m", "service", *_stage()]
+    command = ["/usr/bin/setpriv", "--pdeathsig", "TERM", sys.executable, "-m", "inkwell", *_stage()]
     # A session of its own has no terminal, as in a container: there SIGWINCH means stop.
-    return subprocess.Popen(command, cwd=PROJECT_ROOT, env=variables, start_new_session=True, **options)  # type: ignore
+    return subprocess.Popen(command, cwd=PROJECT_ROOT / "service", env=variables, start_new_session=True, **options)  # type: ignore
 
 
 def free_port() -> int:

@@ -10,8 +10,8 @@ from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.test import TestResponse
 
-from service.app import create_app
-from service.settings import Settings
+from inkwell.app import create_app
+from inkwell.settings import Settings
 
 EXIT_S = 10
 MAX_REQUESTS = 8  # of the shared application

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from service.admission import DRAIN_FLAG, LARGE_BYTES, MOST_LARGE, SPREAD, Admission
-from service.errors import InvalidBody, QueueFull, ShuttingDown
-from service.once import Once
-from service.pace import Pace
+from inkwell.admission import DRAIN_FLAG, LARGE_BYTES, MOST_LARGE, SPREAD, Admission
+from inkwell.errors import InvalidBody, QueueFull, ShuttingDown
+from inkwell.once import Once
+from inkwell.pace import Pace
 
 
 def test_no_more_than_the_limit_get_in_and_the_refusal_names_it():

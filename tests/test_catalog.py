@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.catalog import ALIASES, KNOWN_MODELS, known_model, scan
+from inkwell.catalog import ALIASES, KNOWN_MODELS, known_model, scan
 
 SERVABLE = ("config.json", "tokenizer.json", "model.safetensors")
 

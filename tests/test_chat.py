@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from service.chat import TEMPLATE, Message, Script, check_template, transcribe
+from inkwell.chat import TEMPLATE, Message, Script, check_template, transcribe
 
 AMPLE = 10**9
 SYSTEM = Message("system", "A wood.")

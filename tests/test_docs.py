@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from inkwell import __version__
+from inkwell.settings import settings_table
 from scripts.render_docs import README, ROOT, rendered, tree
-from service import __version__
-from service.settings import settings_table
 
 PAGES = sorted(
     ROOT / name

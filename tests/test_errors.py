@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from service import errors
-from service.errors import EngineFailed, InkwellError, ModelCorrupt, error_kinds, error_of
+from inkwell import errors
+from inkwell.errors import EngineFailed, InkwellError, ModelCorrupt, error_kinds, error_of
 
 
 def descendants(kind: type[InkwellError]) -> list[type[InkwellError]]:

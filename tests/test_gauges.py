@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import pytest
 from prometheus_client import CollectorRegistry
 
-from service.admission import Admission
-from service.gauges import Gauges
-from service.pace import Pace
-from service.registry.use import Use, use_of
-from service.worker.messages import Ready
+from inkwell.admission import Admission
+from inkwell.gauges import Gauges
+from inkwell.pace import Pace
+from inkwell.registry.use import Use, use_of
+from inkwell.worker.messages import Ready
 
 HELD = 300 << 20
 ON_GPU = Ready("cuda:0", "bfloat16", "bfloat16 weights", 16, 5 << 30)

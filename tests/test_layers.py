@@ -1,4 +1,4 @@
-"""Who may import whom, as a test: every import of every file in service/ is held against the table in layers.py."""
+"""Who may import whom, as a test: every import of every file in inkwell/ is held against the table in layers.py."""
 
 import ast
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.layers import MAY_IMPORT, ROOT, imported, is_module, layer_of, modules, violations
+from tests.layers import MAY_IMPORT, SOURCE_ROOT, imported, is_module, layer_of, modules, violations
 
 
 def test_the_service_keeps_to_the_table():
@@ -19,7 +19,7 @@ def test_the_table_has_no_row_that_nobody_needs():
 
 def test_no_module_imports_itself_in_a_circle():
     graph = {
-        f"service.{module}".removesuffix(".__init__"): {name for name in imported(ast.parse(source)) if is_module(name)}
+        f"inkwell.{module}".removesuffix(".__init__"): {name for name in imported(ast.parse(source)) if is_module(name)}
         for module, source in modules().items()
     }
     done: set[str] = set()
@@ -39,40 +39,40 @@ def test_no_module_imports_itself_in_a_circle():
     ("module", "source"),
     [
         ("params.table", "import flask"),
-        ("params.request", "from service.generation import Generator"),
+        ("params.request", "from inkwell.generation import Generator"),
         ("registry.registry", "from flask import Flask"),
         ("generation.generator", "import werkzeug.exceptions"),
         ("generation.stops", "import torch"),
-        ("generation.choice", "from service.api.replies import facts"),
-        ("generation.choice", "from service.worker.messages import Step"),
+        ("generation.choice", "from inkwell.api.replies import facts"),
+        ("generation.choice", "from inkwell.worker.messages import Step"),
         ("keys", "import flask"),
-        ("quota", "from service.settings import Settings"),
-        ("pace", "from service.keys import Client"),
+        ("quota", "from inkwell.settings import Settings"),
+        ("pace", "from inkwell.keys import Client"),
         ("api.auth", "import limits"),
         ("api.generate", "import torch"),
-        ("api.generate", "import service.engine.engine"),
-        ("api.generate", "from service.engine.contract import Sampling"),
-        ("api.generate", "from service.settings import Settings"),
-        ("api.generate", "from service import settings"),
+        ("api.generate", "import inkwell.engine.engine"),
+        ("api.generate", "from inkwell.engine.contract import Sampling"),
+        ("api.generate", "from inkwell.settings import Settings"),
+        ("api.generate", "from inkwell import settings"),
         ("app", "import torch.nn"),
         ("app", "def f():\n    import torch"),
         ("app", "from .api import docs"),
         ("app", "import importlib\nimportlib.import_module('torch')"),
         ("app", "import os\nprint(os.environ)"),
         ("app", "import os\nos.getenv('X')"),
-        ("app", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from service.engine.engine import Engine"),
-        ("registry.model", "from service.worker import messages"),
-        ("registry.model", "from service.generation import Generator"),
-        ("worker.client", "from service.engine.loading import load_model"),
-        ("worker.client", "from service.registry.model import Model"),
-        ("worker.__main__", "from service.worker.client import Worker"),
-        ("engine.engine", "from service.worker.messages import Step"),
-        ("engine.engine", "from service.tokenizer import load_tokenizer"),
+        ("app", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from inkwell.engine.engine import Engine"),
+        ("registry.model", "from inkwell.worker import messages"),
+        ("registry.model", "from inkwell.generation import Generator"),
+        ("worker.client", "from inkwell.engine.loading import load_model"),
+        ("worker.client", "from inkwell.registry.model import Model"),
+        ("worker.__main__", "from inkwell.worker.client import Worker"),
+        ("engine.engine", "from inkwell.worker.messages import Step"),
+        ("engine.engine", "from inkwell.tokenizer import load_tokenizer"),
         ("engine.contract", "import torch"),
-        ("engine.contract", "from service.errors import InkwellError"),
+        ("engine.contract", "from inkwell.errors import InkwellError"),
         ("engine.loading", "import transformers"),
-        ("errors", "from service.settings import Settings"),
-        ("settings", "from service.catalog import scan"),
+        ("errors", "from inkwell.settings import Settings"),
+        ("settings", "from inkwell.catalog import scan"),
         ("somewhere_new", ""),
     ],
 )
@@ -85,13 +85,13 @@ def test_the_table_catches_a_violation(module: str, source: str):
     [
         (
             "engine.engine",
-            "import torch\nfrom service.engine.contract import Job\nfrom service.errors import EngineFailed",
+            "import torch\nfrom inkwell.engine.contract import Job\nfrom inkwell.errors import EngineFailed",
         ),
-        ("api.generate", "from flask import request\nfrom service.api import sse"),
+        ("api.generate", "from flask import request\nfrom inkwell.api import sse"),
         ("settings", "import os\nprint(os.environ)"),
-        ("app", "from service import __version__"),
-        ("generation.generation", "import logging\nfrom service.worker.stream import TokenStream"),
-        ("quota", "import limits\nfrom service.keys import Client"),
+        ("app", "from inkwell import __version__"),
+        ("generation.generation", "import logging\nfrom inkwell.worker.stream import TokenStream"),
+        ("quota", "import limits\nfrom inkwell.keys import Client"),
     ],
 )
 def test_the_table_lets_the_permitted_pass(module: str, source: str):
@@ -99,7 +99,9 @@ def test_the_table_lets_the_permitted_pass(module: str, source: str):
 
 
 def test_the_web_tier_loads_neither_torch_nor_transformers():
-    program = "import sys, service.app, service.logs; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
-    loaded = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    program = "import sys, inkwell.app, inkwell.logs; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], cwd=SOURCE_ROOT, capture_output=True, text=True, check=True
+    )
     heavy = {"opentelemetry", "torch", "transformers", "numpy", "safetensors", "accelerate", "huggingface_hub"}
     assert not heavy & set(loaded.stdout.split())

@@ -12,9 +12,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = """
 import logging, sys
-from service.logs import configure
+from inkwell.logs import configure
 configure("info", *sys.argv[1:])
-log = logging.getLogger("service.example")
+log = logging.getLogger("inkwell.example")
 log.info("it ended", extra={"model": "a b", "reasons": ["stop", "length"], "none": [], "first_s": None, "n": 3})
 log.debug("not told")
 log.error("one\\nline", extra={"cause": 'x="y"\\nz'})
@@ -29,7 +29,7 @@ def written(*form: str) -> list[str]:
 @pytest.mark.parametrize("form", [[], ["json"]], ids=["default", "json"])
 def test_json_is_the_default(form: list[str]):
     first, second = map(json.loads, written(*form))
-    assert first["message"] == "it ended" and first["level"] == "INFO" and first["logger"] == "service.example"
+    assert first["message"] == "it ended" and first["level"] == "INFO" and first["logger"] == "inkwell.example"
     assert (first["model"], first["reasons"], first["first_s"]) == ("a b", ["stop", "length"], None)
     assert second["message"] == "one\nline"
 
@@ -43,5 +43,5 @@ def test_json_has_the_time_in_utc_as_rfc_3339_writes_it(monkeypatch: pytest.Monk
 
 def test_text_is_one_line_a_record_with_every_field():
     first, second = written("text")
-    assert first.endswith(' INFO service.example: it ended model="a b" reasons=stop,length none=- first_s=- n=3')
-    assert second.endswith(r' ERROR service.example: one\nline cause="x=\"y\"\nz"')
+    assert first.endswith(' INFO inkwell.example: it ended model="a b" reasons=stop,length none=- first_s=- n=3')
+    assert second.endswith(r' ERROR inkwell.example: one\nline cause="x=\"y\"\nz"')

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from service.engine.contract import FailureEvent, PromptEvent, TokenEvent
-from service.memory import limit_bytes, resident_bytes
-from service.metrics import KILLED, Metrics, StepMeter
-from service.summary import Summary
+from inkwell.engine.contract import FailureEvent, PromptEvent, TokenEvent
+from inkwell.memory import limit_bytes, resident_bytes
+from inkwell.metrics import KILLED, Metrics, StepMeter
+from inkwell.summary import Summary
 from tests.clock import Clock
 
 ENDED = Summary("id", "who", "demo", "ok", ("length",), 40, 32, 7, True, 0.01, 0.5, 0.75, 2.0)

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from service.errors import LoadFailed, ModelNotFound
-from service.preload import Preload
+from inkwell.errors import LoadFailed, ModelNotFound
+from inkwell.preload import Preload
 
 
 class Registry:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import SettingsError
-from service.settings import PROJECT_ROOT, Settings, settings_table
+from inkwell.errors import SettingsError
+from inkwell.settings import PROJECT_ROOT, Settings, settings_table
 
 
 def test_an_empty_environment_gives_the_defaults():

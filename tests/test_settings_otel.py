@@ -4,8 +4,8 @@ from contextlib import nullcontext
 
 import pytest
 
-from service.errors import SettingsError
-from service.settings import otel_variables
+from inkwell.errors import SettingsError
+from inkwell.settings import otel_variables
 
 
 @pytest.mark.parametrize(

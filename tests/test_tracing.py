@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from service.app import create_app
-from service.otlp import Otlp, phases, timeout_s
-from service.settings import Settings, otel_variables
-from service.summary import Summary
-from service.tracing import tracing
+from inkwell.app import create_app
+from inkwell.otlp import Otlp, phases, timeout_s
+from inkwell.settings import Settings, otel_variables
+from inkwell.summary import Summary
+from inkwell.tracing import tracing
 from tests.collector import Collector, Received, running_collector
 from tests.live import live_server
 
@@ -181,7 +181,7 @@ def test_phases_follow_each_other_from_the_beginning_to_the_end():
 )
 def test_nothing_is_imported_where_nothing_is_asked_for(variables: dict[str, str]):
     program = (
-        "import sys, service.app\nfrom service.settings import otel_variables\nfrom service.tracing import tracing"
+        "import sys, inkwell.app\nfrom inkwell.settings import otel_variables\nfrom inkwell.tracing import tracing"
     )
     program += "\nassert tracing(otel_variables()) is None\nassert 'opentelemetry' not in sys.modules"
     environ = {"PATH": "/usr/bin", **variables}

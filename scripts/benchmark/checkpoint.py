@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from inkwell.model_config import ModelConfig, read_config
 from scripts.benchmark.vocabulary import write_tokenizer
 from scripts.make_random_model import SHAPES, Order, make
-from service.model_config import ModelConfig, read_config
 
 STORED_AS_PUBLISHED = {"gptj": "float16", "gpt2": "float32"}
 WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json")

@@ -31,10 +31,15 @@ class Server:
         variables = {name: value for name, value in os.environ.items() if not name.startswith("INKWELL_")}
         variables |= {f"INKWELL_{name.upper()}": value for name, value in {"port": str(port), **settings}.items()}
         # The launcher ends with this process, also when that is killed.
-        command = ["/usr/bin/setpriv", "--pdeathsig", "TERM", sys.executable, "-m", "service", *_stage()]
+        command = ["/usr/bin/setpriv", "--pdeathsig", "TERM", sys.executable, "-m", "inkwell", *_stage()]
         self.started_s = time.monotonic()
         self._launcher = subprocess.Popen(
-            command, cwd=PROJECT_ROOT, env=variables, start_new_session=True, stdout=self._log, stderr=self._log
+            command,
+            cwd=PROJECT_ROOT / "service",
+            env=variables,
+            start_new_session=True,
+            stdout=self._log,
+            stderr=self._log,
         )
         try:
             self._wait_until_ready()
@@ -45,7 +50,7 @@ class Server:
     @property
     def workers(self) -> tuple[int, ...]:
         """The processes of the loaded models."""
-        return tuple(pid for pid in descendants(self._launcher.pid) if "service.worker" in command_of(pid))
+        return tuple(pid for pid in descendants(self._launcher.pid) if "inkwell.worker" in command_of(pid))
 
     @property
     def others(self) -> tuple[int, ...]:

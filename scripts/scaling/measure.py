@@ -13,6 +13,9 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+from inkwell.engine.contract import EngineConfig, Job, Sampling, TokenEvent
+from inkwell.engine.engine import Engine
+from inkwell.engine.loading import load_model, usable_threads
 from scripts.benchmark.exchange import Order
 from scripts.benchmark.figures import figures_of
 from scripts.benchmark.machine import describe_machine, versions
@@ -21,9 +24,6 @@ from scripts.benchmark.targets.inkwell import InkwellEngine
 from scripts.benchmark.traffic import closed_loop
 from scripts.benchmark.workloads import FULL, Scale, crowd_sizes
 from scripts.scaling.curve import Check, Curve, Observation, fitted
-from service.engine.contract import EngineConfig, Job, Sampling, TokenEvent
-from service.engine.engine import Engine
-from service.engine.loading import load_model, usable_threads
 
 PROMPT = 210  # tokens before the decoding that is timed: what a text of W3 has behind it on average
 DECODED_STEPS = 16
@@ -156,5 +156,5 @@ def _read_through(folder: Path) -> None:
 def _import_s() -> float:
     """What a worker takes before it can load anything: an interpreter that imports the engine."""
     begun_s = time.monotonic()
-    subprocess.run([sys.executable, "-c", "import service.engine.loading"], check=True)
+    subprocess.run([sys.executable, "-c", "import inkwell.engine.loading"], check=True)
     return time.monotonic() - begun_s

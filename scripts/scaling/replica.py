@@ -1,6 +1,6 @@
 """One pod: admission, one line, steps of a batch, exactly as the engine plans them, on the clock of a service curve.
 
-The rules are those of `service/engine/scheduler.py` for prompts that share no beginning: first come, first served; a
+The rules are those of `service/inkwell/engine/scheduler.py` for prompts that share no beginning: first come, first served; a
 slot a request; every running row gets a token a step; pieces of prompts under a bound. Steps in which nothing changes
 are taken together, which is what makes an hour of a fleet a matter of seconds. Promises and speed are kept by the
 service's own `Pace`. A test holds this model against the real scheduler, step by step.
@@ -12,11 +12,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from inkwell.engine.contract import EngineConfig
+from inkwell.engine.scheduler import CROWDED, LEAST_PIECE, STRETCH
+from inkwell.pace import GAP_S, Pace
+from inkwell.settings import Settings
 from scripts.scaling.curve import Curve
-from service.engine.contract import EngineConfig
-from service.engine.scheduler import CROWDED, LEAST_PIECE, STRETCH
-from service.pace import GAP_S, Pace
-from service.settings import Settings
 
 SETTINGS = Settings.from_environ({})  # the defaults
 

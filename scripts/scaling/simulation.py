@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from inkwell.admission import SPREAD
 from scripts.scaling.curve import Curve
 from scripts.scaling.fleet import SCRAPE_S, Balance, Fleet, Pod
 from scripts.scaling.hpa import SYNC_S
@@ -14,7 +15,6 @@ from scripts.scaling.outcome import Outcome
 from scripts.scaling.replica import Limits, Ticket
 from scripts.scaling.scalers import Scaler
 from scripts.scaling.trace import Arrival
-from service.admission import SPREAD
 
 STEP, SEND, SCRAPE, LOOK, SYNC, POLL = range(6)  # kinds of events; of two at one moment the lower comes first
 

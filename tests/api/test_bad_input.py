@@ -207,8 +207,8 @@ def test_a_path_is_no_model(client: FlaskClient, name: str):
 AUDIT = """
 import json, sys
 from pathlib import Path
-from service.app import create_app
-from service.settings import Settings
+from inkwell.app import create_app
+from inkwell.settings import Settings
 
 models = sys.argv[1]
 client = create_app(Settings.from_environ({"INKWELL_MODELS_DIR": models})).test_client()

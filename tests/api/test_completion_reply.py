@@ -5,9 +5,9 @@ from typing import get_args
 
 import pytest
 
-from service.api.completion_reply import CompletionReply, logprobs, token_text
-from service.api.openai_reply import REASONS, Terms
-from service.generation import Finish, TextEvent, TextToken
+from inkwell.api.completion_reply import CompletionReply, logprobs, token_text
+from inkwell.api.openai_reply import REASONS, Terms
+from inkwell.generation import Finish, TextEvent, TextToken
 
 
 @pytest.mark.parametrize(

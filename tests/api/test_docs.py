@@ -9,8 +9,8 @@ from flask.testing import FlaskClient
 from openapi_schema_validator import OAS30Validator
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
-from service.errors import SettingsError
-from service.params import PARAMETERS
+from inkwell.errors import SettingsError
+from inkwell.params import PARAMETERS
 from tests.test_errors import TREE
 
 SPEC = "/apispec_1.json"

@@ -8,10 +8,10 @@ import pytest
 from flask import Flask, request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from service.admission import Admission
-from service.api.body import read_json, register
-from service.errors import InkwellError, InvalidBody, InvalidParameter
-from service.pace import Pace
+from inkwell.admission import Admission
+from inkwell.api.body import read_json, register
+from inkwell.errors import InkwellError, InvalidBody, InvalidParameter
+from inkwell.pace import Pace
 from tests.serving import problem
 
 CANARY = "Rohrdommel"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from service.catalog import KNOWN_MODELS
+from inkwell.catalog import KNOWN_MODELS
 from tests.servable import save_servable
 
 KEYS = {

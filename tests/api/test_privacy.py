@@ -51,9 +51,9 @@ def test_no_record_of_any_level_holds_a_prompt(client: FlaskClient, caplog: pyte
 PROGRAM = """
 import json, os, signal, sys
 from pathlib import Path
-from service.app import create_app
-from service.logs import configure
-from service.settings import Settings
+from inkwell.app import create_app
+from inkwell.logs import configure
+from inkwell.settings import Settings
 from tests.api.test_privacy import CANARY, PATH, ask_everything
 
 settings = Settings.from_environ()

@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.test import TestResponse
 
-from service.api.problems import TABLE, classify
-from service.errors import InkwellError, InvalidBody, QueueFull, SettingsError, error_kinds
+from inkwell.api.problems import TABLE, classify
+from inkwell.errors import InkwellError, InvalidBody, QueueFull, SettingsError, error_kinds
 from tests.serving import problem, running_app
 
 STATUS = {

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from service.logs import formatter
+from inkwell.logs import formatter
 from tests.serving import running_app
 
 PATH = "/text-generate"
@@ -30,7 +30,7 @@ def ask(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> Ask:
     def ask(method: str, path: str = PATH, **wanted: object) -> logging.LogRecord:
         caplog.clear()
         client.open(path, method=method, headers={"X-Request-Id": "mine"}, buffered=True, **wanted)
-        (record,) = [record for record in caplog.records if not record.name.startswith("service.registry")]
+        (record,) = [record for record in caplog.records if not record.name.startswith("inkwell.registry")]
         assert (record.message, record.request_id) == ("request ended", "mine")
         formatter("json").format(record)
         return record

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from flask import Flask, g
 
-from service.api.record import Record
-from service.api.replies import streamed, whole
+from inkwell.api.record import Record
+from inkwell.api.replies import streamed, whole
 from tests.generation.runs import Run, end_of, ids
 from tests.generation.texts import bytewise
 

@@ -10,7 +10,7 @@ import psutil
 workers = [
     process
     for process in psutil.Process(int(sys.argv[1])).children(recursive=True)
-    if "service.worker" in process.cmdline()
+    if "inkwell.worker" in process.cmdline()
 ]
 assert workers, "no worker runs"
 for worker in workers:

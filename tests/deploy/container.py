@@ -108,7 +108,7 @@ class Container:
         return [self.launcher, *self.launcher.children(recursive=True)]
 
     def workers(self) -> list[psutil.Process]:
-        return [process for process in self.family() if "service.worker" in process.cmdline()]
+        return [process for process in self.family() if "inkwell.worker" in process.cmdline()]
 
     def execute(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run one more command in the container, as engines do for health checks."""

@@ -77,7 +77,7 @@ class Running:
 
     def workers(self) -> list[psutil.Process]:
         family = psutil.Process(self.state["Pid"]).children(recursive=True)
-        return [process for process in family if "service.worker" in process.cmdline()]
+        return [process for process in family if "inkwell.worker" in process.cmdline()]
 
     def logs(self) -> str:
         done = self.engine.tried("logs", self.name)

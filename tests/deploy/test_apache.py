@@ -6,8 +6,8 @@ import socket
 import pytest
 import requests
 
-from service.params import MAX_INPUT_BYTES
-from service.refusals import BODY_BYTES, HEADER_BYTES, HEADERS, REQUEST_LINE_BYTES
+from inkwell.params import MAX_INPUT_BYTES
+from inkwell.refusals import BODY_BYTES, HEADER_BYTES, HEADERS, REQUEST_LINE_BYTES
 from tests.live import LiveServer
 
 pytestmark = pytest.mark.slow

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from service.apache.config import Site, authority, render
-from service.apache.httpd import environment
-from service.refusals import REFUSALS
-from service.settings import Settings
+from inkwell.apache.config import Site, authority, render
+from inkwell.apache.httpd import environment
+from inkwell.refusals import REFUSALS
+from inkwell.settings import Settings
 
 HERE = Site(Path("/run/here"), Path("/srv/root"), None)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from service import __version__
+from inkwell import __version__
 from tests.deploy.container import Container, Image, container, procfile_command
 from tests.deploy.streams import DONE, held_stream
 from tests.live import PROJECT_ROOT, free_port

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from service.apache.config import DRAIN_S
+from inkwell.apache.config import DRAIN_S
 from tests.deploy.container import procfile_command
 from tests.live import PROJECT_ROOT
 
@@ -171,4 +171,4 @@ def test_a_host_without_a_port_gets_the_usual_one(tmp_path: Path) -> None:
     for variables, port in (({}, "8000"), ({"PORT": "5000"}, "5000")):
         environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", **variables}
         said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-        assert said == f"0.0.0.0:{port} -m service\n"
+        assert said == f"0.0.0.0:{port} -m inkwell\n"

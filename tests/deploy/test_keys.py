@@ -131,7 +131,7 @@ def test_a_malformed_line_stops_the_start_without_being_quoted(tmp_path: Path) -
 
 def test_the_development_server_refuses_in_the_same_words() -> None:
     variables = {name: value for name, value in os.environ.items() if not name.startswith("INKWELL_")}
-    command = [sys.executable, "-m", "flask", "--app", "service.dev", "routes"]
+    command = [sys.executable, "-m", "flask", "--app", "inkwell.dev", "routes"]
     done = subprocess.run(
         command, cwd=ROOT, env=variables | {"INKWELL_HOST": "0.0.0.0"}, capture_output=True, text=True, timeout=60
     )

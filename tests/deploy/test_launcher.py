@@ -1,4 +1,4 @@
-"""How `python -m service` starts, or refuses to, and what it hands on to Apache."""
+"""How `python -m inkwell` starts, or refuses to, and what it hands on to Apache."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ import psutil
 import pytest
 import requests
 
-from service.settings import Settings
+from inkwell.settings import Settings
 from tests.live import LiveServer, free_port, live_server, public_folder, start_launcher
 
 pytestmark = pytest.mark.slow

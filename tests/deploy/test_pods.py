@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import requests
 
+from inkwell.catalog import scan
 from scripts.chart.helm import NEWEST, helm_program
-from service.catalog import scan
 from tests.deploy import pods
 from tests.deploy.container import Container, Image
 from tests.helm.chart import Chart, Rendering

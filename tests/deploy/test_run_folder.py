@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from service.apache.run_folder import PREFIX, SETTLED_S, run_folder
-from service.errors import SettingsError
+from inkwell.apache.run_folder import PREFIX, SETTLED_S, run_folder
+from inkwell.errors import SettingsError
 
 
 def age(folder: Path) -> None:

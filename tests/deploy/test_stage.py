@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.apache.stage import ModelMirror, stage_code
+from inkwell.apache.stage import ModelMirror, stage_code
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tests.live import PROJECT_ROOT
 
 PROGRAM = """
 import os, signal
-from service.apache.stop_signals import StopSignals
+from inkwell.apache.stop_signals import StopSignals
 stop = StopSignals()
 os.kill(os.getpid(), signal.{name})
 print("stopped" if stop.wait(0.3) else "went on")
@@ -19,7 +19,7 @@ print("stopped" if stop.wait(0.3) else "went on")
 
 def outcome(command: list[str]) -> str:
     return subprocess.run(
-        command, cwd=PROJECT_ROOT, start_new_session=True, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        command, cwd=PROJECT_ROOT / "service", start_new_session=True, stdin=subprocess.DEVNULL, capture_output=True, text=True,
         timeout=30, check=True,
     ).stdout.strip()  # fmt: skip
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from inkwell.catalog import known_model
 from scripts.chart.helm import NEWEST, helm_program
-from service.catalog import known_model
 from tests.deploy import pods
 from tests.deploy.container import Container, Image
 from tests.helm.chart import Chart, Rendering

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.apache.config import DRAIN_S
+from inkwell.apache.config import DRAIN_S
 from tests.live import PROJECT_ROOT
 
 pytestmark = pytest.mark.slow
@@ -23,10 +23,10 @@ def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def unit(tmp_path: Path) -> Path:
     """The unit with a program that exists here; systemd also looks at that."""
     text = UNIT.read_text()
-    installed = "ExecStart=/opt/inkwell/.venv/bin/python -m service"
+    installed = "ExecStart=/opt/inkwell/.venv/bin/python -m inkwell"
     assert installed in text
     copy = tmp_path / "inkwell.service"
-    copy.write_text(text.replace(installed, f"ExecStart={sys.executable} -m service"))
+    copy.write_text(text.replace(installed, f"ExecStart={sys.executable} -m inkwell"))
     return copy
 
 

@@ -15,19 +15,19 @@ from pathlib import Path
 
 import torch
 
-from service.engine.checkpoint import load_decoder
-from service.engine.contract import FailureEvent, Job, Sampling
-from service.engine.costs import StepCosts
-from service.engine.decoder import Decoder
-from service.engine.draft import DraftModel
-from service.engine.engine import Engine
-from service.engine.kv_cache import KVCache
-from service.engine.native.library import open_kernels
-from service.engine.precision import Precision, resolve_precision
-from service.engine.runner import Runner
-from service.engine.scheduler import Scheduler
-from service.engine.speculation import Drafter, NgramDrafter, Speculation, Wish
-from service.model_config import read_config
+from inkwell.engine.checkpoint import load_decoder
+from inkwell.engine.contract import FailureEvent, Job, Sampling
+from inkwell.engine.costs import StepCosts
+from inkwell.engine.decoder import Decoder
+from inkwell.engine.draft import DraftModel
+from inkwell.engine.engine import Engine
+from inkwell.engine.kv_cache import KVCache
+from inkwell.engine.native.library import open_kernels
+from inkwell.engine.precision import Precision, resolve_precision
+from inkwell.engine.runner import Runner
+from inkwell.engine.scheduler import Scheduler
+from inkwell.engine.speculation import Drafter, NgramDrafter, Speculation, Wish
+from inkwell.model_config import read_config
 
 DEMO = Path(__file__).parents[2] / "models" / "demo"
 

@@ -5,10 +5,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.engine import sampler
-from service.engine.bias import bans_all, biased
-from service.engine.contract import Sampling
-from service.engine.draw import Draw
+from inkwell.engine import sampler
+from inkwell.engine.bias import bans_all, biased
+from inkwell.engine.contract import Sampling
+from inkwell.engine.draw import Draw
 
 VOCABULARY = 40
 Bias = tuple[tuple[int, float], ...]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from service.errors import LoadFailed, ModelCorrupt
+from inkwell.errors import LoadFailed, ModelCorrupt
 from tests.engine.tiny import Tensors, edit, load_tiny
 from tests.live import as_nobody_special, public_folder
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.engine.costs import StepCosts
+from inkwell.engine.costs import StepCosts
 
 
 def learned(fixed: float, per_row: float, per_token: float) -> StepCosts:

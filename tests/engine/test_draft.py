@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from service.engine.contract import EngineConfig, Job, Sampling
-from service.engine.draft import DraftModel
-from service.engine.loading import load_model
-from service.engine.sequence import Sequence
-from service.engine.speculation import Wish
+from inkwell.engine.contract import EngineConfig, Job, Sampling
+from inkwell.engine.draft import DraftModel
+from inkwell.engine.loading import load_model
+from inkwell.engine.sequence import Sequence
+from inkwell.engine.speculation import Wish
 from tests.engine.tiny import TINY, greedy, load_tiny, new_cache, random_tokens, save_tiny
 
 VOCABULARY = TINY["vocab_size"]

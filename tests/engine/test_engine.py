@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from service.engine.contract import EngineConfig, FailureEvent, Job, Sampling, TokenEvent
-from service.engine.costs import StepCosts
-from service.engine.engine import Engine
-from service.engine.loading import load_model
-from service.engine.runner import Computed, Runner
-from service.engine.scheduler import Scheduler
-from service.engine.speculation import Drafter, Speculation
-from service.errors import LoadFailed
+from inkwell.engine.contract import EngineConfig, FailureEvent, Job, Sampling, TokenEvent
+from inkwell.engine.costs import StepCosts
+from inkwell.engine.engine import Engine
+from inkwell.engine.loading import load_model
+from inkwell.engine.runner import Computed, Runner
+from inkwell.engine.scheduler import Scheduler
+from inkwell.engine.speculation import Drafter, Speculation
+from inkwell.errors import LoadFailed
 from tests.engine.tiny import save_tiny
 
 CONFIG = EngineConfig(device="cpu", dtype="float32", threads=1, max_rows=4, prefill_chunk=8)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from service.engine.contract import EngineConfig, FailureEvent, Job, Sampling
-from service.engine.engine import Engine
-from service.engine.loading import load_model
-from service.engine.runner import Computed
-from service.engine.scheduler import Plan, Scheduler
+from inkwell.engine.contract import EngineConfig, FailureEvent, Job, Sampling
+from inkwell.engine.engine import Engine
+from inkwell.engine.loading import load_model
+from inkwell.engine.runner import Computed
+from inkwell.engine.scheduler import Plan, Scheduler
 from tests.engine.test_engine import drive, greedy, tokens_of
 from tests.engine.tiny import TINY, save_tiny
 

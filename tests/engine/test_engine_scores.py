@@ -8,9 +8,9 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
-from service.engine.contract import EngineConfig, InspectionEvent, Job, PromptEvent, Sampling, TokenEvent
-from service.engine.engine import Engine
-from service.engine.loading import load_model
+from inkwell.engine.contract import EngineConfig, InspectionEvent, Job, PromptEvent, Sampling, TokenEvent
+from inkwell.engine.engine import Engine
+from inkwell.engine.loading import load_model
 from tests.engine.test_engine import drive
 from tests.engine.tiny import random_tokens
 

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.engine import sampler
-from service.engine.contract import Sampling
-from service.engine.draw import Draw
-from service.engine.inspection import distributions, inspect
+from inkwell.engine import sampler
+from inkwell.engine.contract import Sampling
+from inkwell.engine.draw import Draw
+from inkwell.engine.inspection import distributions, inspect
 
 SAMPLINGS = st.builds(
     Sampling,

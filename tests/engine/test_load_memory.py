@@ -19,12 +19,12 @@ PROGRAM = """
 import os, sys
 from pathlib import Path
 import torch
-from service.engine.checkpoint import load_decoder
-from service.engine.kv_cache import KVCache
-from service.engine.native.library import open_kernels
-from service.engine.precision import resolve_precision
-from service.engine.span import Span
-from service.model_config import read_config
+from inkwell.engine.checkpoint import load_decoder
+from inkwell.engine.kv_cache import KVCache
+from inkwell.engine.native.library import open_kernels
+from inkwell.engine.precision import resolve_precision
+from inkwell.engine.span import Span
+from inkwell.model_config import read_config
 
 def peak_bytes():
     return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) * 1024

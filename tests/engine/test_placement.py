@@ -13,15 +13,14 @@ import pytest
 import torch
 from accelerate.hooks import AlignDevicesHook
 
-from service import engine as engine_package
-from service.engine.contract import EngineConfig
-from service.engine.kv_cache import KVCache
-from service.engine.loading import load_model
-from service.engine.placement import Placement, place, planned, spread
-from service.engine.span import Span
-from service.engine.step import Step, step_of, token_step
-from service.errors import LoadFailed
-from service.model_config import ModelConfig
+from inkwell.engine.contract import EngineConfig
+from inkwell.engine.kv_cache import KVCache
+from inkwell.engine.loading import load_model
+from inkwell.engine.placement import Placement, place, planned, spread
+from inkwell.engine.span import Span
+from inkwell.engine.step import Step, step_of, token_step
+from inkwell.errors import LoadFailed
+from inkwell.model_config import ModelConfig
 from tests.engine.tiny import load_tiny, random_tokens, run_chunks, save_tiny
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -132,8 +131,8 @@ def test_a_cache_lies_where_its_blocks_do(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parallel
 def test_who_spreads_nothing_does_not_wait_for_accelerate() -> None:
-    program = "import sys, service.engine.loading; assert not [name for name in sys.modules if 'accelerate' in name]"
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(engine_package.__file__).parent.parent.parent)
+    program = "import sys, inkwell.engine.loading; assert not [name for name in sys.modules if 'accelerate' in name]"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_without_a_gpu_a_model_is_loaded_as_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

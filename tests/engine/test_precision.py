@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from service.engine.precision import plain, resolve_precision
-from service.errors import LoadFailed
+from inkwell.engine.precision import plain, resolve_precision
+from inkwell.errors import LoadFailed
 
 
 @pytest.mark.parametrize("name", ["float32", "bfloat16", "float16"])

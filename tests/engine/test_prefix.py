@@ -2,9 +2,9 @@
 
 import pytest
 
-from service.engine.contract import Job, Sampling
-from service.engine.scheduler import Scheduler
-from service.engine.slots import KEPT, LEAST_REUSED, Copy
+from inkwell.engine.contract import Job, Sampling
+from inkwell.engine.scheduler import Scheduler
+from inkwell.engine.slots import KEPT, LEAST_REUSED, Copy
 
 CHUNK = 32
 STORY = tuple(range(100, 200))

@@ -4,9 +4,9 @@ import pytest
 import torch
 from transformers.generation.logits_process import RepetitionPenaltyLogitsProcessor
 
-from service.engine.contract import Sampling
-from service.engine.draw import Draw
-from service.engine.penalties import penalised
+from inkwell.engine.contract import Sampling
+from inkwell.engine.draw import Draw
+from inkwell.engine.penalties import penalised
 
 VOCABULARY = 60
 PROMPT, GENERATED = (3, 4, 4, 5, 59), [5, 7, 7, 7, 0]

@@ -2,7 +2,7 @@
 
 import math
 
-from service.engine.randomness import uniform
+from inkwell.engine.randomness import uniform
 
 
 def test_another_seed_sample_or_place_gives_another_number():

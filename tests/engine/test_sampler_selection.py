@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.engine.contract import Sampling
-from service.engine.ranking import cuts_of, draw_ranked, few
-from service.engine.selection import draw_unranked
+from inkwell.engine.contract import Sampling
+from inkwell.engine.ranking import cuts_of, draw_ranked, few
+from inkwell.engine.selection import draw_unranked
 from tests.engine.test_sampler_ranking import CUTS, column, random_logits, sampling
 
 POINTS = [0.0, 0.13, 0.5, 0.87, 0.999, 1 - 2.0**-53]

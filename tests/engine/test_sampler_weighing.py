@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.engine.weighing import draw_from_all, reciprocal, rounded, scaled, target, weigh_, weights_of_all
+from inkwell.engine.weighing import draw_from_all, reciprocal, rounded, scaled, target, weigh_, weights_of_all
 
 
 def exponents(count: int, seed: int) -> torch.Tensor:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.engine.contract import Job, Sampling
-from service.engine.scheduler import Plan, Scheduler
+from inkwell.engine.contract import Job, Sampling
+from inkwell.engine.scheduler import Plan, Scheduler
 
 CHUNK = 4
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from service.engine.acceptance import Acceptance
-from service.engine.contract import Job, Sampling
-from service.engine.costs import StepCosts
-from service.engine.scheduler import LEAST_PIECE, STRETCH, Plan, Row
-from service.engine.sequence import Sequence
-from service.engine.speculation import LONGEST_DRAFT, MOST_ROWS, Drafter, NgramDrafter, Speculation, Wish, agreed
+from inkwell.engine.acceptance import Acceptance
+from inkwell.engine.contract import Job, Sampling
+from inkwell.engine.costs import StepCosts
+from inkwell.engine.scheduler import LEAST_PIECE, STRETCH, Plan, Row
+from inkwell.engine.sequence import Sequence
+from inkwell.engine.speculation import LONGEST_DRAFT, MOST_ROWS, Drafter, NgramDrafter, Speculation, Wish, agreed
 
 
 class Fixed(Drafter):

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from service.engine.linear import ROWS_TOGETHER
-from service.engine.span import Span
-from service.engine.step import groups_of, step_of
+from inkwell.engine.linear import ROWS_TOGETHER
+from inkwell.engine.span import Span
+from inkwell.engine.step import groups_of, step_of
 
 CPU = torch.device("cpu")
 

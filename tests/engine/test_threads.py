@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from service.engine import loading
-from service.engine.contract import EngineConfig
-from service.engine.loading import load_model
+from inkwell.engine import loading
+from inkwell.engine.contract import EngineConfig
+from inkwell.engine.loading import load_model
 
 CORES = 4
 

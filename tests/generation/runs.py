@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
-from service.engine.contract import Job, TokenEvent
-from service.errors import WorkerDied
-from service.generation.events import TextEvent
-from service.generation.generation import Generation
-from service.generation.origin import Origin
-from service.params import GenerationRequest
-from service.registry.model import Model
-from service.summary import Summary
-from service.worker.stream import TokenStream
+from inkwell.engine.contract import Job, TokenEvent
+from inkwell.errors import WorkerDied
+from inkwell.generation.events import TextEvent
+from inkwell.generation.generation import Generation
+from inkwell.generation.origin import Origin
+from inkwell.params import GenerationRequest
+from inkwell.registry.model import Model
+from inkwell.summary import Summary
+from inkwell.worker.stream import TokenStream
 from tests.generation.texts import choice_of
 
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.engine.contract import PromptEvent, TokenEvent
-from service.generation.spelling import spans
-from service.registry.model import Model
+from inkwell.engine.contract import PromptEvent, TokenEvent
+from inkwell.generation.spelling import spans
+from inkwell.registry.model import Model
 from tests.generation.texts import choice_of, feed
 
 SENTENCES = {"finish_sentence": True, "sentence_grace_tokens": 8}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.generation.ending import Ending, Verdict
+from inkwell.generation.ending import Ending, Verdict
 
 ENDING = Ending((), keep_stop=False, finish_sentence=True)
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from service.engine.contract import FailureEvent
-from service.errors import Cancelled, DeadlineExceeded, EngineFailed
-from service.generation.events import Silence, TextEvent
-from service.registry.model import Model
+from inkwell.engine.contract import FailureEvent
+from inkwell.errors import Cancelled, DeadlineExceeded, EngineFailed
+from inkwell.generation.events import Silence, TextEvent
+from inkwell.registry.model import Model
 from tests.generation.runs import Run, ids
 
 

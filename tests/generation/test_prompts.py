@@ -2,10 +2,10 @@
 
 import pytest
 
-from service.errors import ContextLengthExceeded, InvalidParameter
-from service.generation.prompts import Names, Prompt, fitted
-from service.params import GenerationRequest
-from service.registry.model import Model
+from inkwell.errors import ContextLengthExceeded, InvalidParameter
+from inkwell.generation.prompts import Names, Prompt, fitted
+from inkwell.params import GenerationRequest
+from inkwell.registry.model import Model
 
 NAMES = Names(prompt="inputs", length="max_new_tokens", model="model")
 

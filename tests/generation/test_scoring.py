@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from service.catalog import scan
-from service.errors import InvalidParameter
-from service.generation.scoring import Part, parts
-from service.params.score import ScoreRequest
-from service.registry.model import Library, Model
+from inkwell.catalog import scan
+from inkwell.errors import InvalidParameter
+from inkwell.generation.scoring import Part, parts
+from inkwell.params.score import ScoreRequest
+from inkwell.registry.model import Library, Model
 from tests.servable import save_servable
 
 MODELS = Path(__file__).resolve().parents[2] / "models"

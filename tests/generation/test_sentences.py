@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.generation.sentences import sentence_ends
+from inkwell.generation.sentences import sentence_ends
 
 
 def sentences(text: str, final: bool = True) -> list[str]:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.engine.contract import Job, TokenEvent
-from service.generation.choice import Choice
-from service.registry.model import Model
+from inkwell.engine.contract import Job, TokenEvent
+from inkwell.generation.choice import Choice
+from inkwell.registry.model import Model
 from tests.generation.texts import choice_of
 
 CONTEXT = 16

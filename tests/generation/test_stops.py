@@ -4,8 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.generation.ending import Ending
-from service.generation.stops import Cut, find_stop, held_back
+from inkwell.generation.ending import Ending
+from inkwell.generation.stops import Cut, find_stop, held_back
 
 letters = st.text("ab", max_size=30)
 stop_lists = st.lists(st.text("ab", min_size=1, max_size=4), max_size=4).map(tuple)

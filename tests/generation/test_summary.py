@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from service.engine.contract import TokenEvent
-from service.errors import DeadlineExceeded, WorkerDied
-from service.registry.model import Model
+from inkwell.engine.contract import TokenEvent
+from inkwell.errors import DeadlineExceeded, WorkerDied
+from inkwell.registry.model import Model
 from tests.generation.runs import Run, end_of, ids
 
 

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from service.engine.contract import Job, Sampling, TokenEvent
-from service.generation.choice import Choice
-from service.generation.events import TextEvent
-from service.generation.prompts import Names, fitted
-from service.model_config import read_config
-from service.params import GenerationRequest
-from service.registry.model import Model
+from inkwell.engine.contract import Job, Sampling, TokenEvent
+from inkwell.generation.choice import Choice
+from inkwell.generation.events import TextEvent
+from inkwell.generation.prompts import Names, fitted
+from inkwell.model_config import read_config
+from inkwell.params import GenerationRequest
+from inkwell.registry.model import Model
 from tests.servable import save_servable
 
 DEMO = Path(__file__).resolve().parents[2] / "models" / "demo"

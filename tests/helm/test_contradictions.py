@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import yaml
 
+from inkwell.apache.config import DRAIN_S
+from inkwell.settings import Settings
 from scripts.chart.helm import HelmError
-from service.apache.config import DRAIN_S
-from service.settings import Settings
 from tests.helm.chart import FOLDER, OPEN, Chart
 
 pytestmark = [pytest.mark.slow, pytest.mark.parallel]

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from inkwell.catalog import KNOWN_MODELS
+from inkwell.settings import Settings
 from scripts.chart.helm import HelmError
-from service.catalog import KNOWN_MODELS
-from service.settings import Settings
 from tests.helm.chart import OPEN, Chart
 
 pytestmark = [pytest.mark.slow, pytest.mark.parallel]

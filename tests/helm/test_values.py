@@ -8,10 +8,10 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
+from inkwell import __version__
+from inkwell.settings import Settings
 from scripts.chart.schema import CHARTS_OWN, camel_case, schema_of
 from scripts.chart.values import ValuesError, read_values
-from service import __version__
-from service.settings import Settings
 from tests.helm.chart import FOLDER
 
 VALUES = """

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from service.errors import InvalidParameter
-from service.params import GenerationRequest, parse_json, parse_text
+from inkwell.errors import InvalidParameter
+from inkwell.params import GenerationRequest, parse_json, parse_text
 
 
 def from_json(**values: Any) -> GenerationRequest:

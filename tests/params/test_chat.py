@@ -2,9 +2,9 @@
 
 import pytest
 
-from service.chat import Message, Script
-from service.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
-from service.params.chat import Chat, parse_chat
+from inkwell.chat import Message, Script
+from inkwell.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
+from inkwell.params.chat import Chat, parse_chat
 
 HELLO = [{"role": "user", "content": "Hello"}]
 

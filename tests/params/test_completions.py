@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
-from service.params.completions import MOST_PROMPTS, parse_completion
+from inkwell.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
+from inkwell.params.completions import MOST_PROMPTS, parse_completion
 
 
 def request(**values: object):

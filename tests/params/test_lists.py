@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from service.errors import InvalidParameter, UnknownParameter, UnsupportedParameter
-from service.params import BY_NAME
-from service.params.lists import BIAS_LIMIT, MOST_BIASES, MOST_STOPS, STOP_BYTES
-from service.params.reading import read_json
+from inkwell.errors import InvalidParameter, UnknownParameter, UnsupportedParameter
+from inkwell.params import BY_NAME
+from inkwell.params.lists import BIAS_LIMIT, MOST_BIASES, MOST_STOPS, STOP_BYTES
+from inkwell.params.reading import read_json
 from tests.params.native import from_json, from_text, refusal
 
 # --- stop strings

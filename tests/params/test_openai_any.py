@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.chat import Script, transcribe
-from service.errors import RequestError
-from service.params import GenerationRequest, chat, completions
+from inkwell.chat import Script, transcribe
+from inkwell.errors import RequestError
+from inkwell.params import GenerationRequest, chat, completions
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -2,12 +2,12 @@
 
 import pytest
 
-from service.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
-from service.params import GenerationRequest
-from service.params.next import parse_next
-from service.params.reading import read_json
-from service.params.score import ScoreRequest, parse_score
-from service.params.tokens import DETOKENIZE_PARAMETERS
+from inkwell.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
+from inkwell.params import GenerationRequest
+from inkwell.params.next import parse_next
+from inkwell.params.reading import read_json
+from inkwell.params.score import ScoreRequest, parse_score
+from inkwell.params.tokens import DETOKENIZE_PARAMETERS
 
 PAIR = {"prompt": "a", "continuations": ["b"]}
 

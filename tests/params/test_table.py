@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.errors import RequestError, UnknownParameter
-from service.params import PARAMETERS, GenerationRequest, parse_json, parse_text
+from inkwell.errors import RequestError, UnknownParameter
+from inkwell.params import PARAMETERS, GenerationRequest, parse_json, parse_text
 from tests.params.native import from_json, from_text, refusal
 
 ALONG = {"best_of": {"nsamples": 1}}

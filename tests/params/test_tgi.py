@@ -2,9 +2,9 @@
 
 import pytest
 
-from service.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
-from service.params import GenerationRequest
-from service.params.tgi import REFUSED, TGI_PARAMETERS, TgiRequest, parse_tgi
+from inkwell.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
+from inkwell.params import GenerationRequest
+from inkwell.params.tgi import REFUSED, TGI_PARAMETERS, TgiRequest, parse_tgi
 
 
 def parsed(**parameters: object) -> TgiRequest:

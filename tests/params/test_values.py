@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from service.errors import InvalidParameter
-from service.params import MAX_INPUT_BYTES, PARAMETERS, parse_json
+from inkwell.errors import InvalidParameter
+from inkwell.params import MAX_INPUT_BYTES, PARAMETERS, parse_json
 from tests.params.native import from_json, from_text, refusal
 
 HUGE = 10**400

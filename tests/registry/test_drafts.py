@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from service.engine.contract import EngineConfig
-from service.errors import LoadFailed
-from service.registry.drafts import Drafts
-from service.registry.model import Library
-from service.registry.registry import Registry
+from inkwell.engine.contract import EngineConfig
+from inkwell.errors import LoadFailed
+from inkwell.registry.drafts import Drafts
+from inkwell.registry.model import Library
+from inkwell.registry.registry import Registry
 from tests.servable import save_servable, save_tokenizer
 
 

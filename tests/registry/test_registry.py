@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from service.engine.contract import EngineConfig, FailureEvent, Job, Sampling
-from service.errors import InkwellError, LoadFailed, ModelCorrupt, QueueFull, ShuttingDown
-from service.registry.model import Library
-from service.registry.registry import Registry
+from inkwell.engine.contract import EngineConfig, FailureEvent, Job, Sampling
+from inkwell.errors import InkwellError, LoadFailed, ModelCorrupt, QueueFull, ShuttingDown
+from inkwell.registry.model import Library
+from inkwell.registry.registry import Registry
 from tests.engine.tiny import save_tiny
 
 pytestmark = pytest.mark.slow

@@ -2,13 +2,13 @@
 
 import pytest
 
+from inkwell.model_config import parse_config
 from scripts.benchmark.comparison import overheads, ratios
 from scripts.benchmark.dialects import settle
 from scripts.benchmark.exchange import Record, Request
 from scripts.benchmark.figures import complaint, figures_of, gaps_ms, percentile, spread, spreads
 from scripts.benchmark.roofline import bandwidth_for, bytes_per_step, limit_tokens_per_s, numbers_per_step
 from scripts.make_random_model import SHAPES
-from service.model_config import parse_config
 
 
 def record(key: int = 0, sent_s: float = 0.0, moments_s: tuple[float, ...] = (), role: str = "") -> Record:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from inkwell.tokenizer import load_tokenizer
 from scripts.benchmark.checkpoint import adopted_checkpoint, random_checkpoint
 from scripts.benchmark.exchange import Record, Request
 from scripts.benchmark.options import parse_options
@@ -11,7 +12,6 @@ from scripts.benchmark.prompts import Prompts
 from scripts.benchmark.traffic import closed_loop, send, timetable
 from scripts.benchmark.vocabulary import write_tokenizer
 from scripts.benchmark.workloads import FULL, NAMES, QUICK, Size, crowd_sizes, poisson_sizes, workloads
-from service.tokenizer import load_tokenizer
 
 DEMO = Path(__file__).resolve().parents[2] / "models" / "demo"
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from inkwell.engine.contract import EngineConfig
+from inkwell.engine.loading import load_model
 from scripts.check_gpu import NEAR, _follows, _generate, main
 from scripts.make_random_model import SHAPES, Order, make
-from service.engine.contract import EngineConfig
-from service.engine.loading import load_model
 
 
 def test_without_a_gpu_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

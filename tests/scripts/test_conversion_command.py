@@ -13,8 +13,8 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
+from inkwell.catalog import scan
 from scripts.conversion import convert
-from service.catalog import scan
 from tests.scripts.checkpoints import PROJECT_ROOT, SCRIPT, command, environment, run
 from tests.scripts.hub import Repository, running_hub, sha256
 from tests.scripts.pickles import Program, gpt2, gptj, old_state, save_checkpoint, save_sharded

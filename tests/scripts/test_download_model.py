@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from inkwell.catalog import known_model, scan
 from scripts.download_model import MODELS_DIR, parse
-from service.catalog import known_model, scan
 from tests.scripts.checkpoints import (
     PROJECT_ROOT,
     SCRIPT,

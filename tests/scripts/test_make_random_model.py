@@ -10,10 +10,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from transformers import GPT2LMHeadModel, GPTJForCausalLM
 
+from inkwell.catalog import KNOWN_MODELS, scan
+from inkwell.model_config import parse_config, read_config
+from inkwell.tokenizer import END_OF_TEXT, load_tokenizer
 from scripts.make_random_model import SHAPES, Order, main, make
-from service.catalog import KNOWN_MODELS, scan
-from service.model_config import parse_config, read_config
-from service.tokenizer import END_OF_TEXT, load_tokenizer
 from tests.engine.tiny import greedy, greedy_by_transformers, load_tiny
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "make_random_model.py"

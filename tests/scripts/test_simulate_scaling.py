@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from inkwell.engine import loading
 from scripts.benchmark.workloads import QUICK
 from scripts.scaling.bursts import BEGIN_S, LAST_S, Case, fixed, play
 from scripts.scaling.chart import bounded, read_targets
@@ -20,7 +21,6 @@ from scripts.scaling.simulation import Setup, Simulation
 from scripts.scaling.sizing import Goal, pods_for
 from scripts.scaling.trace import DAY_S, Arrival, Lengths, arrivals, burst, diurnal, read_trace, steady
 from scripts.simulate_scaling import main
-from service.engine import loading
 
 ROOT = PAGE.parent.parent
 CURVE = Curve("124M", "bfloat16", "a machine", 2, 16, "2026-11-21", "0", 0.02, 0.0034, 0.0018, 0.0, 3.0, True)

@@ -5,13 +5,13 @@ import random
 
 import pytest
 
+from inkwell.engine.contract import Job, Sampling
+from inkwell.engine.costs import StepCosts
+from inkwell.engine.scheduler import Scheduler
 from scripts.benchmark.workloads import Size
 from scripts.scaling.closed import compared, run_closed
 from scripts.scaling.curve import CURVES, Check, Curve, Observation, curve_named, fitted, read_curve, write_curve
 from scripts.scaling.replica import Limits, Replica, Ticket
-from service.engine.contract import Job, Sampling
-from service.engine.costs import StepCosts
-from service.engine.scheduler import Scheduler
 
 CURVE = Curve("124M", "bfloat16", "a machine", 2, 16, "2026-11-21", "0", 0.02, 0.0034, 0.0018, 0.0, 3.0, True)
 CURVE_FILES = sorted(CURVES.glob("*.json"))

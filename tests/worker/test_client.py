@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from service.engine.contract import EngineConfig, FailureEvent, Job, Sampling
-from service.errors import LoadFailed, LoadTimeout, ModelCorrupt, WorkerDied
-from service.worker.client import Worker
+from inkwell.engine.contract import EngineConfig, FailureEvent, Job, Sampling
+from inkwell.errors import LoadFailed, LoadTimeout, ModelCorrupt, WorkerDied
+from inkwell.worker.client import Worker
 from tests.engine.tiny import save_tiny
 
 pytestmark = pytest.mark.slow
@@ -171,8 +171,8 @@ def test_stopping_ends_the_process_and_calls_back_once(start):
 
 def test_the_death_of_the_parent_ends_the_worker(folder):
     program = (
-        "import sys, time; from pathlib import Path; from service.worker.client import Worker\n"
-        "from service.engine.contract import EngineConfig, Job, Sampling\n"
+        "import sys, time; from pathlib import Path; from inkwell.worker.client import Worker\n"
+        "from inkwell.engine.contract import EngineConfig, Job, Sampling\n"
         "worker = Worker(Path(sys.argv[1]), EngineConfig(device='cpu', threads=1), lambda worker: None)\n"
         "worker.wait_ready(60); worker.submit([Job(0, (5,), Sampling(1000, 1.0, 0, 1.0, 1, 0, ()))])\n"
         "print(worker.process.pid, flush=True); time.sleep(60)"

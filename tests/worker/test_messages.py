@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.engine.contract import (
+from inkwell.engine.contract import (
     EngineConfig,
     FailureEvent,
     InspectionEvent,
@@ -12,7 +12,7 @@ from service.engine.contract import (
     Stage,
     TokenEvent,
 )
-from service.worker.messages import Broken, Cancel, Load, Ready, Step, Submit, decode, encode
+from inkwell.worker.messages import Broken, Cancel, Load, Ready, Step, Submit, decode, encode
 
 MESSAGES = [
     Load("/models/demo", EngineConfig(max_rows=3, cache_bytes=1 << 40)),

@@ -6,9 +6,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from inkwell.engine.contract import EngineConfig, FailureEvent, Job, Sampling
+from inkwell.engine.loading import load_model
 from scripts.benchmark.exchange import Order, Record, Request
-from service.engine.contract import EngineConfig, FailureEvent, Job, Sampling
-from service.engine.loading import load_model
 
 
 class InkwellEngine:

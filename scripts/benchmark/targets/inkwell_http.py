@@ -4,12 +4,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from inkwell.settings import Settings
 from scripts.benchmark.dialects import InkwellDialect
 from scripts.benchmark.exchange import Order, Record, Request
 from scripts.benchmark.processes import memory_of
 from scripts.benchmark.server import Server
 from scripts.benchmark.streams import Streams
-from service.settings import Settings
 
 MOST_REQUESTS = 88  # the most that the setting takes
 PATIENCE_S = "7200"  # no request may meet the service's own time limit, however slow the machine

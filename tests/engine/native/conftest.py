@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from service.engine.native import build
-from service.engine.native.library import Kernels, open_kernels
+from inkwell.engine.native import build
+from inkwell.engine.native.library import Kernels, open_kernels
 
 EMULATION = Path(__file__).parent / "emulated.hpp"
 # 64-byte vectors lie in two registers: no other code calls these functions, so nobody needs to agree on how.

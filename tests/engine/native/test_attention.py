@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from service.engine.native.library import Kernels
+from inkwell.engine.native.library import Kernels
 
 HEADS, CONTEXT = 3, 200
 Cache = tuple[Tensor, Tensor]

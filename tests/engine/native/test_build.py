@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from service.engine.native import build
-from service.engine.native.library import open_kernels
+from inkwell.engine.native import build
+from inkwell.engine.native.library import open_kernels
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from service.engine.native.library import Kernels
-from service.engine.quantization import GROUP, packed_width, quantize
+from inkwell.engine.native.library import Kernels
+from inkwell.engine.quantization import GROUP, packed_width, quantize
 
 FORMATS = ["float32", "bfloat16", "int8", "int4"]
 # inputs: less than one register, no multiple of any, one piece of the sum, several pieces and a rest

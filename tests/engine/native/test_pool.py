@@ -5,7 +5,7 @@ import threading
 
 import torch
 
-from service.engine.native.library import Kernels, open_kernels
+from inkwell.engine.native.library import Kernels, open_kernels
 
 
 def compute(kernels: Kernels, rounds: int) -> torch.Tensor:

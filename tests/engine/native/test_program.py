@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from service.engine.native.library import Kernels
-from service.engine.native.program import Block, Layers, Matrix, Norm, Program
+from inkwell.engine.native.library import Kernels
+from inkwell.engine.native.program import Block, Layers, Matrix, Norm, Program
 
 HEADS, CONTEXT, SLOTS = 3, 40, 4
 WIDTHS = [30, 96, 192]  # no whole registers, whole ones of 8 and of 16 lanes

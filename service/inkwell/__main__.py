@@ -1,0 +1,86 @@
+"""`python -m inkwell`: checks the settings, starts Apache with the application in it, and supervises it to its end.
+
+Exit status: 0 after a stop in which every request finished, 1 when some were cut or Apache ended by itself, 78
+(EX_CONFIG) with one line on standard error when the service cannot run as it is configured.
+"""
+
+import argparse
+import os
+import socket
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from inkwell.admission import DRAIN_FLAG
+from inkwell.apache.config import authority
+from inkwell.apache.console import complain, say
+from inkwell.apache.foreign import Translator
+from inkwell.apache.httpd import environment, running_httpd
+from inkwell.apache.run_folder import run_folder
+from inkwell.apache.site import prepare_site, readable_keys, readable_models
+from inkwell.apache.stop_signals import StopSignals
+from inkwell.apache.supervisor import Supervisor
+from inkwell.errors import SettingsError
+from inkwell.keys import check_exposure, load_keys
+from inkwell.logs import configure
+from inkwell.settings import Settings, log_format, otel_variables
+
+
+def main() -> int:
+    """The exit status of the whole service."""
+    stop = StopSignals()
+    stage = _parse_arguments()
+    try:
+        settings = Settings.from_environ()
+        configure("info", settings.log_format)
+        check_exposure(load_keys(settings.keys_file, settings.keys), settings.host, settings.open)
+        otel = otel_variables()
+        _check_address(settings.host, settings.port)
+        return _serve(settings, otel, stage, stop)
+    except SettingsError as error:
+        complain(error.message, log_format())
+        return os.EX_CONFIG
+
+
+def _parse_arguments() -> Path | None:
+    parser = argparse.ArgumentParser(prog="python -m inkwell", description="Serve models over HTTP; see README.md.")
+    parser.add_argument(
+        "--stage",
+        type=Path,
+        metavar="FOLDER",
+        help="run from copies in this folder, because Apache's account may not read the checkout",
+    )
+    return parser.parse_args().stage
+
+
+def _check_address(host: str, port: int) -> None:
+    """Refuse an address that Apache could not listen on, in one line instead of Apache's several."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        where = authority(host, port)
+        raise SettingsError(
+            f"cannot listen on {where} (INKWELL_HOST, INKWELL_PORT; PORT=... with make): {error.strerror}"
+        ) from error
+
+
+def _serve(settings: Settings, otel: dict[str, str], stage: Path | None, stop: StopSignals) -> int:
+    with ExitStack() as stack:
+        run_dir = stack.enter_context(run_folder(stage or Path(tempfile.gettempdir())))
+        models_dir = stack.enter_context(readable_models(settings.models_dir, stage))
+        keys_file = readable_keys(settings, run_dir)
+        served = replace(settings, models_dir=models_dir, state_dir=run_dir, keys_file=keys_file, keys="")
+        prepare_site(served, run_dir, stage)
+        say(f"starting Apache on {authority(settings.host, settings.port)}, models from {settings.models_dir}")
+        translator = Translator(settings.log_format, settings.log_level)
+        httpd = stack.enter_context(running_httpd(run_dir, environment(served, run_dir, otel), translator))
+        return Supervisor(settings, httpd, stop, run_dir / DRAIN_FLAG).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

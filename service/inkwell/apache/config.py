@@ -1,0 +1,75 @@
+"""httpd.conf, rendered from the template beside this file.
+
+Takes the settings and a `Site` (where things lie and under which account they run), gives text. Starts nothing and
+writes nothing. The values that other modules share stand here; every other number stands in the template, with its
+reason.
+"""
+
+import importlib.util
+import math
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from inkwell.apache.refusals import error_documents
+from inkwell.errors import SettingsError
+from inkwell.refusals import BODY_BYTES, HEADER_BYTES, HEADERS, REQUEST_LINE_BYTES
+from inkwell.settings import Settings
+
+TEMPLATE = Path(__file__).with_name("httpd.conf.template")
+APACHE_MODULES = Path("/usr/lib/apache2/modules")
+# One step quieter than ours: at info, mod_wsgi tells of every stage of its start, and at debug of every request.
+LOG_LEVELS = {"debug": "info", "info": "warn", "warning": "warn", "error": "error"}
+HTTPD_CONF = "httpd.conf"
+DRAIN_S = 315  # the longest that a stop waits for running requests before it cuts them
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where one start of the service lies on disk."""
+
+    run_dir: Path  # private to this start, removed at its end
+    root: Path  # holds the `service` package as Apache's processes import it
+    account: str | None  # the user of Apache's children; None: the one who started the launcher
+
+
+def authority(host: str, port: int) -> str:
+    """`host:port` as Listen directives and URLs write it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def render(settings: Settings, site: Site) -> str:
+    """The whole of httpd.conf."""
+    values = {
+        "listen": authority(settings.host, settings.port),
+        "run_dir": site.run_dir,
+        "root": site.root,
+        "identity": f"User {site.account}\nGroup {site.account}" if site.account else "",
+        "apache_modules": APACHE_MODULES,
+        "wsgi_module": _wsgi_module(),
+        "python_home": sys.prefix,
+        "error_documents": error_documents(),
+        "request_line_bytes": REQUEST_LINE_BYTES,
+        "header_bytes": HEADER_BYTES,
+        "headers": HEADERS,
+        "body_bytes": BODY_BYTES,
+        "connections": settings.max_connections,
+        "drain_s": DRAIN_S,
+        "silence_s": math.ceil(settings.request_timeout_s) + 30,
+        "log_level": LOG_LEVELS[settings.log_level],
+    }
+    return Template(TEMPLATE.read_text()).substitute(values)
+
+
+def _wsgi_module() -> Path:
+    """mod_wsgi's Apache module as pip built it for this interpreter.
+
+    Found on disk rather than imported: the package's own `server` module warns when it is imported.
+    """
+    package = importlib.util.find_spec("mod_wsgi")
+    folders = package.submodule_search_locations if package else None
+    built = [module for folder in folders or () for module in Path(folder).glob("server/mod_wsgi-py*.so")]
+    if not built:
+        raise SettingsError(f"mod_wsgi is not installed for {sys.executable}; `make serve` installs it")
+    return built[0]

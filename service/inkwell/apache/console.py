@@ -1,0 +1,50 @@
+"""Standard output of the launcher: its own records, and the lines of Apache and of everything below it.
+
+Writing never raises: a closed terminal or pipe must not end a service that has requests to finish. In the form "json"
+every line that leaves is a JSON object, whoever wrote it.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Iterable
+
+from inkwell.apache.foreign import Translator
+from inkwell.logs import formatter
+
+STANDARD_OUTPUT = 1
+
+log = logging.getLogger("inkwell")
+
+
+def say(text: str, **fields: object) -> None:
+    """One record of the launcher's own."""
+    log.info(text, extra=fields)
+
+
+def complain(text: str, form: str) -> None:
+    """Why the service does not start, on standard error; nothing is configured yet."""
+    described = {"name": log.name, "levelno": logging.CRITICAL, "levelname": "CRITICAL", "msg": text}
+    print(formatter(form).format(logging.makeLogRecord(described)), file=sys.stderr)
+
+
+def show(lines: Iterable[str]) -> None:
+    """Lines for people who may copy them, hence without a prefix; they have no place among JSON."""
+    _write("".join(f"{line}\n" for line in lines).encode())
+
+
+def copy(lines: Iterable[bytes], translator: Translator) -> None:
+    """Pass lines on as the translator has them, until their source ends.
+
+    Keeps reading when nobody listens, so that the source never blocks.
+    """
+    for line in lines:
+        _write(translator.translate(line))
+
+
+def _write(data: bytes) -> None:
+    try:
+        while data:
+            data = data[os.write(STANDARD_OUTPUT, data) :]
+    except OSError:
+        return

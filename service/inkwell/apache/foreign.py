@@ -1,0 +1,98 @@
+"""Lines that others write into the log, as records: Apache's own, and what libraries print.
+
+Takes bytes, gives bytes. Requests that the application answers have a record already (`service/inkwell/api/record.py`); Apache
+tells only of those that it answers itself, in the form that httpd.conf.template names `refused`. Among them are those
+whose body did not come: mod_wsgi asks the application first and then reads, so they have a record as well.
+"""
+
+import json
+import logging
+import re
+from collections import deque
+from typing import Any
+
+from inkwell.logs import formatter
+from inkwell.refusals import REFUSALS
+
+REFUSED = re.compile(
+    r"inkwell-refused (?P<status>\d{3}) (?P<us>\d+) (?P<address>\S+) (?P<unique_id>\S+) (?P<request_id>\S+)"
+)
+ERROR = re.compile(
+    r"\[[^]]*\] \[(?P<module>[\w-]*):(?P<level>\w+)\] \[pid \d+\] \[(?P<unique_id>[^]\s]+)\] (?P<text>.*)"
+)
+LEVELS = {
+    "emerg": logging.CRITICAL, "alert": logging.CRITICAL, "crit": logging.CRITICAL, "error": logging.ERROR,
+    "warn": logging.WARNING, "notice": logging.INFO, "info": logging.INFO,
+}  # fmt: skip
+CHUNKED = " WSGI0139: "  # a body of unknown length, which the record of its refusal tells too
+UNREAD = " WSGI0126: "  # the client sent less of its body than it promised, or too slowly
+MOST_KNOWN = 1_000
+CODES = {refusal.status: refusal.code for refusal in REFUSALS}
+
+
+class Translator:
+    """Makes lines of the form "json" or "text"; as text, Apache's errors stay as they are.
+
+    Lines of Apache below `level` become nothing. Whatever else is printed has no level, and is never dropped.
+    """
+
+    def __init__(self, form: str, level: str) -> None:
+        self._formatter = formatter(form)
+        self._is_json = form == "json"
+        self._level = logging.getLevelNamesMapping()[level.upper()]
+        # Requests that Apache is about to tell of, and the application knows; bounded, should it not tell after all.
+        self._known: deque[str] = deque(maxlen=MOST_KNOWN)
+
+    def translate(self, line: bytes) -> bytes:
+        """One line, with its end; a record of ours comes out as it was."""
+        text = line.decode(errors="replace").rstrip("\r\n")
+        if refused := REFUSED.fullmatch(text):
+            return self._refusal(refused)
+        if error := ERROR.fullmatch(text):
+            return self._error(error, line)
+        if not self._is_json or _is_record(text):
+            return line
+        return self._written("output", logging.WARNING, text) if text else b""
+
+    def _error(self, error: re.Match[str], line: bytes) -> bytes:
+        if UNREAD in error["text"]:
+            self._known.append(error["unique_id"])
+            return b""
+        level = LEVELS.get(error["level"], logging.DEBUG)
+        if level < self._level or CHUNKED in error["text"]:
+            return b""
+        return self._written(f"apache.{error['module']}", level, error["text"]) if self._is_json else line
+
+    def _refusal(self, refused: re.Match[str]) -> bytes:
+        """The record of a request that Apache answered, with the fields that those of the application have too."""
+        if refused["unique_id"] in self._known:
+            self._known.remove(refused["unique_id"])
+            return b""
+        status = int(refused["status"])
+        level = logging.ERROR if status >= 500 else logging.INFO
+        if level < self._level:
+            return b""
+        facts = {
+            "request_id": refused["request_id"],
+            "client": None,
+            "address": refused["address"],
+            "method": None,
+            "route": "other",
+            "status": status,
+            "code": CODES.get(status),
+            "duration_s": round(int(refused["us"]) / 1e6, 4),
+        }
+        return self._written("apache", level, "request ended", **facts)
+
+    def _written(self, name: str, level: int, text: str, **facts: Any) -> bytes:
+        described = {"name": name, "levelno": level, "levelname": logging.getLevelName(level), "msg": text}
+        return f"{self._formatter.format(logging.makeLogRecord(described | facts))}\n".encode()
+
+
+def _is_record(text: str) -> bool:
+    if not text.startswith("{"):
+        return False
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):  # the latter for what is nested very deep
+        return False

@@ -1,0 +1,113 @@
+"""The httpd process: its environment, its signals, its output, and its end together with everything below it.
+
+Takes a configuration file and the settings; knows nothing of when to start or to stop.
+"""
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from types import MappingProxyType
+
+from inkwell.apache.config import HTTPD_CONF
+from inkwell.apache.console import copy
+from inkwell.apache.foreign import Translator
+from inkwell.apache.leftovers import end_leftovers
+from inkwell.settings import PREFIX, Settings
+
+SETPRIV = "/usr/bin/setpriv"
+HTTPD = "/usr/sbin/apache2"
+LEFTOVERS_S = 3.0
+NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
+
+
+def environment(settings: Settings, home: Path, otel: Mapping[str, str] = NO_VARIABLES) -> dict[str, str]:
+    """All that Apache, the web process and the workers inherit; nothing else of the launcher's environment does."""
+    values = {PREFIX + item.name.upper(): _as_text(getattr(settings, item.name)) for item in fields(settings)}
+    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(home), "LANG": "C.UTF-8", **otel, **values}
+
+
+def _as_text(value: object) -> str:
+    """A setting as its variable holds it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, tuple):
+        return ",".join("=".join(item) if isinstance(item, tuple) else item for item in value)
+    return str(value)
+
+
+class Httpd:
+    """A running httpd. It gets SIGTERM from the kernel when the launcher dies, in whatever way."""
+
+    def __init__(self, process: subprocess.Popen[bytes], translator: Translator) -> None:
+        self._process = process
+        self._translator = translator
+        self._output = threading.Thread(target=self._copy_output, name="httpd-output", daemon=True)
+        self._output.start()
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def status(self) -> int:
+        """Exit status of a process that ended; negative for a signal."""
+        return self._process.wait()
+
+    def finish(self) -> None:
+        """End as soon as the running requests have: close the listeners, let the streams go on."""
+        self._process.send_signal(signal.SIGWINCH)
+
+    def cut(self) -> None:
+        """End now, whatever is running."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def reap_orphans(self) -> None:
+        """Collect processes that lost their parent and were given to us, as happens to the first of a container."""
+        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        try:
+            while (ended := os.waitid(os.P_ALL, 0, flags)) and ended.si_pid != self._process.pid:
+                os.waitpid(ended.si_pid, 0)
+        except ChildProcessError:
+            return
+
+    def _copy_output(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            copy(lines, self._translator)
+
+    def sweep(self, run_dir: Path) -> None:
+        """Wait until nobody holds the output any more; who still does after a while is killed."""
+        self._output.join(LEFTOVERS_S)
+        if self._output.is_alive():
+            end_leftovers(run_dir)
+            self._output.join(LEFTOVERS_S)
+
+
+@contextmanager
+def running_httpd(run_dir: Path, variables: dict[str, str], translator: Translator) -> Iterator[Httpd]:
+    """Start httpd; at the end of the block nothing of it is left.
+
+    A session of its own keeps the terminal's Ctrl-C and window changes away from it: SIGINT would cut the streams.
+    Its output is a pipe rather than ours, because Apache opens its logs by name, which fails for sockets and for
+    another user's terminal.
+    """
+    process = subprocess.Popen(
+        [SETPRIV, "--pdeathsig", "TERM", HTTPD, "-f", str(run_dir / HTTPD_CONF), "-DFOREGROUND"],
+        cwd="/", env=variables, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    httpd = Httpd(process, translator)
+    try:
+        yield httpd
+    finally:
+        if httpd.running:
+            httpd.cut()
+        process.wait()
+        httpd.sweep(run_dir)

@@ -1,0 +1,125 @@
+"""Copies of the code and of the models where Apache's account can read them.
+
+Root's checkout may lie below a folder that nobody else may enter. The code is small and copied at each start. Models
+are large and hard-linked, which costs nothing; what cannot be linked is copied: files on another file system, and
+files that their owner alone may read, as safetensors writes them. Knows folders and files, not what a checkpoint is.
+"""
+
+import compileall
+import errno
+import fcntl
+import os
+import shutil
+import stat
+import tempfile
+import threading
+from pathlib import Path
+
+from inkwell.apache.account import open_to_group
+from inkwell.apache.console import say
+from inkwell.catalog import scan
+
+SYNC_S = 2.0
+Signature = dict[Path, tuple[int, int]]  # file -> (bytes, time of change in ns); links and copies both keep these
+
+
+def stage_code(package: Path, root: Path) -> None:
+    """Copy the package with its compiled files, which Apache's account could not write, and open it to everybody."""
+    compileall.compile_dir(package, quiet=2)
+    shutil.copytree(package, root / package.name)
+    for folder, _, files in os.walk(root):
+        Path(folder).chmod(0o755)
+        for name in files:
+            Path(folder, name).chmod(0o644)
+
+
+class ModelMirror:
+    """Keeps `target` in step with the model folders of `source`; every folder appears and vanishes as a whole."""
+
+    def __init__(self, source: Path, target: Path) -> None:
+        self._source = source
+        self._target = target
+        self._seen: dict[str, Signature] = {}
+        self._complaint = ""
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="model-mirror", daemon=True)
+        target.mkdir(exist_ok=True)
+        open_to_group(target)  # and closed to others, whom a private checkpoint is none of
+
+    def __enter__(self) -> "ModelMirror":
+        self.sync(settled_only=False)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._thread.join(timeout=5)
+
+    def _follow(self) -> None:
+        while not self._stopped.wait(SYNC_S):
+            self.sync(settled_only=True)
+
+    def sync(self, settled_only: bool) -> None:
+        """One pass. While serving, a folder is taken over when it did not change between two passes."""
+        lock = os.open(self._target, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # another launcher may serve the same checkout
+            self._remove_leftovers()
+            wanted = {name: _signature(folder.path) for name, folder in scan(self._source).items()}
+            for name, signature in wanted.items():
+                settled = not settled_only or self._seen.get(name) == signature
+                if settled and signature != _signature(self._target / name):
+                    self._publish(name, signature)
+            for name in {entry.name for entry in self._target.iterdir()} - wanted.keys():
+                self._withdraw(name)
+            self._seen = wanted
+        except OSError as error:  # a folder that changes under our hands, or a full disk; the next pass tries again
+            self._complain(f"models are not in step yet: {error.strerror}: {error.filename}")
+        finally:
+            os.close(lock)
+
+    def _complain(self, text: str) -> None:
+        if text != self._complaint:
+            say(text)
+        self._complaint = text
+
+    def _publish(self, name: str, signature: Signature) -> None:
+        scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=self._target))
+        scratch.chmod(0o755)
+        for file in signature:
+            copy = scratch / file
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if not _link((self._source / name / file).resolve(), copy):
+                say(f"copying {name}/{file}, because it cannot be linked for Apache's account")
+                shutil.copy2(self._source / name / file, copy)
+                copy.chmod(0o644)
+        self._withdraw(name)
+        scratch.rename(self._target / name)
+
+    def _withdraw(self, name: str) -> None:
+        if (self._target / name).exists():
+            old = Path(tempfile.mkdtemp(prefix=".old-", dir=self._target))
+            (self._target / name).rename(old / name)
+            shutil.rmtree(old)
+
+    def _remove_leftovers(self) -> None:
+        for folder in self._target.glob(".*-*"):  # of a launcher that was killed in the middle of a pass
+            shutil.rmtree(folder)
+
+
+def _signature(folder: Path) -> Signature:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+
+
+def _link(source: Path, target: Path) -> bool:
+    """Whether `target` is now a second name of `source`, and readable."""
+    if not source.stat().st_mode & stat.S_IROTH:
+        return False
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
+            return False
+        raise
+    return True

@@ -1,0 +1,74 @@
+"""The way to readiness, told to whoever watches the terminal.
+
+Asks /readyz until it says yes, prints each new reason why not, and at the end what can be done with the service.
+"""
+
+import time
+
+from inkwell.apache import probe
+from inkwell.apache.config import authority
+from inkwell.apache.console import say, show
+from inkwell.settings import Settings
+
+ANSWER_LIMIT_S = 60.0  # for the web process to answer at all; loading a model may take longer
+
+
+class Startup:
+    """Knows whether the service has become ready, and whether waiting is still of use."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._host = settings.host
+        self._port = settings.port
+        self._model = settings.default_model
+        self._for_people = settings.log_format == "text"
+        self._key = "-H 'Authorization: Bearer YOUR-KEY' " if settings.keys_file or settings.keys else ""
+        self._started = time.monotonic()
+        self._reason: str | None = None
+        self.ready = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether the web process has ever said how it is."""
+        return self.ready or self._reason is not None
+
+    @property
+    def hopeless(self) -> bool:
+        """The web process has given no sensible answer in all this time."""
+        return not self.answered and self._seconds > ANSWER_LIMIT_S
+
+    @property
+    def _seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    def look(self) -> None:
+        """Ask once, and print what is new."""
+        answer = probe.ask(self._host, self._port)
+        if answer is None:
+            return
+        if answer.ready:
+            self.ready = True
+            self._announce(f"ready after {self._seconds:.1f} s")
+        elif answer.reason != self._reason:
+            hint = "" if answer.status == "loading" else " (looked for again and again; Ctrl-C stops)"
+            say(f"not ready yet: {answer.reason}{hint}")
+        self._reason = answer.reason
+
+    def _announce(self, text: str) -> None:
+        """What can be done with the service: for people to copy, for collectors in fields."""
+        url = f"http://{authority(probe.local_host(self._host), self._port)}"
+        query = f"input_text=Once%20upon%20a%20time&length=60&model_name={self._model}"
+        command = f"curl {self._key}'{url}/text-generate?{query}'"
+        if not self._for_people:
+            say(text, service=f"{url}/", swagger=f"{url}/apidocs/", try_it=command)
+            return
+        say(text)
+        show(
+            (
+                "",
+                f"  Service   {url}/",
+                f"  Swagger   {url}/apidocs/",
+                f"  Try it    {command}",
+                "  Stop      Ctrl-C: running requests finish first; a second Ctrl-C cuts them",
+                "",
+            )
+        )

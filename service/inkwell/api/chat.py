@@ -1,0 +1,57 @@
+"""OpenAI's `/v1/chat/completions`, for models that only continue a text: the conversation becomes a transcript."""
+
+from typing import Any
+
+from flasgger import swag_from
+from flask import Blueprint, Response, g, request
+
+from inkwell.api import chat_spec
+from inkwell.api.body import read_json
+from inkwell.api.chat_reply import ChatReply
+from inkwell.api.openai_reply import Fingerprint, Terms
+from inkwell.chat import Script, Transcript, transcribe
+from inkwell.errors import ContextLengthExceeded
+from inkwell.generation import Generator, Names
+from inkwell.params import MAX_INPUT_BYTES, GenerationRequest
+from inkwell.params.chat import Chat, parse_chat
+from inkwell.registry.model import Model
+
+
+def blueprint(generator: Generator, script: Script, fingerprint: Fingerprint, ping_s: float) -> Blueprint:
+    """The endpoint on a generator; `script` is how conversations are written where a request says nothing."""
+    routes = Blueprint("chat", __name__, url_prefix="/v1")
+
+    @routes.post("/chat/completions")
+    @swag_from(chat_spec.chat_completions())
+    def chat_completions() -> Response:
+        asked = parse_chat(read_json(request), script)
+        names = Names(prompt="messages", length=asked.length_name, model="model")
+        told: dict[str, Any] = {"chat": asked.effective}
+
+        def prepare(model: Model) -> GenerationRequest:
+            written = _written(model, asked)
+            told["dropped_messages"] = written.dropped_messages
+            return asked.asking(written.text)
+
+        generation = generator.start_on(asked.model_name, prepare, g.request_id, g.client, names)
+        wants_logprobs = generation.request.logprobs is not None
+        terms = Terms(g.request_id, fingerprint(generation.model.name), asked.include_usage, wants_logprobs, told)
+        return ChatReply(generation, terms).respond(ping_s)
+
+    return routes
+
+
+def _written(model: Model, asked: Chat) -> Transcript:
+    """The conversation written down; raises ContextLengthExceeded when what must stay is too long to be tokenised."""
+    context = model.config.context
+    room = context - asked.reserve(context)
+    written = transcribe(asked.messages, asked.script, lambda text: _count_tokens(text, model), room)
+    if len(written.text) > MAX_INPUT_BYTES:
+        message = f"messages make a transcript of {len(written.text)} characters; {MAX_INPUT_BYTES} is the limit"
+        raise ContextLengthExceeded(message, param="messages")
+    return written
+
+
+def _count_tokens(text: str, model: Model) -> int:
+    """Exact for every text that may be sent; a longer one, which would keep the tokenizer busy for seconds, is not."""
+    return len(model.tokenizer.encode(text)) if len(text) <= MAX_INPUT_BYTES else len(text)

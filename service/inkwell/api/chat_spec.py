@@ -1,0 +1,56 @@
+"""The OpenAPI description of `/v1/chat/completions`."""
+
+from inkwell.api.openai_spec import COUNT, TEXT, finish_reason, replies
+from inkwell.api.spec_parts import BODY_REFUSALS, Spec, body_schema, error_responses
+from inkwell.params.chat import PARAMETERS, REFUSED
+
+DESCRIPTION = (
+    "As OpenAI's endpoint of this name. These models were never taught to chat: they are shown the conversation as a "
+    "transcript, with what the system says on top and then `User:` and `Assistant:` turns, and continue it; the text "
+    "ends where the next turn would begin. Of a conversation that does not fit, the oldest rounds are dropped, and "
+    "`inkwell.dropped_messages` counts them; `inkwell.chat` says how it was written down. "
+    "Fields of OpenAI's that cannot be honoured are refused: {refused}."
+)
+EXAMPLE = {
+    "model": "demo",
+    "messages": [
+        {"role": "system", "content": "A traveller meets a fairy in the wood."},
+        {"role": "user", "content": "Who are you?"},
+    ],
+    "max_tokens": 40,
+    "temperature": 0.8,
+    "seed": 7,
+}
+STREAM_EXAMPLE = (
+    'data: {"id":"chatcmpl-...","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"I am"},'
+    '"logprobs":null,"finish_reason":null}]}\n\ndata: [DONE]\n\n'
+)
+
+
+def chat_completions() -> Spec:
+    content = {"schema": body_schema(PARAMETERS), "example": EXAMPLE}
+    return {
+        "tags": ["openai"],
+        "summary": "OpenAI's chat, as a transcript for base models",
+        "description": DESCRIPTION.format(refused=", ".join(REFUSED)),
+        "requestBody": {"required": True, "content": {"application/json": content}},
+        "responses": replies("chat.completion", _choice(), STREAM_EXAMPLE) | error_responses(BODY_REFUSALS),
+    }
+
+
+def _choice() -> Spec:
+    entry = {
+        "token": TEXT,
+        "logprob": {"type": "number"},
+        "bytes": {"type": "array", "items": COUNT},
+    }
+    likeliest = {"type": "array", "items": {"type": "object", "properties": entry}}
+    told = {"type": "object", "properties": entry | {"top_logprobs": likeliest}}
+    message = {"role": TEXT | {"enum": ["assistant"]}, "content": TEXT, "refusal": TEXT | {"nullable": True}}
+    logprobs = {"content": {"type": "array", "items": told}, "refusal": {"type": "object", "nullable": True}}
+    return {
+        "index": COUNT,
+        "message": {"type": "object", "properties": message},
+        "logprobs": {"type": "object", "nullable": True, "properties": logprobs},
+        "finish_reason": finish_reason(),
+    }

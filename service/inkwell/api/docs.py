@@ -1,0 +1,59 @@
+"""`/apidocs/`: Swagger UI over the spec that flasgger makes.
+
+flasgger's own page carries Swagger UI 3.28, which has known script injection holes and loads fonts from the net, so
+it is switched off; the page comes from here and the program from the package flask-swagger-ui. Nothing on it leaves
+this host, and its content security policy says so.
+"""
+
+from importlib.resources import files
+
+from flasgger import Swagger
+from flask import Blueprint, Flask, Response, abort, redirect, render_template, send_from_directory
+from werkzeug.routing import Rule
+
+from inkwell.api import operations
+
+SPEC_PATH = "/apispec_1.json"  # where flasgger puts it by default, and where clients of the old service look
+ASSETS = frozenset({"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"})
+HEADERS = {
+    # Swagger UI sets style attributes and draws its icons from data: URLs; it needs nothing else beyond this host.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+def register(app: Flask, version: str) -> None:
+    """Serve the spec and the page; call it after the other blueprints."""
+    spec = {"endpoint": "apispec_1", "route": SPEC_PATH, "rule_filter": _documented, "model_filter": lambda tag: True}
+    config = {"openapi": "3.0.3", "swagger_ui": False, "specs": [spec], "headers": []}
+    Swagger(app, config=config, template=operations.template(version), merge=True)
+    app.register_blueprint(_blueprint())
+    app.add_url_rule("/", "root", lambda: redirect("apidocs/"))  # relative: right behind a proxy's prefix too
+
+
+def _documented(rule: Rule) -> bool:
+    return not (rule.endpoint == "root" or str(rule).startswith("/apidocs"))
+
+
+def _blueprint() -> Blueprint:
+    routes = Blueprint("docs", __name__, url_prefix="/apidocs", static_folder="static", template_folder="templates")
+
+    @routes.get("/")
+    def page() -> str:
+        return render_template("swagger.html")
+
+    @routes.get("/assets/<name>")
+    def asset(name: str) -> Response:
+        if name not in ASSETS:
+            abort(404)
+        return send_from_directory(str(files("flask_swagger_ui") / "dist"), name)
+
+    @routes.after_request
+    def protect(response: Response) -> Response:
+        response.headers.update(HEADERS)
+        return response
+
+    return routes

@@ -1,0 +1,119 @@
+"""`/text-generate`: the service's own dialect, by GET and POST, answered as text, JSON or a stream.
+
+Views read top to bottom: parse, start, shape the reply. Errors are raised and shaped in `problems.py`.
+"""
+
+from typing import Any
+
+from flasgger import swag_from
+from flask import Blueprint, Response, g, request
+from werkzeug.exceptions import MethodNotAllowed
+
+from inkwell.api import operations, sse
+from inkwell.api.body import read_body, read_query
+from inkwell.api.replies import facts, streamed, whole
+from inkwell.errors import InvalidParameter
+from inkwell.generation import Choice, Generation, Generator, TextEvent, TextToken
+from inkwell.params import GenerationRequest, parse_json, parse_text
+
+TEXT, JSON = "text/plain", "application/json"
+BESIDE_TEXTS = ("finish_reasons", "stops", "sentences")  # facts that each sample tells of itself
+
+
+def blueprint(generator: Generator, ping_s: float) -> Blueprint:
+    """The endpoint on a generator; `ping_s` is the longest silence of a stream."""
+    routes = Blueprint("generate", __name__)
+
+    @routes.get("/text-generate")
+    @swag_from(operations.generate_get())
+    def generate_get() -> Response:
+        if request.method == "HEAD":  # Flask adds it to every GET; it would generate a text and throw it away
+            raise MethodNotAllowed(["GET", "POST"])
+        return _answer(generator, parse_text(read_query(request)), ping_s)
+
+    @routes.post("/text-generate")
+    @swag_from(operations.generate_post())
+    def generate_post() -> Response:
+        values, typed = read_body(request)
+        return _answer(generator, parse_json(values) if typed else parse_text(values), ping_s)
+
+    return routes
+
+
+def _answer(generator: Generator, wanted: GenerationRequest, ping_s: float) -> Response:
+    media = _media_type(wanted)
+    if media == TEXT and wanted.nsamples > 1:
+        message = "nsamples above 1 needs stream=true or the header Accept: application/json"
+        raise InvalidParameter(message, param="nsamples")
+    if media == sse.MEDIA_TYPE and (wanted.best_of or 1) > wanted.nsamples:
+        raise InvalidParameter("best_of above nsamples cannot be streamed", param="best_of")
+    request_id = g.request_id  # a stream outlives the context of its request
+    generation = generator.start(wanted, request_id, g.client)
+    if media == sse.MEDIA_TYPE:
+        begun: set[int] = set()
+        return streamed(
+            generation,
+            lambda event: [_frame(generation, event, begun)],
+            lambda: [_details(generation, request_id, False)],
+            ping_s,
+        )
+    if media == JSON:
+        return whole(generation, lambda _: _details(generation, request_id, True))
+    return whole(generation, lambda choices: _plain(choices[0], wanted.echo))
+
+
+def _media_type(wanted: GenerationRequest) -> str:
+    if wanted.stream:
+        return sse.MEDIA_TYPE
+    return request.accept_mimetypes.best_match([TEXT, JSON, sse.MEDIA_TYPE], default=TEXT)
+
+
+def _plain(choice: Choice, echo: bool) -> Response:
+    """The generated text and nothing else; what else a program may want to know is in headers."""
+    text = choice.prompt_text + choice.text if echo else choice.text
+    return Response(text, content_type=f"{TEXT}; charset=utf-8")
+
+
+def _details(generation: Generation, request_id: str, with_texts: bool) -> dict[str, Any]:
+    """The JSON reply; a stream's last event is the same without the texts, which were sent already."""
+    told = {name: fact for name, fact in facts(generation, request_id).items() if name not in BESIDE_TEXTS}
+    return told | {"samples": [_sample(generation, choice, with_texts) for choice in generation.best]}
+
+
+def _sample(generation: Generation, choice: Choice, with_texts: bool) -> dict[str, Any]:
+    wanted = generation.request
+    sample: dict[str, Any] = {"finish_reason": choice.finish, "generated_tokens": choice.generated}
+    if with_texts:
+        sample["text"] = choice.prompt_text + choice.text if wanted.echo else choice.text
+    if choice.stop is not None:
+        sample["stop"] = choice.stop
+    if wanted.finish_sentence:
+        sample["sentence"] = choice.sentence
+    if wanted.logprobs is not None and with_texts:
+        sample["tokens"] = [_token(token) for token in choice.tokens]
+    if wanted.prompt_logprobs is not None and choice is _first_of_prompt(generation, choice):
+        sample["prompt"] = [_token(token) for token in choice.prompt_tokens()]
+    return sample
+
+
+def _first_of_prompt(generation: Generation, choice: Choice) -> Choice:
+    """The one that tells the prompt's log-probabilities; the others could only repeat them."""
+    return next(first for first in generation.choices if first.prompt is choice.prompt)
+
+
+def _token(token: TextToken) -> dict[str, Any]:
+    likeliest = [{"id": other, "logprob": logprob} for other, logprob in token.top]
+    value: dict[str, Any] = {"id": token.id, "text": token.text, "logprob": token.logprob, "offset": token.offset}
+    return value | ({"top": likeliest} if likeliest else {})
+
+
+def _frame(generation: Generation, event: TextEvent, begun: set[int]) -> dict[str, Any]:
+    """One piece of text; with `echo` a text's first piece begins with the prompt."""
+    text = event.text
+    if generation.request.echo and event.choice not in begun:
+        begun.add(event.choice)
+        text = generation.choices[event.choice].prompt_text + text
+    value: dict[str, Any] = {"sample": event.choice, "text": text}
+    if event.tokens:
+        value["tokens"] = [_token(token) for token in event.tokens]
+    return value | ({"finish_reason": event.finish} if event.finish else {})

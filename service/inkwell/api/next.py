@@ -1,0 +1,51 @@
+"""`/v1/next`: the distribution of the next token, before and after each step of the sampler."""
+
+from typing import Any
+
+from flasgger import swag_from
+from flask import Blueprint, Response, g, request
+
+from inkwell.api import next_spec
+from inkwell.api.body import read_json
+from inkwell.api.replies import facts, whole
+from inkwell.generation import Generation, Generator, Names
+from inkwell.params.next import parse_next
+
+NAMES = Names(prompt="prompt", model="model")
+
+
+def blueprint(generator: Generator) -> Blueprint:
+    """The endpoint on a generator."""
+    routes = Blueprint("next", __name__)
+
+    @routes.post("/v1/next")
+    @swag_from(next_spec.next_token())
+    def next_token() -> Response:
+        generation = generator.start(parse_next(read_json(request)), g.request_id, g.client, NAMES)
+        return whole(generation, lambda _: _reply(generation, g.request_id))
+
+    return routes
+
+
+def _reply(generation: Generation, request_id: str) -> dict[str, Any]:
+    inspection = generation.choices[0].inspection
+    assert inspection is not None, "comes before the end of its job"
+    spelling = generation.model.tokenizer.spelling
+    tokens = [
+        {
+            "id": token,
+            "text": spelling(token).decode(errors="replace"),
+            "probabilities": {stage.name: stage.probabilities[place] for stage in inspection.stages},
+        }
+        for place, token in enumerate(inspection.tokens)
+    ]
+    stages = [
+        {"name": stage.name, "kept": stage.kept, "removed": stage.removed, "removed_mass": stage.removed_mass}
+        for stage in inspection.stages
+    ]
+    return {
+        "tokens": tokens,
+        "stages": stages,
+        "model": generation.model.name,
+        "inkwell": facts(generation, request_id),
+    }

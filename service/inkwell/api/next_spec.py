@@ -1,0 +1,45 @@
+"""The OpenAPI description of `/v1/next`."""
+
+from inkwell.api.spec_parts import BODY_REFUSALS, Spec, body_schema, error_responses, json_reply
+from inkwell.params.next import NEXT_PARAMETERS
+
+DESCRIPTION = (
+    "Tells the likeliest next tokens behind `prompt`, with their probability in the model's own distribution (the "
+    "stage `model`) and behind each step of the sampler that the request switches on, and what each step took away. "
+    "The list has the `top` likeliest of the model, then those of the last stage's that are not among them."
+    " Nothing is drawn."
+)
+EXAMPLE: Spec = {"prompt": "Once upon a", "top": 5, "temperature": 0.8, "top_k": 40, "top_p": 0.95}
+COUNT: Spec = {"type": "integer"}
+NUMBER: Spec = {"type": "number"}
+
+
+def next_token() -> Spec:
+    content = {"application/json": {"schema": body_schema(NEXT_PARAMETERS), "example": EXAMPLE}}
+    return {
+        "tags": ["scores"],
+        "summary": "What the next token would be chosen from",
+        "description": DESCRIPTION,
+        "requestBody": {"required": True, "content": content},
+        "responses": {"200": json_reply("The tokens and the stages.", _reply())} | error_responses(BODY_REFUSALS),
+    }
+
+
+def _reply() -> Spec:
+    probabilities = {"type": "object", "additionalProperties": NUMBER, "description": "By stage; 0 for removed tokens."}
+    token = {"id": COUNT, "text": {"type": "string"}, "probabilities": probabilities}
+    stage = {
+        "name": {"type": "string"},
+        "kept": COUNT | {"description": "Tokens with a probability above 0."},
+        "removed": COUNT | {"description": "Tokens that this step took away."},
+        "removed_mass": NUMBER | {"description": "Their probability before it."},
+    }
+    return {
+        "type": "object",
+        "properties": {
+            "tokens": {"type": "array", "items": {"type": "object", "properties": token}},
+            "stages": {"type": "array", "items": {"type": "object", "properties": stage}},
+            "model": {"type": "string"},
+            "inkwell": {"type": "object", "description": "As of every reply."},
+        },
+    }

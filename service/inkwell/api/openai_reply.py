@@ -1,0 +1,118 @@
+"""The envelope of OpenAI's replies, whole and in chunks: ids, usage, reasons, and our own facts at the end.
+
+A dialect's subclass shapes what lies within: the choices. Everything here is made of a `Generation` and its events.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from flask import Response
+
+from inkwell.api.replies import facts, streamed, whole
+from inkwell.generation import Choice, Finish, Generation, TextEvent
+from inkwell.registry.registry import Registry
+
+Json = dict[str, Any]
+# OpenAI has two words for why a text ended; the native one is among the facts.
+REASONS: Mapping[Finish, str] = {
+    "stop": "stop",
+    "stop_sequence": "stop",
+    "sentence": "stop",
+    "cancelled": "stop",
+    "length": "length",
+    "timeout": "length",
+}
+Fingerprint = Callable[[str], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a reply says beside its texts. `fingerprint` names what computed them; `more` goes to our own facts."""
+
+    request_id: str
+    fingerprint: str | None
+    include_usage: bool
+    logprobs: bool  # were asked for
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Reply(ABC):
+    """One reply; a subclass names its objects and shapes their choices."""
+
+    PREFIX: ClassVar[str]
+    OBJECT: ClassVar[str]
+    CHUNK: ClassVar[str]
+
+    def __init__(self, generation: Generation, terms: Terms) -> None:
+        self.generation = generation
+        self.terms = terms
+        self._created = int(time.time())
+
+    def whole(self, choices: list[Choice]) -> Json:
+        """The whole reply; the choices are those that were asked for."""
+        shaped = [self.choice(index, choice) for index, choice in enumerate(choices)]
+        return self._object(self.OBJECT, shaped) | {"usage": self._usage(), "inkwell": self._facts()}
+
+    def frames(self, event: TextEvent) -> list[Json]:
+        """The chunks of one event. Our facts go with the last one that has choices, unless the usage comes after it:
+        programs that know no usage look for a choice in every chunk."""
+        usage = {"usage": None} if self.terms.include_usage else {}
+        chunks = [self._object(self.CHUNK, [piece]) | usage for piece in self.pieces(event)]
+        if chunks and not self.terms.include_usage and all(choice.finish for choice in self.generation.choices):
+            chunks[-1]["inkwell"] = self._facts()
+        return chunks
+
+    def last(self) -> list[Json]:
+        """The chunk with the usage, if it is wanted."""
+        if not self.terms.include_usage:
+            return []
+        return [self._object(self.CHUNK, []) | {"usage": self._usage(), "inkwell": self._facts()}]
+
+    def respond(self, ping_s: float) -> Response:
+        """The reply as it was asked for; `ping_s` is the longest silence of a stream."""
+        if self.generation.request.stream:
+            return streamed(self.generation, self.frames, self.last, ping_s)
+        return whole(self.generation, self.whole)
+
+    @abstractmethod
+    def choice(self, index: int, choice: Choice) -> Json:
+        """A whole text."""
+
+    @abstractmethod
+    def pieces(self, event: TextEvent) -> list[Json]:
+        """What is to be told because of an event: choices of chunks."""
+
+    def spelling(self, token: int) -> bytes:
+        """The bytes of a token of the model."""
+        return self.generation.model.tokenizer.spelling(token)
+
+    def _object(self, kind: str, choices: list[Json]) -> Json:
+        return {
+            "id": f"{self.PREFIX}-{self.terms.request_id}",
+            "object": kind,
+            "created": self._created,
+            "model": self.generation.model.name,
+            "system_fingerprint": self.terms.fingerprint,
+            "choices": choices,
+        }
+
+    def _usage(self) -> Json:
+        prompt, generated = self.generation.prompt_tokens, self.generation.generated_tokens
+        return {"prompt_tokens": prompt, "completion_tokens": generated, "total_tokens": prompt + generated}
+
+    def _facts(self) -> Json:
+        return facts(self.generation, self.terms.request_id) | dict(self.terms.more)
+
+
+def fingerprinting(registry: Registry, version: str) -> Fingerprint:
+    """Names of what computes a model's texts: the same seed gives the same text as long as this stays the same."""
+
+    def fingerprint(model_name: str) -> str | None:
+        worker = registry.worker(model_name)
+        ready = worker.ready if worker else None
+        return f"inkwell-{version}-{ready.device}-{ready.dtype}" if ready else None
+
+    return fingerprint

@@ -1,0 +1,132 @@
+"""The OpenAPI descriptions of `/v1/completions` and `/v1/models`, and what all of OpenAI's replies share."""
+
+from inkwell.api.spec_parts import BODY_REFUSALS, Spec, body_schema, error_responses, event_stream, json_reply
+from inkwell.params.completions import PARAMETERS, REFUSED
+
+DESCRIPTION = (
+    "As OpenAI's endpoint of this name, so its clients work with this service as their base URL. Each text of each "
+    "prompt is a choice: its index is the prompt's number times n, plus the sample's. Every reply ends in `inkwell`, "
+    "which tells the effective parameters with the seed, the native finish reasons and the times. With `stream` the "
+    "chunks come as server-sent events, of which `data: [DONE]` is the only mark of success. Fields of OpenAI's that "
+    "cannot be honoured are refused: {refused}."
+)
+EXAMPLE = {"model": "demo", "prompt": "Once upon a time", "max_tokens": 24, "temperature": 0.8, "seed": 7}
+SCORING = {"model": "demo", "prompt": "Once upon a time", "max_tokens": 0, "echo": True, "logprobs": 1}
+STREAM_EXAMPLE = (
+    'data: {"id":"cmpl-...","object":"text_completion","choices":[{"index":0,"text":" there was",'
+    '"logprobs":null,"finish_reason":null}]}\n\ndata: [DONE]\n\n'
+)
+TEXT: Spec = {"type": "string"}
+COUNT: Spec = {"type": "integer"}
+USAGE: Spec = {
+    "type": "object",
+    "properties": dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), COUNT),
+}
+INKWELL: Spec = {"type": "object", "description": "What every reply of this service tells; other clients ignore it."}
+
+
+def completions() -> Spec:
+    examples = {"text": {"value": EXAMPLE}, "scores of a prompt": {"value": SCORING}}
+    return {
+        "tags": ["openai"],
+        "summary": "OpenAI's completions",
+        "description": DESCRIPTION.format(refused=", ".join(REFUSED)),
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": body_schema(PARAMETERS), "examples": examples}},
+        },
+        "responses": replies("text_completion", _choice(), STREAM_EXAMPLE) | error_responses(BODY_REFUSALS),
+    }
+
+
+def engine_completions() -> Spec:
+    return completions() | {
+        "summary": "The same for OpenAI's clients before 1.0",
+        "parameters": [_in_path("engine", "The model.")],
+    }
+
+
+def models() -> Spec:
+    schema = {
+        "type": "object",
+        "properties": {"object": TEXT | {"enum": ["list"]}, "data": {"type": "array", "items": _model()}},
+    }
+    return {
+        "tags": ["openai"],
+        "summary": "OpenAI's list of models",
+        "description": "The models that can be asked for; `/models` also tells why others cannot.",
+        "responses": {"200": json_reply("Models that are here.", schema)} | error_responses(()),
+    }
+
+
+def model() -> Spec:
+    return {
+        "tags": ["openai"],
+        "summary": "One model, by its name or an alias",
+        "parameters": [_in_path("model", "Name or alias.")],
+        "responses": {"200": json_reply("The model.", _model())} | error_responses(()),
+    }
+
+
+def replies(kind: str, choice: Spec, stream_example: str) -> Spec:
+    """A whole reply of such choices, or a stream."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "id": TEXT,
+            "object": TEXT | {"enum": [kind]},
+            "created": COUNT | {"description": "Seconds since 1970."},
+            "model": TEXT,
+            "system_fingerprint": TEXT
+            | {"nullable": True, "description": "Version, device and number format: a seed's text may change with it."},
+            "choices": {"type": "array", "items": {"type": "object", "properties": choice}},
+            "usage": USAGE,
+            "inkwell": INKWELL,
+        },
+    }
+    content = {"application/json": {"schema": schema}} | event_stream(stream_example)
+    return {"200": {"description": "The generated texts.", "content": content}}
+
+
+def finish_reason() -> Spec:
+    return TEXT | {"nullable": True, "enum": ["stop", "length", None]}
+
+
+def _choice() -> Spec:
+    number = {"type": "number", "nullable": True}
+    likeliest = {"type": "object", "nullable": True, "additionalProperties": {"type": "number"}}
+    lists = {"tokens": TEXT, "token_logprobs": number, "top_logprobs": likeliest, "text_offset": COUNT}
+    logprobs = {name: {"type": "array", "items": items} for name, items in lists.items()}
+    return {
+        "text": TEXT,
+        "index": COUNT,
+        "logprobs": {"type": "object", "nullable": True, "properties": logprobs},
+        "finish_reason": finish_reason(),
+    }
+
+
+def _model() -> Spec:
+    count_or_null = COUNT | {"nullable": True}
+    return {
+        "type": "object",
+        "properties": {
+            "id": TEXT,
+            "object": TEXT | {"enum": ["model"]},
+            "created": COUNT | {"description": "When its folder changed, in seconds since 1970."},
+            "owned_by": TEXT,
+            "context_length": count_or_null | {"description": "Tokens of prompt and text together."},
+            "family": TEXT | {"nullable": True},
+            "state": TEXT | {"enum": ["available", "loading", "ready", "failed"]},
+        },
+    }
+
+
+def _in_path(name: str, description: str) -> Spec:
+    return {
+        "in": "path",
+        "name": name,
+        "required": True,
+        "description": description,
+        "schema": TEXT,
+        "example": "demo",
+    }

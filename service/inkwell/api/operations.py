@@ -1,0 +1,186 @@
+"""The OpenAPI description of every endpoint, built from the tables of parameters and errors.
+
+`flasgger` joins these operations with Flask's routes into the spec; nothing here is written that a table already says.
+"""
+
+from typing import get_args
+
+from inkwell.api.replies import NOT_EFFECTIVE
+from inkwell.api.spec_parts import (
+    BODY_REFUSALS,
+    Spec,
+    body_schema,
+    error_responses,
+    error_schema,
+    event_stream,
+    json_reply,
+    key_responses,
+    row_meaning,
+    row_schema,
+    text_schema,
+)
+from inkwell.generation import Finish
+from inkwell.params import PARAMETERS, Parameter
+
+TEXT_EXAMPLE = " there was a king"
+SSE_EXAMPLE = (
+    'data: {"sample":0,"text":" there was"}\n\n'
+    'data: {"sample":0,"text":" a king","finish_reason":"length"}\n\n'
+    'data: {"request_id":"...","model_name":"demo","generated_tokens":4}\n\ndata: [DONE]\n\n'
+)
+DESCRIPTION = (
+    "Continues `input_text`. The answer is the generated text alone; with the header `Accept: application/json` it is "
+    "a JSON object with the details, and with `stream=true` or `Accept: text/event-stream` it comes as server-sent "
+    "events, of which `data: [DONE]` is the only mark of success."
+)
+
+
+def template(version: str) -> Spec:
+    """What the spec says of the service as a whole."""
+    return {
+        "info": {
+            "title": "Inkwell",
+            "version": version,
+            "description": "Text generation with GPT-2 and GPT-J models. Every reply carries an `X-Request-Id`.",
+        },
+        # relative to the spec, so it is right behind a proxy's prefix too
+        "servers": [{"url": "./", "description": "this service"}],
+        "components": {
+            "schemas": {"Error": error_schema(), "Details": _details_schema()},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+            },
+        },
+        "security": [{}, {"bearer": []}, {"key": []}],  # none is needed where no keys are configured
+    }
+
+
+def generate_get() -> Spec:
+    return {
+        "tags": ["generation"],
+        "summary": "Generate text",
+        "description": DESCRIPTION,
+        "parameters": [_query_parameter(row) for row in PARAMETERS],
+        "responses": _generation_responses(),
+    }
+
+
+def generate_post() -> Spec:
+    content = {
+        "application/json": {"schema": body_schema(PARAMETERS)},
+        "application/x-www-form-urlencoded": {"schema": body_schema(PARAMETERS, form=True)},
+    }
+    return {
+        "tags": ["generation"],
+        "summary": "Generate text, parameters in the body",
+        "description": DESCRIPTION,
+        "requestBody": {"required": True, "content": content},
+        "responses": _generation_responses(*BODY_REFUSALS),
+    }
+
+
+def models() -> Spec:
+    properties = {
+        "name": {"type": "string"},
+        "state": {
+            "type": "string",
+            "enum": ["ready", "loading", "available", "failed", "needs_conversion", "incomplete", "not_downloaded"],
+        },
+        "source": {"type": "string", "description": "Hub id and revision, or the folder."},
+        "family": {"type": "string", "nullable": True},
+        "parameters": {"type": "integer", "nullable": True, "description": "How many weights the model has."},
+        "context": {"type": "integer", "nullable": True, "description": "Tokens of prompt and text together."},
+        "memory_bytes": {
+            "type": "integer",
+            "nullable": True,
+            "description": "What the model's process holds now, GPU memory included.",
+        },
+        "device": {"type": "string", "nullable": True},
+        "dtype": {"type": "string", "nullable": True},
+        "path": {"type": "string", "nullable": True, "description": "Which way the worker computes."},
+        "rows": {"type": "integer", "nullable": True, "description": "Sequences that can share a step."},
+        "error": {"type": "string", "nullable": True, "description": "Code of the error that the last load ended in."},
+    }
+    schema = {
+        "type": "object",
+        "properties": {
+            "default_model": {"type": "string"},
+            "models": {"type": "array", "items": {"type": "object", "properties": properties}},
+        },
+    }
+    return {
+        "tags": ["models"],
+        "summary": "List the models",
+        "responses": {"200": json_reply("Every model that can be asked for.", schema)} | key_responses(),
+    }
+
+
+def livez() -> Spec:
+    schema = {"type": "object", "properties": {"status": {"type": "string", "enum": ["ok"]}}}
+    return {"tags": ["health"], "summary": "Is the process alive", "responses": {"200": json_reply("It is.", schema)}}
+
+
+def readyz() -> Spec:
+    schema = {
+        "type": "object",
+        "properties": {
+            "status": {"type": "string", "enum": ["ready", "loading", "draining", "not_ready"]},
+            "reason": {"type": "string", "nullable": True},
+            "requests": {"type": "integer", "description": "Requests that run or wait."},
+        },
+    }
+    return {
+        "tags": ["health"],
+        "summary": "Should it be sent requests",
+        "responses": {"200": json_reply("Yes.", schema), "503": json_reply("Not now; `reason` says why.", schema)},
+    }
+
+
+def _query_parameter(row: Parameter) -> Spec:
+    place = {"in": "query", "name": row.name, "required": row.required, "description": row_meaning(row)}
+    return place | text_schema(row)
+
+
+def _generation_responses(*refusals: int) -> Spec:
+    """The answer in its three forms and every error; `refusals` are those of Flask that this method can meet."""
+    content = {
+        "text/plain": {"schema": {"type": "string"}, "example": TEXT_EXAMPLE},
+        "application/json": {"schema": {"$ref": "#/components/schemas/Details"}},
+    } | event_stream(SSE_EXAMPLE)
+    return {"200": {"description": "The generated text.", "content": content}} | error_responses(refusals)
+
+
+def _details_schema() -> Spec:
+    text, count, seconds = {"type": "string"}, {"type": "integer", "example": 4}, {"type": "number", "example": 0.0521}
+    logprob = {"type": "number", "example": -1.6094}
+    likeliest = {"type": "object", "properties": {"id": count, "logprob": logprob}}
+    place = {"id": count, "text": text, "logprob": logprob | {"nullable": True}, "offset": count}
+    token = {"type": "object", "properties": place | {"top": {"type": "array", "items": likeliest}}}
+    sample = {
+        "text": text | {"example": TEXT_EXAMPLE},
+        "finish_reason": text | {"enum": list(get_args(Finish))},
+        "generated_tokens": count,
+        "stop": text | {"description": "The stop string that ended the text."},
+        "sentence": text
+        | {"nullable": True, "description": "With finish_sentence: whole, extended, cut, or open if none ended."},
+        "tokens": {"type": "array", "items": token, "description": "With logprobs."},
+        "prompt": {"type": "array", "items": token, "description": "The prompt, with prompt_logprobs."},
+    }
+    effective = {row.name: row_schema(row) | {"nullable": True} for row in PARAMETERS if row.name not in NOT_EFFECTIVE}
+    return {
+        "type": "object",
+        "properties": {
+            "request_id": text | {"example": "awIiy4swUbkkBrZ@LM55xgAAAAI-0f9c2ab47d1e4c6f8a35b1d20e7c9642"},
+            "model_name": text | {"example": "demo"},
+            "samples": {"type": "array", "items": {"type": "object", "properties": sample}},
+            "prompt_tokens": count,
+            "cached_tokens": count | {"description": "Of the prompt, found computed by an earlier request."},
+            "dropped_tokens": count | {"description": "Cut off the prompt, or slid out of the context."},
+            "generated_tokens": count,
+            "parameters": {"type": "object", "properties": effective, "description": "As used, with the seed."},
+            "queue_s": seconds,
+            "first_token_s": seconds | {"nullable": True},
+            "duration_s": seconds,
+        },
+    }

@@ -1,0 +1,150 @@
+"""From errors to HTTP: one table, one JSON shape, the same for whole replies and for streams.
+
+    {"error": {"message": "...", "type": "...", "param": "..." or null, "code": "..."}}
+
+Bodies carry an error's message and never its cause; the cause goes into the request's record.
+"""
+
+import math
+from typing import Any
+
+from flask import Flask, Response, g, jsonify
+from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed, UnsupportedMediaType
+
+from inkwell.api.record import Record
+from inkwell.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    Forbidden,
+    GenerationFailed,
+    InkwellError,
+    LoadTimeout,
+    ModelNotDownloaded,
+    ModelNotFound,
+    ModelUnavailable,
+    QueueFull,
+    RateLimited,
+    Refused,
+    RequestError,
+    RequestNotFound,
+    ShuttingDown,
+    Unauthorized,
+)
+from inkwell.refusals import REFUSALS
+
+# The nearest class in an error's line of descent decides: (status, type, seconds until it may pass or None). An error
+# that knows the seconds itself overrules the last one.
+TABLE: dict[type[InkwellError], tuple[int, str, float | None]] = {
+    ModelNotFound: (404, "invalid_request_error", None),
+    ModelNotDownloaded: (404, "invalid_request_error", None),
+    RequestNotFound: (404, "invalid_request_error", None),
+    Unauthorized: (401, "authentication_error", None),
+    Forbidden: (403, "permission_error", None),
+    RequestError: (400, "invalid_request_error", None),
+    QueueFull: (429, "rate_limit_error", 1),
+    RateLimited: (429, "rate_limit_error", 1),
+    ShuttingDown: (503, "overloaded_error", 5),
+    Refused: (503, "overloaded_error", 5),
+    LoadTimeout: (503, "overloaded_error", 10),
+    ModelUnavailable: (503, "server_error", None),
+    Cancelled: (400, "invalid_request_error", None),  # no status that makes clients send it again
+    DeadlineExceeded: (504, "timeout_error", None),
+    GenerationFailed: (500, "server_error", None),
+    InkwellError: (500, "server_error", None),
+}
+
+MALFORMED = next(refusal for refusal in REFUSALS if refusal.status == 400)
+UNEXPECTED = "something went wrong in the service; the log has more under this request's id"
+
+
+def classify(error: InkwellError) -> tuple[int, str, float | None]:
+    """Status, type and seconds until the same request may pass, of an error."""
+    status, kind, usual_s = next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
+    return status, kind, usual_s if error.retry_after_s is None else error.retry_after_s
+
+
+def problem(message: str, kind: str, code: str, param: str | None = None) -> dict[str, Any]:
+    """The one error body."""
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def error_body(error: InkwellError) -> dict[str, Any]:
+    """The body of one of our own errors, for a reply or for an event of a stream."""
+    return problem(error.message, classify(error)[1], error.code, error.param)
+
+
+def unexpected_body() -> dict[str, Any]:
+    """The body of an error that nobody foresaw."""
+    return problem(UNEXPECTED, "server_error", InkwellError.code)
+
+
+def note(error: Exception, record: Record) -> None:
+    """The error that a request ended in, into its record: a code, and of a failure what the operator needs."""
+    if not isinstance(error, InkwellError):
+        record.code = InkwellError.code
+        # The exception's text might quote a prompt, its type and place cannot.
+        record.failure = {"error": _place(error)}
+        return
+    record.code = error.code
+    if classify(error)[0] >= 500 and not isinstance(error, Refused):
+        record.failure = {"error": error.message, "cause": error.cause}
+
+
+def register(app: Flask) -> None:
+    """Answer every error of the application in the one shape."""
+    app.register_error_handler(InkwellError, _own)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _own(error: InkwellError) -> Response:
+    note(error, g.record)
+    status, _, retry_after_s = classify(error)
+    response = jsonify(error_body(error))
+    response.status_code = status
+    response.headers.update(_retry_headers(retry_after_s))
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _retry_headers(retry_after_s: float | None) -> dict[str, str]:
+    """HTTP knows whole seconds only; OpenAI's clients also read milliseconds, and prefer them."""
+    if retry_after_s is None:
+        return {}
+    return {
+        "Retry-After": str(max(1, math.ceil(retry_after_s))),
+        "Retry-After-Ms": str(max(1, math.ceil(1000 * retry_after_s))),
+    }
+
+
+def _http(error: HTTPException) -> Response:
+    # A body that does not come in time is told by Apache with this status; who has left is told nothing at all.
+    status = 408 if isinstance(error, ClientDisconnected) else error.code or 500
+    if 300 <= status < 400:  # a redirect to the address with its slash
+        return error.get_response()
+    refusal = next((refusal for refusal in REFUSALS if refusal.status == status), MALFORMED)
+    body = refusal.body()
+    g.record.code = refusal.code
+    if isinstance(error, UnsupportedMediaType) and "description" in vars(error):  # body.py said what it takes instead
+        body["error"]["message"] = error.description
+    response = jsonify(body)
+    response.status_code = status
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    note(error, g.record)
+    response = jsonify(unexpected_body())
+    response.status_code = 500
+    return response
+
+
+def _place(error: Exception) -> str:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" in {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__}{where}"

@@ -1,0 +1,122 @@
+"""What the replies of all dialects share: the facts of a generation, its headers, and how a stream ends.
+
+A dialect gives pure functions from a `Generation` and its events to JSON; this makes responses of them.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from flask import Response, g, jsonify
+
+from inkwell.api import sse
+from inkwell.api.problems import error_body, note, unexpected_body
+from inkwell.api.record import Record
+from inkwell.errors import InkwellError
+from inkwell.generation import Choice, Generation, TextEvent
+from inkwell.params import PARAMETERS
+
+NOT_EFFECTIVE = frozenset({"input_text", "model_name", "stream"})
+HEADER_CHARACTERS = 4_096  # proxies refuse replies with longer ones; a thousand biases stand in the body alone
+Frame = Callable[[TextEvent], list[dict[str, Any]]]
+
+
+def facts(generation: Generation, request_id: str) -> dict[str, Any]:
+    """What every reply tells, whatever its dialect: enough to repeat the call, and what it took."""
+    timings = generation.timings
+    first_token_s = timings.first_token_s
+    stops = {"stops": [choice.stop for choice in generation.best]} if generation.request.stop else {}
+    whole_sentences = generation.request.finish_sentence
+    sentences = {"sentences": [choice.sentence for choice in generation.best]} if whole_sentences else {}
+    return {
+        "request_id": request_id,
+        "model_name": generation.model.name,
+        "prompt_tokens": generation.prompt_tokens,
+        "cached_tokens": generation.cached_tokens,
+        "generated_tokens": generation.generated_tokens,
+        "dropped_tokens": sum(choice.dropped_tokens for choice in generation.best),
+        "finish_reasons": [choice.finish for choice in generation.best],
+        "parameters": parameters(generation),
+        "queue_s": round(timings.queue_s, 4),
+        "first_token_s": None if first_token_s is None else round(first_token_s, 4),
+        "duration_s": round(timings.total_s, 4),
+        **stops,
+        **sentences,
+    }
+
+
+def parameters(generation: Generation) -> dict[str, Any]:
+    """The effective parameters by their native names, as a further request would send them."""
+    values = {row.name: getattr(generation.request, row.field) for row in PARAMETERS if row.name not in NOT_EFFECTIVE}
+    values["logit_bias"] = {str(token): bias for token, bias in generation.request.logit_bias}
+    return values
+
+
+def whole(generation: Generation, shape: Callable[[list[Choice]], Response | dict[str, Any]]) -> Response:
+    """Drain the generation and shape what came of it."""
+    try:
+        shaped = shape(generation.collect())
+        response = jsonify(shaped) if isinstance(shaped, dict) else shaped
+        response.headers.update(_headers(generation))
+        return response
+    except Exception as error:
+        generation.failed(error)
+        raise
+    finally:
+        generation.close()
+
+
+def streamed(generation: Generation, frame: Frame, last: Callable[[], list[dict[str, Any]]], ping_s: float,
+             done: bytes = sse.DONE) -> Response:  # fmt: skip
+    """A stream: the frames of each event, then the `last` ones and `done`; or an error event and nothing after it."""
+    response = Response(_frames(generation, frame, last, ping_s, done, g.record), headers=sse.HEADERS)
+    response.call_on_close(generation.close)  # also when the client left before the first byte
+    response.headers.update(_early_headers(generation))
+    return response
+
+
+def _frames(
+    generation: Generation,
+    frame: Frame,
+    last: Callable[[], list[dict[str, Any]]],
+    ping_s: float,
+    done: bytes,
+    record: Record,
+) -> Iterator[bytes]:
+    try:
+        for event in generation.events(ping_s):
+            if isinstance(event, TextEvent):
+                yield from map(sse.event, frame(event))
+            else:
+                yield sse.PING
+        yield from map(sse.event, last())
+        if done:
+            yield done
+    except Exception as error:  # the status line is long gone; the client must still learn that this is no success
+        generation.failed(error)
+        note(error, record)
+        yield sse.event(error_body(error) if isinstance(error, InkwellError) else unexpected_body())
+
+
+def _early_headers(generation: Generation) -> dict[str, str]:
+    """What is known before the first token, for those who read no JSON."""
+    effective = json.dumps(parameters(generation), separators=(",", ":"))
+    headers = {
+        "X-Inkwell-Model": generation.model.name,
+        "X-Inkwell-Seed": str(generation.request.seed),
+        "X-Inkwell-Prompt-Tokens": str(generation.prompt_tokens),
+    }
+    return headers | ({"X-Inkwell-Parameters": effective} if len(effective) <= HEADER_CHARACTERS else {})
+
+
+def _headers(generation: Generation) -> dict[str, str]:
+    """The facts of a reply that is whole."""
+    timings = generation.timings
+    first_token_s = timings.first_token_s
+    return _early_headers(generation) | {
+        "X-Inkwell-Finish-Reason": ",".join(str(choice.finish) for choice in generation.best),
+        "X-Inkwell-Generated-Tokens": str(generation.generated_tokens),
+        "X-Inkwell-Queue-Seconds": f"{timings.queue_s:.4f}",
+        "X-Inkwell-First-Token-Seconds": "" if first_token_s is None else f"{first_token_s:.4f}",
+        "X-Inkwell-Seconds": f"{timings.total_s:.4f}",
+    }

@@ -1,0 +1,76 @@
+"""`/v1/score`: how likely a text is to a model, or which of several continuations is the likeliest."""
+
+from typing import Any
+
+from flasgger import swag_from
+from flask import Blueprint, Response, g, request
+
+from inkwell.api import score_spec
+from inkwell.api.body import read_json
+from inkwell.api.replies import facts, whole
+from inkwell.generation import Generation, Generator, Names, TextToken
+from inkwell.generation.scoring import Part, Score, parts, score, scoring_request
+from inkwell.params import GenerationRequest
+from inkwell.params.score import ScoreRequest, parse_score
+from inkwell.registry.model import Model
+
+TEXT, CONTINUATIONS = (Names(prompt=name, model="model") for name in ("text", "continuations"))
+
+
+def blueprint(generator: Generator) -> Blueprint:
+    """The endpoint on a generator."""
+    routes = Blueprint("score", __name__)
+
+    @routes.post("/v1/score")
+    @swag_from(score_spec.score())
+    def score_text() -> Response:
+        wanted = parse_score(read_json(request))
+        names = CONTINUATIONS if wanted.text is None else TEXT
+        texts: list[Part] = []
+
+        def prepare(model: Model) -> GenerationRequest:
+            texts.extend(parts(wanted, model))
+            return scoring_request(wanted, texts)
+
+        generation = generator.start_on(wanted.model_name, prepare, g.request_id, g.client, names)
+        return whole(generation, lambda _: _reply(generation, wanted, texts, g.request_id))
+
+    return routes
+
+
+def _reply(generation: Generation, wanted: ScoreRequest, texts: list[Part], request_id: str) -> dict[str, Any]:
+    scores = [score(text, choice) for text, choice in zip(texts, generation.choices, strict=True)]
+    last = {"model": generation.model.name, "inkwell": facts(generation, request_id)}
+    if wanted.text is not None:
+        unscored = [_token(token, False) for token in scores[0].context]
+        return {"tokens": unscored + _scored(scores[0])} | _sums(scores[0]) | last
+    told = [{"index": place, "tokens": _scored(each)} | _sums(each) for place, each in enumerate(scores)]
+    return {"continuations": told, "ranking": _ranking(scores)} | last
+
+
+def _scored(score_: Score) -> list[dict[str, Any]]:
+    return [_token(token, True) for token in score_.tokens]
+
+
+def _token(token: TextToken, scored: bool) -> dict[str, Any]:
+    return {"id": token.id, "text": token.text, "offset": token.offset, "logprob": token.logprob if scored else None}
+
+
+def _sums(score_: Score) -> dict[str, Any]:
+    return {
+        "scored_tokens": len(score_.tokens),
+        "scored_bytes": score_.bytes,
+        "total_logprob": score_.total,
+        "mean_logprob": score_.mean,
+        "perplexity": score_.perplexity,
+        "bits_per_byte": score_.bits_per_byte,
+    }
+
+
+def _ranking(scores: list[Score]) -> dict[str, list[int]]:
+    """The continuations' indices, the likeliest first, as a whole and per token; of equal ones the earlier first."""
+    places = range(len(scores))
+    return {
+        "by_total": sorted(places, key=lambda place: -scores[place].total),
+        "by_mean": sorted(places, key=lambda place: -(scores[place].mean or 0.0)),
+    }

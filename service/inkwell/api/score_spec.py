@@ -1,0 +1,65 @@
+"""The OpenAPI description of `/v1/score`."""
+
+from inkwell.api.spec_parts import BODY_REFUSALS, Spec, body_schema, error_responses, json_reply
+from inkwell.params.score import SCORE_PARAMETERS
+
+DESCRIPTION = (
+    "Computes `text`, or `prompt` with each of `continuations`, once, and tells how likely each token was. Nothing is "
+    "drawn, and no sampling parameter plays a part: log-probabilities are natural logarithms of the model's own "
+    "distribution.\n\n"
+    "Of a text, every token is scored but the first, which nothing precedes; with `from_start` the first too. Prompt "
+    "and continuation are tokenised together, and every token that holds a byte of the continuation is scored, so a "
+    "token in which both meet counts as a whole. If any of the continuations has nothing before its first scored "
+    "token, as with an empty prompt, the end-of-text token is put before all of them.\n\n"
+    "`bits_per_byte` divides by `scored_bytes`, the UTF-8 bytes that the scored tokens spell."
+)
+COUNT: Spec = {"type": "integer"}
+MAYBE: Spec = {"type": "number", "nullable": True}
+EXAMPLES: Spec = {
+    "continuations": {
+        "summary": "which continuation is the likeliest",
+        "value": {"prompt": "Once upon a", "continuations": [" time", " king", " xyz"]},
+    },
+    "text": {
+        "summary": "how likely a text is",
+        "value": {"text": "Once upon a time there was a king.", "from_start": True},
+    },
+}
+
+
+def score() -> Spec:
+    content = {"application/json": {"schema": body_schema(SCORE_PARAMETERS), "examples": EXAMPLES}}
+    return {
+        "tags": ["scores"],
+        "summary": "How likely a text is, or which continuation",
+        "description": DESCRIPTION,
+        "requestBody": {"required": True, "content": content},
+        "responses": {"200": json_reply("Of a text, or of each continuation.", _reply())}
+        | error_responses(BODY_REFUSALS),
+    }
+
+
+def _reply() -> Spec:
+    order = {"type": "array", "items": COUNT, "description": "Indices of continuations, the likeliest first."}
+    one = {"type": "object", "properties": {"index": COUNT} | _sums()}
+    several = {
+        "continuations": {"type": "array", "items": one, "description": "Instead of the above, where some were given."},
+        "ranking": {"type": "object", "properties": {"by_total": order, "by_mean": order}},
+    }
+    last = {"model": {"type": "string"}, "inkwell": {"type": "object", "description": "As of every reply."}}
+    return {"type": "object", "properties": _sums() | several | last}
+
+
+def _sums() -> Spec:
+    logprob = MAYBE | {"description": "null where the token is not scored."}
+    offset = COUNT | {"description": "Characters before it, those of a prompt included."}
+    token = {"id": COUNT, "text": {"type": "string"}, "offset": offset, "logprob": logprob}
+    return {
+        "tokens": {"type": "array", "items": {"type": "object", "properties": token}},
+        "scored_tokens": COUNT,
+        "scored_bytes": COUNT,
+        "total_logprob": {"type": "number"},
+        "mean_logprob": MAYBE | {"description": "Per scored token; null without any."},
+        "perplexity": MAYBE | {"description": "e to the power of minus mean_logprob; null where that is no number."},
+        "bits_per_byte": MAYBE,
+    }

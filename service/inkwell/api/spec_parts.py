@@ -1,0 +1,115 @@
+"""The parts that descriptions of endpoints are made of: a parameter's schema and meaning, bodies, replies, errors.
+
+Everything comes from the tables of parameters and errors; nothing here is written that a table already says.
+"""
+
+import inspect
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from inkwell.api.problems import TABLE, classify, error_body, unexpected_body
+from inkwell.errors import SettingsError, error_kinds
+from inkwell.params import Parameter
+from inkwell.refusals import REFUSALS
+
+Spec = dict[str, Any]
+BODY_REFUSALS = (413, 415)  # what Flask may answer to a body
+
+
+def row_schema(row: Parameter) -> Spec:
+    """Type, limits and default of a parameter."""
+    spec: Spec = dict(row.schema) or {"type": row.kind}
+    if row.choices:
+        spec["enum"] = list(row.choices)
+    elif row.kind == "string" and not row.may_be_empty:
+        spec["minLength"] = 1
+    if row.default is not None and not row.schema:
+        spec["default"] = row.default
+    if row.above is not None:
+        spec |= {"minimum": row.above, "exclusiveMinimum": True}
+    elif row.low is not None:
+        spec["minimum"] = row.low
+    if row.high is not None:
+        spec["maximum"] = row.high
+    return spec
+
+
+def row_meaning(row: Parameter) -> str:
+    """What a parameter does, with its limits in words: the page does not show those of the schema."""
+    plain = row.default is not None and not row.schema  # a list or an object is absent by default
+    default = f"default {json.dumps(row.default).removesuffix('.0')}" if plain else None
+    limits = "; ".join(filter(None, (row.range, default)))
+    return f"{row.help} {limits[:1].upper()}{limits[1:]}." if limits else row.help
+
+
+def body_schema(rows: Sequence[Parameter], form: bool = False) -> Spec:
+    """The JSON object, or the form, that a table reads. In JSON null stands for what holds without the field."""
+    field = _form_field if form else _json_field
+    properties = {row.name: field(row) | {"description": row_meaning(row)} for row in rows}
+    required = [row.name for row in rows if row.required]
+    schema: Spec = {"type": "object", "additionalProperties": False, "properties": properties}
+    return schema | ({"required": required} if required else {})  # an empty list would be no valid schema
+
+
+def text_schema(row: Parameter) -> Spec:
+    """The same in a query or a form, where lists and objects are written as JSON."""
+    if row.kind in ("array", "object"):
+        return {"schema": {"type": "string"}, "example": json.dumps(row.example)}
+    return {"schema": row_schema(row), "example": row.example}
+
+
+def _form_field(row: Parameter) -> Spec:
+    spec = text_schema(row)
+    return spec["schema"] | {"example": spec["example"]}
+
+
+def _json_field(row: Parameter) -> Spec:
+    spec = row_schema(row)
+    if not row.required:
+        values = {"enum": [*spec["enum"], None]} if "enum" in spec else {}  # else null would be none of them
+        spec |= values | {"nullable": True}
+    return spec | {"example": row.example}
+
+
+def event_stream(example: str) -> Spec:
+    """A reply in server-sent events. As is usual before OpenAPI 3.2, the schema is that of one event."""
+    event = {"type": "object", "required": ["data"], "properties": {"data": {"type": "string"}}}
+    return {"text/event-stream": {"schema": event, "example": example}}
+
+
+def error_responses(refusals: tuple[int, ...]) -> Spec:
+    """One response a status; its description lists the codes and when they occur."""
+    bodies: dict[int, list[Spec]] = {}
+    for kind in error_kinds():
+        if kind is not SettingsError:  # it stops the start, so no client can see it
+            error = kind(str(inspect.getdoc(kind)))
+            bodies.setdefault(classify(error)[0], []).append(error_body(error))
+    bodies[500].append(unexpected_body())
+    for refusal in REFUSALS:
+        if refusal.status in refusals:
+            bodies[refusal.status] = [refusal.body()]
+    return {str(status): _error_response(each) for status, each in sorted(bodies.items())}
+
+
+def key_responses() -> Spec:
+    """The errors of an endpoint that starts nothing, but asks for a key where there are keys."""
+    return {status: each for status, each in error_responses(()).items() if status in ("401", "403", "500")}
+
+
+def _error_response(bodies: list[Spec]) -> Spec:
+    lines = ["- `{code}`: {message}".format(**body["error"]) for body in bodies]
+    content = {"schema": {"$ref": "#/components/schemas/Error"}, "example": bodies[0]}
+    return {"description": "\n".join(lines), "content": {"application/json": content}}
+
+
+def json_reply(description: str, schema: Spec) -> Spec:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def error_schema() -> Spec:
+    text = {"type": "string"}
+    kinds = sorted({kind for _, kind, _ in TABLE.values()})
+    fields = {"message": text, "type": text | {"enum": kinds}, "param": text | {"nullable": True}, "code": text}
+    error = {"type": "object", "required": list(fields), "properties": fields}
+    return {"type": "object", "required": ["error"], "properties": {"error": error}}

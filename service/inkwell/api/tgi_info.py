@@ -1,0 +1,45 @@
+"""What `/info` tells: the default model and the service's limits, under TGI's names."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from inkwell.params.lists import MOST_STOPS
+from inkwell.params.table import BY_NAME
+from inkwell.params.tgi import MOST_TOP_TOKENS
+from inkwell.registry.model import Model
+from inkwell.registry.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFacts:
+    """What is true of the service, whatever its models."""
+
+    version: str
+    max_requests: int
+    max_samples: int
+
+
+def info(model: Model, registry: Registry, facts: ServiceFacts) -> dict[str, Any]:
+    """One object; what only a running worker knows is null without one."""
+    worker = registry.worker(model.name)
+    ready = worker.ready if worker is not None and worker.alive else None
+    context = model.config.context
+    return {
+        "model_id": model.name,
+        "model_sha": None,
+        "model_dtype": ready.dtype if ready else None,
+        "model_device_type": ready.device.partition(":")[0] if ready else None,
+        "model_pipeline_tag": "text-generation",
+        "max_concurrent_requests": facts.max_requests,
+        "max_best_of": min(facts.max_samples, int(BY_NAME["best_of"].high or 1)),
+        "max_stop_sequences": MOST_STOPS,
+        "max_top_n_tokens": MOST_TOP_TOKENS,
+        "max_input_tokens": context - 1,  # one must be left to generate
+        "max_input_length": context - 1,  # its name before TGI 2.1
+        "max_total_tokens": context,
+        "max_client_batch_size": 1,
+        "router": "inkwell",
+        "version": facts.version,
+        "sha": None,
+        "docker_label": None,
+    }

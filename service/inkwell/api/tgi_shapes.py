@@ -1,0 +1,138 @@
+"""The replies of TGI's dialect: pure functions from a generation and its events to the JSON that its clients read.
+
+In TGI the token that ends a text is one of its tokens. Here the end-of-text token is never part of a text, so a stream
+that ends without a further token closes with one that is marked `special` and has no log-probability.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from inkwell.api.replies import facts
+from inkwell.generation import Choice, Finish, Generation, TextEvent, TextToken
+
+FINISH_REASONS = {"stop": "eos_token", "stop_sequence": "stop_sequence"}  # of all others: length
+Shape = dict[str, Any]
+
+
+def reply(generation: Generation, best: Choice, details: bool, request_id: str) -> Shape:
+    """A whole reply."""
+    value: Shape = {"generated_text": _text(generation, best)}
+    if details:
+        others = [choice for choice in generation.choices if choice is not best]
+        value["details"] = _sequence(generation, best)
+        if others:
+            value["details"]["best_of_sequences"] = [
+                {"generated_text": _text(generation, choice)} | _sequence(generation, choice) for choice in others
+            ]
+    return value | {"inkwell": facts(generation, request_id)}
+
+
+class StreamShape:
+    """The events of one stream: one a token, and what closes it on the last."""
+
+    def __init__(self, generation: Generation, details: bool, request_id: str) -> None:
+        self._generation = generation
+        self._details = details
+        self._request_id = request_id
+        self._index = 0
+        self._text = ""  # told, and not yet given to a token
+        self._base = 0  # characters given to tokens
+
+    def frame(self, event: TextEvent) -> list[Shape]:
+        """The events for a piece of text; the texts of all tokens together are the generated text."""
+        self._text += event.text
+        frames = self._tokens(event.tokens)
+        if event.finish:
+            frames = frames or [self._event(self._closing_token(), [])]
+            frames[-1] |= self._end(event.finish)
+        return frames
+
+    def _tokens(self, tokens: Sequence[TextToken]) -> list[Shape]:
+        texts = _pieces(tokens, self._text, self._base)
+        if tokens:
+            self._base, self._text = self._base + len(self._text), ""
+        special = self._generation.model.config.eos_token_ids
+        return [
+            self._event(_token(token, text, special), _top_tokens(self._generation, token))
+            for token, text in zip(tokens, texts, strict=True)
+        ]
+
+    def _event(self, token: Shape, top: list[Shape]) -> Shape:
+        self._index += 1
+        value = {"index": self._index, "token": token}
+        return value | ({"top_tokens": top} if top else {}) | {"generated_text": None, "details": None}
+
+    def _closing_token(self) -> Shape:
+        token = self._generation.model.config.eos_token_id
+        return {"id": token, "text": self._text, "logprob": None, "special": True}
+
+    def _end(self, finish: Finish) -> Shape:
+        generation, choice = self._generation, self._generation.choices[0]
+        value: Shape = {"generated_text": _text(generation, choice)}
+        if self._details:
+            value["details"] = {
+                "finish_reason": FINISH_REASONS.get(finish, "length"),
+                "generated_tokens": choice.generated,
+                "seed": _seed(generation),
+                "input_length": len(choice.prompt.tokens),
+            }
+        return value | {"inkwell": facts(generation, self._request_id)}
+
+
+def _sequence(generation: Generation, choice: Choice) -> Shape:
+    """What is told of one text beside itself."""
+    special = generation.model.config.eos_token_ids
+    texts = _pieces(choice.tokens, choice.text, 0)
+    value: Shape = {
+        "finish_reason": FINISH_REASONS.get(str(choice.finish), "length"),
+        "generated_tokens": choice.generated,
+        "seed": _seed(generation),
+        "prefill": _prefill(generation, choice),
+        "tokens": [_token(token, text, special) for token, text in zip(choice.tokens, texts, strict=True)],
+    }
+    if generation.request.logprobs:
+        value["top_tokens"] = [_top_tokens(generation, token) for token in choice.tokens]
+    return value
+
+
+def _text(generation: Generation, choice: Choice) -> str:
+    prompt = generation.request.prompts[0] if generation.request.echo else ""
+    assert isinstance(prompt, str), "the dialect takes no token ids"
+    return prompt + choice.text
+
+
+def _seed(generation: Generation) -> int | None:
+    """TGI tells none where nothing is drawn."""
+    return generation.request.seed if generation.request.temperature > 0 else None
+
+
+def _prefill(generation: Generation, choice: Choice) -> list[Shape]:
+    """The prompt's tokens; every text of the request has the same, and only the first one computed their values."""
+    if generation.request.prompt_logprobs is None:
+        return []
+    told = generation.choices[0].prompt_tokens()
+    return [{"id": token.id, "text": token.text, "logprob": token.logprob} for token in told]
+
+
+def _top_tokens(generation: Generation, token: TextToken) -> list[Shape]:
+    tokenizer, special = generation.model.tokenizer, generation.model.config.eos_token_ids
+    return [
+        {"id": id_, "text": tokenizer.spelling(id_).decode(errors="replace"), "logprob": logprob,
+         "special": id_ in special}
+        for id_, logprob in token.top
+    ]  # fmt: skip
+
+
+def _token(token: TextToken, text: str, special: Sequence[int]) -> Shape:
+    return {"id": token.id, "text": text, "logprob": token.logprob, "special": token.id in special}
+
+
+def _pieces(tokens: Sequence[TextToken], text: str, base: int) -> list[str]:
+    """`text`, which begins at character `base`, shared out among its tokens without gap or overlap.
+
+    A character goes to the token that completes it, so one that only begins a character has none.
+    """
+    if not tokens:
+        return []
+    starts = [0, *(min(max(token.offset - base, 0), len(text)) for token in tokens[1:])]
+    return [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]

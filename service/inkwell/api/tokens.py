@@ -1,0 +1,59 @@
+"""`/tokenize` and `/detokenize`: text to token ids and back.
+
+No model runs, so neither waits nor uses up a quota; each takes a place among the admitted requests while it lasts.
+"""
+
+from typing import Any
+
+from flasgger import swag_from
+from flask import Blueprint, Response, jsonify, request
+
+from inkwell.api import tokens_spec
+from inkwell.api.body import read_json
+from inkwell.errors import InvalidParameter
+from inkwell.generation import Generator, Names
+from inkwell.generation.spelling import Span, spans
+from inkwell.params import reading
+from inkwell.params.tokens import DETOKENIZE_PARAMETERS, TOKENIZE_PARAMETERS
+from inkwell.registry.model import Model
+
+NAMES = Names(model="model")
+
+
+def blueprint(generator: Generator) -> Blueprint:
+    """The endpoints on the models of a generator."""
+    routes = Blueprint("tokens", __name__)
+
+    @routes.post("/tokenize")
+    @swag_from(tokens_spec.tokenize())
+    def tokenize() -> Response:
+        wanted = reading.read_json(TOKENIZE_PARAMETERS, read_json(request))
+        with generator.admitted():
+            model = generator.model(wanted["model_name"], NAMES)
+            found = spans(model.tokenizer.encode(wanted["inputs"]), model.tokenizer)
+        return jsonify([_token(each) for each in found])
+
+    @routes.post("/detokenize")
+    @swag_from(tokens_spec.detokenize())
+    def detokenize() -> Response:
+        wanted = reading.read_json(DETOKENIZE_PARAMETERS, read_json(request))
+        with generator.admitted():
+            model = generator.model(wanted["model_name"], NAMES)
+            text = _text(wanted["tokens"], model)
+        return jsonify({"text": text})
+
+    return routes
+
+
+def _token(span: Span) -> dict[str, Any]:
+    return {"id": span.token, "text": span.text, "start": span.start, "stop": span.stop}
+
+
+def _text(tokens: tuple[int, ...], model: Model) -> str:
+    """What the tokens spell, with U+FFFD for what is no character; raises InvalidParameter."""
+    size = model.config.vocab_size
+    strange: Any = next((token for token in tokens if token >= size), None)
+    if strange is not None:
+        message = f"tokens holds {str(strange)[:32]}; {model.name} has tokens from 0 to {size - 1}"
+        raise InvalidParameter(message, param="tokens")
+    return b"".join(map(model.tokenizer.spelling, tokens)).decode(errors="replace")

@@ -1,0 +1,34 @@
+"""The OpenAPI description of `/tokenize` and `/detokenize`."""
+
+from inkwell.api.spec_parts import BODY_REFUSALS, Spec, body_schema, error_responses, json_reply
+from inkwell.params.parameter import Parameter
+from inkwell.params.tokens import DETOKENIZE_PARAMETERS, TOKENIZE_PARAMETERS
+
+CHARACTERS = "The characters that the token has a part in; tokens that share one all have it."
+
+
+def tokenize() -> Spec:
+    properties = {
+        "id": {"type": "integer"},
+        "text": {"type": "string", "description": CHARACTERS},
+        "start": {"type": "integer", "description": "Characters before them."},
+        "stop": {"type": "integer"},
+    }
+    reply = {"type": "array", "items": {"type": "object", "properties": properties}}
+    return _operation("Text to token ids", TOKENIZE_PARAMETERS, "The tokens, in order.", reply)
+
+
+def detokenize() -> Spec:
+    text = {"type": "string", "description": "With U+FFFD for bytes that are no character."}
+    reply = {"type": "object", "properties": {"text": text}}
+    return _operation("Token ids to text", DETOKENIZE_PARAMETERS, "What the tokens spell.", reply)
+
+
+def _operation(summary: str, rows: tuple[Parameter, ...], description: str, reply: Spec) -> Spec:
+    return {
+        "tags": ["tokens"],
+        "summary": summary,
+        "description": "No model runs for it: it does not wait, and is not counted as a request.",
+        "requestBody": {"required": True, "content": {"application/json": {"schema": body_schema(rows)}}},
+        "responses": {"200": json_reply(description, reply)} | error_responses(BODY_REFUSALS),
+    }

@@ -1,0 +1,187 @@
+"""From a checkpoint folder to a `Decoder` on its device: safetensors alone, checked before a tensor is read.
+
+Takes a folder, its `ModelConfig`, a device and a dtype; raises `ModelCorrupt` for anything that is not exactly the
+checkpoint that the config promises, and `LoadFailed` for files that it may not read. Does not know `config.json`, the
+tokenizer or pickled weights.
+
+Memory: a tensor is copied out of the mapped file and the file unmapped again, because mapped pages that were read
+count as resident. So a load needs the decoder plus one tensor. A kept mapping would also be a trap: a file that is
+truncated on disk later would kill the process with SIGBUS.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from inkwell.engine.decoder import Decoder
+from inkwell.engine.layout import Piece, pieces
+from inkwell.engine.linear import steady_rows
+from inkwell.engine.native.library import Kernels
+from inkwell.engine.precision import Precision
+from inkwell.engine.weights import WeightTensors
+from inkwell.errors import LoadFailed, ModelCorrupt
+from inkwell.model_config import ModelConfig
+
+INDEX_BYTES_MAX = 16 << 20
+
+_PREFIX = "transformer."
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors")
+# causal masks that checkpoints of transformers before 4.27 carry; they are no weights
+_OLD_BUFFER = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")
+_DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+_NAMES_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a file's header says about one tensor."""
+
+    path: Path
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def load_decoder(
+    folder: Path,
+    config: ModelConfig,
+    device: torch.device | str,
+    precision: Precision,
+    kernels: Kernels | None = None,
+    steady: bool = True,
+) -> Decoder:
+    """The checkpoint in `folder` as a decoder on `device`; a native precision needs the `kernels`.
+
+    `steady` False leaves out the trial of which products need idle rows (linear.py).
+    """
+    stored = _read_headers(folder)
+    wanted = pieces(config)
+    _compare(stored, wanted, config)
+    with torch.device("meta"):
+        decoder = Decoder(config)
+    if steady and not precision.native:
+        steady_rows(decoder, device, precision.matrices)  # first, while its trial matrices are all there is in memory
+    tensors = WeightTensors(decoder, precision, device)
+    # Largest first: its mapped pages come on top of an almost empty decoder.
+    for piece in sorted(wanted, key=lambda piece: -prod(piece.shape)):
+        with _opened(stored[piece.name].path) as file:
+            tensors.fill(piece, _read(file, stored[piece.name], piece))
+    if config.tied_head and "lm_head.weight" in stored:
+        _insist_on_tie(stored["lm_head.weight"], stored["wte.weight"])
+    tensors.place(decoder)
+    if precision.native:
+        assert kernels is not None, "a native precision is resolved only where there are kernels"
+        decoder.use(kernels)
+    return decoder.to(device).eval()  # moves the rotary table, which no file holds
+
+
+def stored_dtype(folder: Path) -> str | None:
+    """What the checkpoint's largest tensor is stored as ("float16"), or None for a type that is not served."""
+    largest = max(_read_headers(folder).values(), key=lambda stored: prod(stored.shape), default=None)
+    dtype = _DTYPES.get(largest.dtype) if largest else None
+    return None if dtype is None else str(dtype).removeprefix("torch.")
+
+
+def _read_headers(folder: Path) -> dict[str, Stored]:
+    """Every tensor of the checkpoint by its name without the prefix; no tensor is read."""
+    found: dict[str, Stored] = {}
+    for path in _weight_files(folder):
+        with _opened(path) as file:
+            for name in file.keys():
+                part = file.get_slice(name)
+                plain = name.removeprefix(_PREFIX)
+                if plain in found:
+                    raise ModelCorrupt("the checkpoint holds a tensor twice", cause=f"{plain} in {path}")
+                if not _OLD_BUFFER.fullmatch(plain):
+                    found[plain] = Stored(path, name, tuple(part.get_shape()), part.get_dtype())
+    return found
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    single = folder / "model.safetensors"
+    if single.exists():
+        return [single]
+    shards = sorted(set(_read_index(folder / "model.safetensors.index.json").values()))
+    for shard in shards:
+        # The index is part of a downloaded folder: it must not lead out of it.
+        if not _PLAIN_NAME.fullmatch(shard):
+            raise ModelCorrupt(
+                "the checkpoint's index names a file that is not a plain *.safetensors", cause=ascii(shard)
+            )
+    return [folder / shard for shard in shards]
+
+
+def _read_index(path: Path) -> dict[str, str]:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(INDEX_BYTES_MAX + 1)
+        if len(raw) > INDEX_BYTES_MAX:
+            raise ValueError(f"larger than {INDEX_BYTES_MAX} bytes")
+        index: Any = json.loads(raw.decode("utf-8"))
+        weight_map = index["weight_map"]
+        if not weight_map or not all(isinstance(shard, str) for shard in weight_map.values()):
+            raise ValueError("weight_map is not an object of file names")
+    except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
+        raise ModelCorrupt("the checkpoint's index cannot be read", cause=f"{path}: {error!r}"[:500]) from error
+    return weight_map
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file mapped and its header parsed; whatever goes wrong inside is the checkpoint's fault."""
+    try:
+        if not path.is_file():  # a named pipe would block for ever
+            raise FileNotFoundError(path)
+        if not os.access(path, os.R_OK, effective_ids=True):  # what safetensors writes is its owner's alone
+            raise LoadFailed("the service's user may not read the model's weights", cause=str(path))
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelCorrupt("the checkpoint's weights cannot be read", cause=f"{path}: {error!r}"[:500]) from error
+
+
+def _compare(stored: dict[str, Stored], wanted: Iterable[Piece], config: ModelConfig) -> None:
+    """Refuse a checkpoint whose names, shapes and types are not exactly the config's."""
+    shapes = {piece.name: piece.shape for piece in wanted}
+    missing = sorted(shapes.keys() - stored.keys())
+    if config.tied_head:
+        shapes["lm_head.weight"] = shapes["wte.weight"]  # allowed, not needed
+    extra = sorted(stored.keys() - shapes.keys())
+    known = [stored[name] for name in sorted(stored.keys() & shapes.keys())]
+    misshaped = [
+        f"{item.name} {list(item.shape)} instead of {list(shapes[item.name.removeprefix(_PREFIX)])}"
+        for item in known
+        if item.shape != shapes[item.name.removeprefix(_PREFIX)]
+    ]
+    mistyped = [f"{item.name} {item.dtype}" for item in known if item.dtype not in _DTYPES]
+    troubles = {"missing": missing, "not expected": extra, "of another shape": misshaped, "not floats": mistyped}
+    if any(troubles.values()):
+        counts = ", ".join(f"{len(names)} {trouble}" for trouble, names in troubles.items() if names)
+        first = [ascii(name) for names in troubles.values() for name in names][:_NAMES_SHOWN]
+        raise ModelCorrupt(f"the checkpoint does not fit its config.json: tensors {counts}", cause="; ".join(first))
+
+
+def _read(file: Any, stored: Stored, piece: Piece) -> Tensor:
+    source: Tensor = file.get_tensor(stored.name)
+    if tuple(source.shape) != piece.shape:
+        raise ValueError(f"{stored.name} changed while it was loaded")
+    return source.T if piece.transposed else source
+
+
+def _insist_on_tie(head: Stored, embedding: Stored) -> None:
+    """A separate copy of a tied head must be the same matrix, else one of the two was meant and we cannot say which."""
+    with _opened(head.path) as head_file, _opened(embedding.path) as embedding_file:
+        copy, original = head_file.get_slice(head.name), embedding_file.get_slice(embedding.name)
+        for begin in range(0, embedding.shape[0], 4096):  # in blocks: a copy in another dtype is not for free
+            if not torch.equal(copy[begin : begin + 4096].float(), original[begin : begin + 4096].float()):
+                raise ModelCorrupt("config.json ties the head to the embedding, but the checkpoint holds two matrices")

@@ -1,0 +1,146 @@
+"""Builds the engine of one checkpoint folder: config, decoder, cache, scheduler.
+
+Takes a folder and what the engine may use, gives a ready `Engine` and the facts about it. Raises ModelCorrupt or, when
+memory runs out, LoadFailed.
+"""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from inkwell.cgroups import processors
+from inkwell.engine.assembly import assemble, drafts_in_words, speculates
+from inkwell.engine.checkpoint import load_decoder, stored_dtype
+from inkwell.engine.contract import EngineConfig, FailureEvent, Job, Sampling
+from inkwell.engine.decoder import Decoder
+from inkwell.engine.draft import DraftModel
+from inkwell.engine.engine import Engine
+from inkwell.engine.graphs import SPARE_SLOTS, recorded
+from inkwell.engine.kv_cache import KVCache
+from inkwell.engine.native.library import Kernels, open_kernels
+from inkwell.engine.precision import Precision, resolve_precision
+from inkwell.errors import EngineFailed, LoadFailed
+from inkwell.model_config import ModelConfig, read_config
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A ready engine and what was decided on the way."""
+
+    engine: Engine
+    device: str  # of a model that is spread: all of them, the first one first
+    precision: Precision
+    rows: int
+    gpu_bytes: int
+    drafts: str  # how tokens are guessed ahead, in words
+
+    @property
+    def dtype(self) -> str:
+        return self.precision.name
+
+    @property
+    def path(self) -> str:
+        """Which way the numbers are computed, in words."""
+        first = self.device.partition(",")[0]
+        where = torch.backends.cpu.get_cpu_capability() if first == "cpu" else torch.cuda.get_device_name(first)
+        return f"{self.dtype} weights, {'native kernels' if self.precision.native else 'torch'}, {where}, {self.drafts}"
+
+
+def load_model(folder: Path, config: EngineConfig) -> LoadedModel:
+    """Load the checkpoint and run one token through it, so that the first request finds everything warm."""
+    threads = config.threads or usable_threads()
+    torch.set_num_threads(threads)
+    model = read_config(folder)
+    device = _device(config.device)
+    kernels = open_kernels(threads) if device.type == "cpu" and config.kernels != "torch" else None
+    if device.type == "cpu" and config.kernels != "torch" and kernels is None:
+        log.warning("there are no native kernels for this processor, or they were not built; torch computes")
+    precision = resolve_precision(config.dtype, stored_dtype(folder) or model.stored_dtype, device, kernels is not None)
+    rows = _rows(model, precision.cache, config)
+    try:
+        decoder, cache = _decoder_and_cache(folder, model, config, device, precision, kernels)
+        draft = _load_draft(config, rows, device, kernels, model.vocab_size) if speculates(decoder, config) else None
+    except (MemoryError, RuntimeError) as error:  # on a CPU, torch says so with a plain RuntimeError
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        raise LoadFailed("the model does not fit into the memory that is free", cause=repr(error)) from error
+    if precision.native:
+        torch.set_num_threads(1)  # what torch still does is small, and two crews of threads would fight for the cores
+    engine = assemble(recorded(decoder, cache), cache, rows, config, draft)
+    _warm_up(engine)
+    where = ", ".join(dict.fromkeys(str(device) for device in (decoder.embedding.device, *cache.devices)))
+    drafts = drafts_in_words(decoder, config)
+    return LoadedModel(engine, where, precision, rows, _gpu_bytes(decoder, cache), drafts)
+
+
+def usable_threads() -> int:
+    """As many as there are cores for us, but no more than a quota keeps busy: the others would only be held up."""
+    cores = torch.get_num_threads()
+    return min(cores, processors() or cores)
+
+
+def _decoder_and_cache(
+    folder: Path,
+    model: ModelConfig,
+    config: EngineConfig,
+    device: torch.device,
+    precision: Precision,
+    kernels: Kernels | None,
+) -> tuple[Decoder, KVCache]:
+    rows = _rows(model, precision.cache, config)
+    if device.type == "cpu":
+        decoder = load_decoder(folder, model, device, precision, kernels)
+        return decoder, KVCache(model, rows, device, precision.cache)
+    slots = rows + SPARE_SLOTS
+    if config.device != "spread":
+        decoder = load_decoder(folder, model, device, precision, steady=False)
+        return decoder, KVCache(model, slots, device, precision.cache)
+    from inkwell.engine.placement import place  # accelerate takes a quarter of a second to import, and few need it
+
+    decoder = load_decoder(folder, model, "cpu", precision, steady=False)
+    return decoder, KVCache(model, slots, place(decoder, config.max_memory, slots, precision.cache), precision.cache)
+
+
+def _load_draft(
+    config: EngineConfig, rows: int, device: torch.device, kernels: Kernels | None, vocab_size: int
+) -> DraftModel | None:
+    """The model that drafts, in the same numbers and with the same threads; None if there is none."""
+    if not config.draft_folder:
+        return None
+    folder = Path(config.draft_folder)
+    model = read_config(folder)
+    precision = resolve_precision(config.dtype, stored_dtype(folder) or model.stored_dtype, device, kernels is not None)
+    decoder = load_decoder(folder, model, device, precision, kernels)
+    return DraftModel(decoder, KVCache(model, rows, device, precision.cache), rows, config.prefill_chunk, vocab_size)
+
+
+def _device(wanted: str) -> torch.device:
+    if wanted in ("auto", "spread"):
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wanted.startswith("cuda") and not torch.cuda.is_available():
+        raise LoadFailed(f"the setting asks for {wanted}, and this machine has no usable GPU")
+    return torch.device(wanted)
+
+
+def _rows(model: ModelConfig, dtype: torch.dtype, config: EngineConfig) -> int:
+    """As many rows as asked for, but no more than whole contexts fit into the cache's bound; one at least."""
+    slot_bytes = model.context * model.cache_bytes_per_token(dtype.itemsize)
+    return max(1, min(config.max_rows, config.cache_bytes // slot_bytes))
+
+
+def _gpu_bytes(decoder: Decoder, cache: KVCache) -> int:
+    return cache.gpu_bytes + sum(parameter.nbytes for parameter in decoder.parameters() if parameter.is_cuda)
+
+
+def _warm_up(engine: Engine) -> None:
+    """A prompt of one token and two new ones: the first calls of each kernel are slow, and a load that cannot
+    compute should fail as a load."""
+    engine.submit(Job(0, (0,), Sampling(2, 0.0, 0, 1.0, 0, 0, ())))
+    while engine.has_work:
+        for event in engine.step():
+            if isinstance(event, FailureEvent) and event.code == EngineFailed.code:
+                raise LoadFailed("the model was loaded and cannot compute", cause=event.cause)

@@ -1,0 +1,62 @@
+"""Log-probabilities of tokens, by the exact sums of `weighing.py`: a row's are a function of that row alone."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from inkwell.engine.contract import TopTokens
+from inkwell.engine.ranking import few
+from inkwell.engine.weighing import weights_of_all
+
+ROWS_AT_ONCE = 32  # of GPT-2's vocabulary: 6 MB of logits, and three times as much on the way to their sums
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told of one token: its log-probability, and the likeliest at its position."""
+
+    logprob: float
+    top: TopTokens
+
+
+def tell(logits: Tensor, tokens: Sequence[int], counts: Sequence[int]) -> list[Told]:
+    """One token of each row of [rows, vocab], finite float32, with so many of the likeliest of that row."""
+    told: list[Told] = []
+    for begin in range(0, len(tokens), ROWS_AT_ONCE):
+        end = begin + ROWS_AT_ONCE
+        told += _tell(logits[begin:end], tokens[begin:end], counts[begin:end])
+    return told
+
+
+def _tell(logits: Tensor, tokens: Sequence[int], counts: Sequence[int]) -> list[Told]:
+    _, sums = weights_of_all(logits, logits.new_ones(len(tokens), 1))
+    tops = logits.amax(dim=-1).tolist()
+    logs = [math.log(total) for total in sums.sum(dim=-1).tolist()]  # at least 0: the likeliest token weighs 1
+    chosen = logits[range(len(tokens)), list(tokens)].tolist()
+    likeliest = _likeliest(logits, counts)
+    return [
+        Told(logit - top - log, tuple((token, value - top - log) for token, value in others))
+        for logit, top, log, others in zip(chosen, tops, logs, likeliest, strict=True)
+    ]
+
+
+def _likeliest(logits: Tensor, counts: Sequence[int]) -> list[list[tuple[int, float]]]:
+    """Ids and logits of so many of each row's likeliest tokens, in order; of equal ones the lowest ids."""
+    if max(counts) == 0:
+        return [[] for _ in counts]
+    ranked = few(logits, max(counts) + 1)
+    sure, tokens, values = (column.tolist() for column in (ranked.sure.squeeze(1), ranked.tokens, ranked.logits))
+    found = []
+    for row, count in enumerate(min(count, logits.shape[1]) for count in counts):
+        pairs = list(zip(tokens[row][:count], values[row][:count], strict=True))
+        found.append(pairs if count <= sure[row] else _with_equals(logits[row], values[row][count - 1])[:count])
+    return found
+
+
+def _with_equals(row: Tensor, least: float) -> list[tuple[int, float]]:
+    """All tokens of a row [vocab] that are at least so likely."""
+    tokens = (row >= least).nonzero().squeeze(1)
+    values, order = row[tokens].sort(descending=True, stable=True)
+    return list(zip(tokens[order].tolist(), values.tolist(), strict=True))

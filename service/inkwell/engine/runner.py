@@ -1,0 +1,64 @@
+"""Turns a plan into logits: the only caller of the decoder. It does not know why these rows were chosen."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from inkwell.engine.contract import PromptEvent
+from inkwell.engine.decoder import Decoder
+from inkwell.engine.kv_cache import KVCache
+from inkwell.engine.scheduler import Plan
+from inkwell.engine.scoring import score
+from inkwell.engine.span import Span
+from inkwell.errors import InkwellError, InvalidLogits
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What came out of a step: of all rows together the logits, in float32, of those positions that were wanted."""
+
+    logits: Tensor  # [wanted, vocab]: the last `row.wanted` positions of every row, in the order of the rows
+    scores: tuple[PromptEvent, ...] = ()  # of the prompts that are scored
+    failures: tuple[tuple[int, InkwellError], ...] = ()  # keys of jobs whose prompt cannot be scored, and why
+
+
+class Runner:
+    """A decoder and its cache on one device."""
+
+    def __init__(self, decoder: Decoder, cache: KVCache) -> None:
+        self._decoder = decoder
+        self._cache = cache
+
+    @torch.inference_mode()
+    def run(self, plan: Plan) -> Computed:
+        """Compute the plan's rows; the cache holds them afterwards."""
+        for copy in plan.copies:
+            self._cache.copy(copy.source, copy.target, copy.length)
+        spans = [Span(row.sequence.slot, row.start, row.length) for row in plan.rows]
+        tokens = [token for row in plan.rows for token in row.tokens]
+        hidden = self._decoder(torch.tensor(tokens), spans, self._cache)  # [tokens, width]
+        return Computed(self._logits(plan, hidden), *self._scores(plan, hidden))
+
+    def _logits(self, plan: Plan, hidden: Tensor) -> Tensor:
+        places, end = [], 0
+        for row in plan.rows:
+            end += row.length
+            places += range(end - row.wanted, end)
+        if not places:
+            return hidden.new_empty(0, self._decoder.config.vocab_size, dtype=torch.float32)
+        return self._decoder.logits(hidden[torch.tensor(places, device=hidden.device)])
+
+    def _scores(
+        self, plan: Plan, hidden: Tensor
+    ) -> tuple[tuple[PromptEvent, ...], tuple[tuple[int, InkwellError], ...]]:
+        scores, failures, end = [], [], 0
+        for row in plan.prefill:  # the first rows of the plan
+            end += row.length
+            if row.sequence.job.prompt_logprobs is None:
+                continue
+            try:
+                scores += filter(None, [score(row, hidden[end - row.length : end], self._decoder.logits)])
+            except InvalidLogits as error:
+                failures.append((row.sequence.job.key, error))
+        return tuple(scores), tuple(failures)

@@ -1,0 +1,31 @@
+"""Log-probabilities of a prompt's own tokens, from the hidden states of a piece of it."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from inkwell.engine.contract import PromptEvent
+from inkwell.engine.faults import invalid_logits
+from inkwell.engine.logprobs import ROWS_AT_ONCE, Told, tell
+from inkwell.engine.sampler import finite_rows
+from inkwell.engine.scheduler import Row
+
+
+def score(row: Row, hidden: Tensor, logits: Callable[[Tensor], Tensor]) -> PromptEvent | None:
+    """The event of a piece of a prompt, or None when it is the first token alone; hidden [row.length, width].
+
+    `logits` gives [n, vocab] for n hidden states, and is called for a few at a time. Raises InvalidLogits.
+    """
+    job = row.sequence.job
+    assert job.prompt_logprobs is not None
+    told: list[Told] = []
+    end = min(row.start + row.length, len(job.prompt) - 1)  # behind the last token stands none of the prompt
+    for begin in range(row.start, end, ROWS_AT_ONCE):
+        stop = min(begin + ROWS_AT_ONCE, end)
+        part = logits(hidden[begin - row.start : stop - row.start])
+        if not all(finite_rows(part)):
+            raise invalid_logits()
+        told += tell(part, job.prompt[begin + 1 : stop + 1], [job.prompt_logprobs] * (stop - begin))
+    if not told:
+        return None
+    return PromptEvent(job.key, row.start + 1, tuple(one.logprob for one in told), tuple(one.top for one in told))

@@ -1,0 +1,60 @@
+"""The decoder's tensors while a checkpoint is read: allocated in the right precision, filled piece by piece, placed.
+
+Takes pieces of a checkpoint as floats, gives a decoder its parameters. Knows no files.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from inkwell.engine.decoder import Decoder
+from inkwell.engine.layout import Piece
+from inkwell.engine.precision import WHOLE_NUMBERS, Precision
+from inkwell.engine.quantization import GROUP, packed_width, quantize
+
+
+class WeightTensors:
+    """One tensor for each parameter of `decoder`, and one with the scales of each 8-bit matrix."""
+
+    def __init__(self, decoder: Decoder, precision: Precision, device: torch.device | str) -> None:
+        self._tensors: dict[str, Tensor] = {}
+        self._scales: dict[str, Tensor] = {}
+        self._filled: set[str] = set()
+        for name, parameter in decoder.named_parameters():
+            dtype = _dtype_of(name, parameter.shape, precision)
+            *rows, last = parameter.shape
+            self._tensors[name] = torch.empty(*rows, packed_width(last, dtype), dtype=dtype, device=device)
+            if dtype == torch.int8:
+                self._scales[name] = torch.empty(*rows, dtype=torch.float32, device=device)
+
+    def fill(self, piece: Piece, source: Tensor) -> None:
+        """Copy or quantise one piece of the checkpoint, turned to [out, in], into its place."""
+        target, scale = self._tensors[piece.target], self._scales.get(piece.target)
+        self._filled.add(piece.target)
+        if piece.third is not None:
+            target = target.chunk(3)[piece.third]
+            scale = None if scale is None else scale.chunk(3)[piece.third]
+        if target.dtype in WHOLE_NUMBERS.values():
+            quantize(source, target, scale)
+        else:
+            target.copy_(source)
+
+    def place(self, decoder: Decoder) -> None:
+        """Make the tensors the decoder's parameters."""
+        assert self._filled == self._tensors.keys(), self._tensors.keys() - self._filled
+        for name, tensor in self._tensors.items():
+            path, _, last = name.rpartition(".")
+            setattr(decoder.get_submodule(path), last, nn.Parameter(tensor, requires_grad=False))
+        for name, scale in self._scales.items():
+            if name == "embedding":
+                decoder.embedding_scale = scale
+            else:
+                decoder.get_submodule(name.removesuffix(".weight")).scale = scale
+        decoder.tie_head()
+
+
+def _dtype_of(name: str, shape: torch.Size, precision: Precision) -> torch.dtype:
+    if len(shape) < 2 or name == "positions":
+        return precision.vectors
+    if precision.matrices == torch.uint8 and (name in ("embedding", "head.weight") or shape[1] % GROUP):
+        return torch.int8  # 4 bits cost the embedding more than the speed is worth, and need whole groups
+    return precision.matrices

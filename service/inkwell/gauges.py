@@ -1,0 +1,58 @@
+"""What is measured at the moment of a scrape: how full the service is, and what its processes hold."""
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from inkwell.admission import Admission
+from inkwell.memory import limit_bytes, resident_bytes
+from inkwell.pace import Pace
+from inkwell.registry.registry import Registry
+from inkwell.registry.use import Use
+
+
+class Gauges(Collector):
+    """Reads the registry and the admission; remembers nothing."""
+
+    def __init__(self, registry: Registry, admission: Admission, pace: Pace, version: str) -> None:
+        self._registry = registry
+        self._admission = admission
+        self._pace = pace
+        self._version = version
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """One family after the other, all of the same moment."""
+        uses = self._registry.uses()
+        wait_s = self._pace.queue_s(sum(use.queued for use in uses))
+        yield GaugeMetricFamily("inkwell_requests_admitted", "Requests that have not ended.", self._admission.requests)
+        yield _by_model("requests_queued", "Texts that wait for a slot, or requests for their model's load.",
+                        ((use, use.queued) for use in uses))  # fmt: skip
+        yield _by_model("requests_running", "Texts in a slot.", ((use, use.running) for use in uses))
+        yield GaugeMetricFamily("inkwell_estimated_wait_seconds", "Until all that is queued has its slot.", wait_s)
+        yield _slots(uses)
+        yield _by_model("worker_memory_bytes", "Memory that a model's process holds, beside a GPU's.",
+                        ((use, use.memory_bytes) for use in uses))  # fmt: skip
+        yield _by_model("worker_gpu_memory_bytes", "Memory of GPUs that a model's weights and cache take.",
+                        ((use, use.gpu_bytes) for use in uses))  # fmt: skip
+        yield GaugeMetricFamily("inkwell_web_memory_bytes", "Memory of the web process.", resident_bytes())
+        yield GaugeMetricFamily("inkwell_memory_limit_bytes", "What all processes may hold together.", limit_bytes())
+        build = GaugeMetricFamily("inkwell_build_info", "Always 1; the label tells the version.", labels=["version"])
+        build.add_metric([self._version], 1)
+        yield build
+
+
+def _by_model(name: str, meaning: str, values: Iterable[tuple[Use, int | None]]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"inkwell_{name}", meaning, labels=["model"])
+    for use, value in values:
+        if value is not None:
+            family.add_metric([use.model], value)
+    return family
+
+
+def _slots(uses: Iterable[Use]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily("inkwell_slots", "Slots of a model's cache, by state.", labels=["model", "state"])
+    for use in uses:
+        family.add_metric([use.model, "used"], use.running)
+        family.add_metric([use.model, "free"], use.slots - use.running)
+    return family

@@ -1,0 +1,19 @@
+"""From a valid request to pieces of text: the one path below every dialect of the API."""
+
+from inkwell.generation.choice import Choice
+from inkwell.generation.events import Finish, Silence, TextEvent, TextToken
+from inkwell.generation.generation import Generation
+from inkwell.generation.generator import Generator, Limits
+from inkwell.generation.prompts import Names
+
+__all__ = [
+    "Choice",
+    "Finish",
+    "Generation",
+    "Generator",
+    "Limits",
+    "Names",
+    "Silence",
+    "TextEvent",
+    "TextToken",
+]

@@ -1,0 +1,228 @@
+"""From a valid request to a running `Generation`: the one path below every dialect of the API.
+
+Everything that can be refused is refused in `start`, before the first event. Knows no HTTP and no torch.
+"""
+
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, replace
+
+from inkwell.admission import Admission
+from inkwell.engine.contract import Job, Sampling
+from inkwell.errors import InvalidParameter, RequestError
+from inkwell.generation.choice import Choice
+from inkwell.generation.generation import Generation
+from inkwell.generation.origin import Origin
+from inkwell.generation.prompts import Names, Prompt, fitted
+from inkwell.generation.running import Running
+from inkwell.keys import Client
+from inkwell.pace import Pace
+from inkwell.params import GenerationRequest
+from inkwell.quota import Quotas
+from inkwell.registry.model import Model
+from inkwell.registry.registry import Registry
+from inkwell.summary import Watcher
+
+SEED_BITS = 32  # enough to be different every time, short enough to be typed again
+NATIVE = Names()
+Prepare = Callable[[Model], GenerationRequest]  # what a request is once its model is known
+# What TGI's clients and its documentation send as a chat's model, for a server that has one only.
+NO_NAMES = ("dummy", "tgi")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may ask for, whatever its dialect. 0 stands for no limit of its own."""
+
+    timeout_s: float
+    samples: int  # texts: prompts times samples of each
+    tokens: int  # of all texts together
+
+
+class Generator:
+    """Starts generations on the models of a registry."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        admission: Admission,
+        quotas: Quotas,
+        pace: Pace,
+        default_model: str,
+        limits: Limits,
+        watchers: Sequence[Watcher] = (),
+    ) -> None:
+        self.running = Running()
+        self._registry = registry
+        self._admission = admission
+        self._quotas = quotas
+        self._pace = pace
+        self._default_model = default_model
+        self._limits = limits
+        self._watchers = tuple(watchers)
+
+    def model(self, name: str | None, names: Names = NATIVE) -> Model:
+        """The model that a request for `name` gets; raises why there is none. Nothing is loaded."""
+        try:
+            return self._registry.library.find(name or self._default_model)
+        except RequestError as error:
+            if name in NO_NAMES:
+                return self.model(None, names)
+            error.param = names.model  # the library knows no dialect
+            raise
+
+    def admitted(self) -> AbstractContextManager[ExitStack]:
+        """A place among the admitted requests for work without a model; raises why there is none."""
+        closers = ExitStack()
+        closers.callback(self._admission.enter())
+        return closers
+
+    def start(self, request: GenerationRequest, request_id: str, client: Client, names: Names = NATIVE) -> Generation:
+        """As `start_on`, with a request that says all by itself."""
+        return self.start_on(request.model_name, lambda _: request, request_id, client, names)
+
+    def start_on(
+        self, model_name: str | None, prepare: Prepare, request_id: str, client: Client, names: Names = NATIVE
+    ) -> Generation:
+        """Admit, find the model, tokenise, check lengths and quotas, load if need be, submit. Raises why it cannot be.
+
+        The caller must `close` what it gets. `names` are the dialect's, for messages. A dialect that needs the model's
+        tokenizer for its request does so in `prepare`, which no refused client can keep busy.
+        """
+        started = time.monotonic()
+        self._quotas.take_request(client)
+        closers = ExitStack()
+        closers.callback(self._admission.enter())
+        origin = Origin(request_id, client.name, started, tuple(watch() for watch in self._watchers))
+        model: Model | None = None
+        try:
+            model = self.model(model_name, names)
+            return self._start(prepare(model), model, origin, client, names, closers)
+        except BaseException as error:  # whatever ends an admitted request is told to the watchers once
+            closers.close()
+            origin.fail(error, model.name if model else self._folder_name(model_name))
+            raise
+
+    def _start(
+        self,
+        request: GenerationRequest,
+        model: Model,
+        origin: Origin,
+        client: Client,
+        names: Names,
+        closers: ExitStack,
+    ) -> Generation:
+        """Everything between the admission and the worker; what is to be given back goes into `closers`."""
+        prompts = fitted(request, model, names)
+        self._check_size(request, prompts, names)
+        _check_biases(request, model)
+        promised = _most_tokens(request, prompts)
+        self._quotas.take_tokens(client, promised + sum(len(prompt.tokens) for prompt in prompts))
+        closers.callback(self._pace.promise(promised, len(prompts) * _samples(request)))
+        effective = _decided(request, model, prompts, self._limits)
+        assert effective.timeout_s is not None, "decided just now"
+        deadline = origin.started + effective.timeout_s
+        cancelled = threading.Event()
+        waits_no_more = self.running.enter(origin.request_id, client, cancelled.set)
+        closers.callback(waits_no_more)
+        lease = self._registry.lease(model, deadline - time.monotonic(), cancelled.is_set)
+        closers.callback(lease.close)
+        choices = _choices(effective, model, prompts, client.salt)
+        stream = lease.worker.submit([choice.first_job for choice in choices])
+        closers.callback(stream.close)
+        generation = Generation(
+            effective, model, choices, stream, origin, deadline, lambda: self._pace.note(1), closers
+        )
+        closers.callback(self.running.enter(origin.request_id, client, generation.cancel))
+        waits_no_more()
+        if cancelled.is_set():  # a moment ago, when there was nothing to cancel but the wait for the model
+            generation.cancel()
+        return generation
+
+    def _folder_name(self, model_name: str | None) -> str | None:
+        """The folder that a request for this model means, also if it cannot be served."""
+        folder = self._registry.library.folder(model_name or self._default_model)
+        return folder.name if folder else None
+
+    def _check_size(self, request: GenerationRequest, prompts: list[Prompt], names: Names) -> None:
+        """Caps on products, which no single field shows."""
+        texts = len(prompts) * _samples(request)
+        if texts > self._limits.samples:
+            message = f"the request asks for {texts} texts; this service gives {self._limits.samples} at most"
+            raise InvalidParameter(message, param=names.prompt if len(prompts) > 1 else None)
+        tokens = _most_tokens(request, prompts)
+        if 0 < self._limits.tokens < tokens:
+            message = f"the request asks for {tokens} tokens in all; this service gives {self._limits.tokens} at most"
+            raise InvalidParameter(message, param=names.length)
+
+
+def _most_tokens(request: GenerationRequest, prompts: list[Prompt]) -> int:
+    """What all texts together may have, the ends of sentences included."""
+    grace = request.sentence_grace_tokens if request.finish_sentence else 0
+    return sum(prompt.length + grace for prompt in prompts) * _samples(request)
+
+
+def _check_biases(request: GenerationRequest, model: Model) -> None:
+    highest = model.config.vocab_size - 1
+    strange = next((token for token, _ in request.logit_bias if token > highest), None)
+    if strange is not None:
+        message = f"logit_bias names the token {strange}; {model.name} has tokens from 0 to {highest}"
+        raise InvalidParameter(message, param="logit_bias")
+
+
+def _samples(request: GenerationRequest) -> int:
+    return max(request.nsamples, request.best_of or 1)
+
+
+def _decided(request: GenerationRequest, model: Model, prompts: list[Prompt], limits: Limits) -> GenerationRequest:
+    """The request with every open value filled in."""
+    return replace(
+        request,
+        model_name=model.name,
+        length=max(prompt.length for prompt in prompts),
+        seed=secrets.randbits(SEED_BITS) if request.seed is None else request.seed,
+        best_of=_samples(request),
+        timeout_s=min(request.timeout_s or limits.timeout_s, limits.timeout_s),
+    )
+
+
+def _choices(request: GenerationRequest, model: Model, prompts: list[Prompt], salt: str) -> list[Choice]:
+    """Every text of the request: the samples of the first prompt, then those of the second, and so on.
+
+    A prompt gets the texts that it would get alone; one that stands there again gets further samples, not the same.
+    """
+    found: list[Choice] = []
+    drawn: Counter[tuple[int, ...]] = Counter()
+    for prompt in prompts:
+        for sample in range(_samples(request)):
+            # One text of each prompt tells its log-probabilities: the others could only repeat them.
+            ranks = request.prompt_logprobs if sample == 0 else None
+            job = Job(0, prompt.tokens, _sampling(request, model, drawn[prompt.tokens]), salt, ranks, request.inspect)
+            drawn[prompt.tokens] += 1
+            found.append(Choice(len(found), prompt, job, request, model.tokenizer, model.config.context))
+    return found
+
+
+def _sampling(request: GenerationRequest, model: Model, sample: int) -> Sampling:
+    assert request.seed is not None and request.best_of is not None, "filled in by _decided"
+    by_likelihood = request.best_of > request.nsamples
+    return Sampling(
+        max_tokens=0,  # the choice knows
+        temperature=request.temperature,
+        top_k=request.top_k,
+        top_p=request.top_p,
+        seed=request.seed,
+        sample=sample,
+        stop_tokens=() if request.ignore_eos else model.config.eos_token_ids,
+        min_p=request.min_p,
+        typical_p=request.typical_p,
+        repetition_penalty=request.repetition_penalty,
+        presence_penalty=request.presence_penalty,
+        frequency_penalty=request.frequency_penalty,
+        logit_bias=request.logit_bias,
+        logprobs=0 if by_likelihood and request.logprobs is None else request.logprobs,
+    )

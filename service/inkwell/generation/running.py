@@ -1,0 +1,43 @@
+"""Which requests run, so that one can be cancelled by its id. Thread-safe."""
+
+import threading
+from collections.abc import Callable
+
+from inkwell.errors import RequestNotFound
+from inkwell.keys import Client
+from inkwell.once import Once
+
+
+class Running:
+    """The running requests by id and client. A client may use an id twice: then both are meant."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._cancels: dict[Callable[[], None], tuple[str, Client]] = {}
+
+    def enter(self, request_id: str, client: Client, cancel: Callable[[], None]) -> Callable[[], None]:
+        """Note a request; gives what must be called at its end, once or more."""
+        with self._lock:
+            self._cancels[cancel] = (request_id, client)
+        return Once(lambda: self._leave(cancel))
+
+    def cancel(self, request_id: str, client: Client) -> int:
+        """Cancel the client's request of that id, anybody's if the client is an administrator; gives how many.
+
+        Raises RequestNotFound, also for another client's request: whether it exists is nobody else's business.
+        """
+        with self._lock:
+            found = [
+                cancel
+                for cancel, (running_id, owner) in self._cancels.items()
+                if running_id == request_id and (owner.name == client.name or "admin" in client.scopes)
+            ]
+        if not found:
+            raise RequestNotFound("no request of this id is running or waiting")
+        for cancel in found:
+            cancel()
+        return len(found)
+
+    def _leave(self, cancel: Callable[[], None]) -> None:
+        with self._lock:
+            self._cancels.pop(cancel, None)

@@ -1,0 +1,144 @@
+"""What Prometheus is told: counters and histograms of one application, and how they are written.
+
+Labels are routes of our own table, statuses, codes of errors, outcomes, and names of folders; nothing that a client
+sent. What is measured at the moment of a scrape stands in `gauges.py`. Thread-safe.
+"""
+
+import time
+from collections import Counter as Count
+from collections.abc import Callable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+from prometheus_client.exposition import choose_encoder
+
+from inkwell.engine.contract import Event, TokenEvent
+from inkwell.summary import REFUSED, Summary
+
+# A CPU may take seconds for what a GPU does in a millisecond, so each scale spans both. Seconds:
+FIRST_TOKEN = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
+BETWEEN_TOKENS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5)
+QUEUE = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
+REQUEST = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
+ROWS = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256)
+
+# What tells an operator whether the service or a client is at its limit: there from the start, so that a first one is
+# seen as a rise.
+LIMITS = ("queue_full", "rate_limit_exceeded")
+LOADED, FAILED = "ok", "failed"
+# Why a worker ended: we ended it, it could not load, a signal ended it (such as the kernel's for want of memory), or it
+# went by itself.
+STOPPED, NOT_LOADED, KILLED, EXITED = "stopped", "load_failed", "killed", "exited"
+CRASHED = frozenset({KILLED, EXITED})
+
+
+class StepMeter:
+    """Measures the steps of one worker, in the thread that reads what it says."""
+
+    def __init__(self, rows: Histogram, gaps: Histogram, tokens: Counter, clock: Callable[[], float]) -> None:
+        self._rows, self._gaps, self._tokens = rows, gaps, tokens
+        self._clock = clock
+        self._last = clock()
+        self._decoding: set[int] = set()  # jobs that got a token in the last step; whoever goes on is in every step
+
+    def note(self, rows: int, events: Sequence[Event]) -> None:
+        """A step of so many rows came back. One that brings a text several tokens counts its time in equal shares."""
+        now = self._clock()
+        counts = Count(event.key for event in events if isinstance(event, TokenEvent) and event.token is not None)
+        self._rows.observe(rows)
+        for key, count in counts.items():
+            self._tokens.inc(count)
+            if key in self._decoding:
+                for _ in range(count):
+                    self._gaps.observe((now - self._last) / count)
+        self._decoding, self._last = set(counts), now
+
+
+class Metrics:
+    """The families that are counted as things happen. Its `registry` is its own: two applications share nothing."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        disable_created_metrics()  # times of creation as series of their own, which nobody asks for
+        self._clock = clock
+        self.registry = CollectorRegistry()
+        self._answers = self._counter("requests", "Replies, by the route that was asked and status.", "route", "status")
+        self._refusals = self._counter("refusals", "Replies that are an error, by its code.", "code")
+        for code in LIMITS:
+            self._refusals.labels(code)
+        self._generations = self._counter("generations", "Admitted requests that ended, by outcome.", "outcome")
+        self._prompt_tokens = self._counter("prompt_tokens", "Tokens of prompts.")
+        self._cached_tokens = self._counter("cached_tokens", "Tokens of prompts that were found computed already.")
+        self._tokens = self._counter("generated_tokens", "Tokens that the model has generated.")
+        self._loads = self._counter("model_loads", "Loads of a model that ended, by result.", "result")
+        self._evictions = self._counter("model_evictions", "Unloads that made room for another model.")
+        self._exits = self._counter("worker_exits", "Ends of a model's process, by reason.", "reason")
+        self._restarts = self._counter("worker_restarts", "Workers started in the place of one that crashed.")
+        self._first = self._histogram("time_to_first_token_seconds", "From a request to its first token.", FIRST_TOKEN)
+        self._gaps = self._histogram("inter_token_seconds", "Between two tokens of a text.", BETWEEN_TOKENS)
+        self._queue = self._histogram("queue_seconds", "Longest wait for a slot, or for an end without one.", QUEUE)
+        self._duration = self._histogram("request_duration_seconds", "From an admitted request to its end.", REQUEST)
+        self._rows = self._histogram("batch_rows", "Texts that shared a step of the engine.", ROWS)
+
+    def text(self, accept: str) -> tuple[bytes, str]:
+        """All families in the form that the header `accept` prefers, and its content type."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self.registry), content_type
+
+    def answered(self, route: str, status: int) -> None:
+        """A reply begins to leave; `route` is a rule of our own table."""
+        self._answers.labels(route, str(status)).inc()
+
+    def refused(self, code: str) -> None:
+        """A reply that is an error begins to leave; `code` is one of our own."""
+        self._refusals.labels(code).inc()
+
+    def watch(self) -> Callable[[Summary], None]:
+        """A request was admitted; gives what counts its end."""
+        return self._ended
+
+    def starting(self, model: str) -> StepMeter:
+        """A worker starts. Its counters are there from now on, so that Prometheus sees the first event as a rise."""
+        for reason in (STOPPED, NOT_LOADED, KILLED, EXITED):
+            self._exits.labels(model, reason)
+        for result in (LOADED, FAILED):
+            self._loads.labels(model, result)
+        tokens = (self._prompt_tokens, self._cached_tokens)
+        for family in (self._evictions, self._restarts, *tokens, self._first, self._queue):
+            family.labels(model)
+        rows, gaps, generated = (family.labels(model) for family in (self._rows, self._gaps, self._tokens))
+        return StepMeter(rows, gaps, generated, self._clock)
+
+    def restarted(self, model: str) -> None:
+        """The worker that starts takes the place of one that was killed or went by itself."""
+        self._restarts.labels(model).inc()
+
+    def loaded(self, model: str, result: str) -> None:
+        """A load ended: `LOADED` or `FAILED`."""
+        self._loads.labels(model, result).inc()
+
+    def evicted(self, model: str) -> None:
+        self._evictions.labels(model).inc()
+
+    def exited(self, model: str, reason: str) -> None:
+        """A worker ended, for one of the four reasons above."""
+        self._exits.labels(model, reason).inc()
+
+    def _ended(self, summary: Summary) -> None:
+        model = summary.model or ""
+        self._generations.labels(model, summary.outcome).inc()
+        if summary.outcome != REFUSED:  # their short times would hide how long the others take
+            self._duration.labels(model).observe(summary.duration_s)
+        if summary.first_token_s is not None:
+            self._first.labels(model).observe(summary.first_token_s)
+        if summary.submitted_s is not None:  # also who left or failed while waiting: a crowd would look short otherwise
+            self._queue.labels(model).observe(summary.queue_s)
+        if summary.computed:
+            self._prompt_tokens.labels(model).inc(summary.prompt_tokens)
+            self._cached_tokens.labels(model).inc(summary.cached_tokens)
+
+    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
+        """A family of a model each, except those of replies, which know no model."""
+        own = labels if labels[:1] in (("route",), ("code",)) else ("model", *labels)
+        return Counter(f"inkwell_{name}", meaning, own, registry=self.registry)
+
+    def _histogram(self, name: str, meaning: str, buckets: Sequence[float]) -> Histogram:
+        return Histogram(f"inkwell_{name}", meaning, ("model",), registry=self.registry, buckets=buckets)

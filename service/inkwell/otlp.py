@@ -1,0 +1,125 @@
+"""Spans as OpenTelemetry has them, sent in batches to a collector over OTLP/HTTP.
+
+A request is one server span; below it stands its generation, and below that the phases prepare (tokens, and the model's
+load), queue, prefill (to the first token) and decode. Attributes are names, counts and ids: no address, because it may
+hold a prompt, and no text. The library reads endpoint, headers, sampler and sizes from the environment by itself.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import Token
+from functools import partial
+
+from opentelemetry.context import Context, attach, detach, get_current
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.propagate import extract
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
+
+from inkwell.settings_otel import TIMEOUTS, counting
+from inkwell.summary import CANCELLED, OK, REFUSED, Summary
+
+CLOSE_MS = 2_000
+TIMEOUT_MS = 10_000  # of one attempt to send, unless the environment has another
+NO_METHOD, NO_METHOD_NAME = "_OTHER", "HTTP"  # what OpenTelemetry calls a method that nobody knows, and its span
+NOT_FAILED = (OK, CANCELLED, REFUSED)
+
+
+class OtlpRequest:
+    """The span of one request, present in its thread until `leave`."""
+
+    def __init__(self, span: Span, name: str) -> None:
+        self._span = span
+        self._name = name
+        self._token: Token[Context] = attach(set_span_in_context(span))
+
+    def leave(self) -> None:
+        detach(self._token)
+
+    def end(self, route: str | None, status: int) -> None:
+        self._span.set_attribute("http.response.status_code", status)
+        if route is not None:
+            self._span.update_name(f"{self._name} {route}")
+            self._span.set_attribute("http.route", route)
+        if status >= 500:
+            self._span.set_status(Status(StatusCode.ERROR))
+        self._span.end()
+
+
+class Otlp:
+    """A tracer of its own; the library's global one is left alone."""
+
+    def __init__(self, version: str, variables: Mapping[str, str]) -> None:
+        named = "OTEL_SERVICE_NAME" in variables or "service.name=" in variables.get("OTEL_RESOURCE_ATTRIBUTES", "")
+        own = {"service.version": version} | ({} if named else {"service.name": "inkwell"})
+        self._provider = TracerProvider(resource=Resource.create(own), shutdown_on_exit=False)
+        self._exporter = OTLPSpanExporter(timeout=timeout_s(variables))
+        self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
+        self._tracer = self._provider.get_tracer("inkwell", version)
+
+    def request(self, method: str | None, headers: Mapping[str, str], request_id: str) -> OtlpRequest:
+        attributes = {"http.request.method": method or NO_METHOD, "inkwell.request_id": request_id}
+        name = method or NO_METHOD_NAME
+        span = self._tracer.start_span(name, extract(headers), SpanKind.SERVER, attributes)
+        return OtlpRequest(span, name)
+
+    def watch(self) -> Callable[[Summary], None]:
+        return partial(self._ended, get_current())
+
+    def close(self) -> None:
+        self._provider.force_flush(CLOSE_MS)
+        self._provider.shutdown()
+
+    def _ended(self, parent: Context, summary: Summary) -> None:
+        began = time.time_ns() - _ns(summary.duration_s)
+        span = self._tracer.start_span("generate", parent, attributes=_attributes(summary), start_time=began)
+        inside = set_span_in_context(span, parent)
+        for name, from_s, to_s in phases(summary):
+            phase = self._tracer.start_span(name, inside, start_time=began + _ns(from_s))
+            phase.end(began + _ns(to_s))
+        if summary.outcome not in NOT_FAILED:
+            span.set_status(Status(StatusCode.ERROR, summary.outcome))
+        span.end(began + _ns(summary.duration_s))
+
+
+def phases(summary: Summary) -> Iterator[tuple[str, float, float]]:
+    """Name, begin and end of each phase that the request came to, in seconds from its start and without a gap."""
+    end_s = summary.duration_s
+    if summary.submitted_s is None:
+        yield "prepare", 0.0, end_s
+        return
+    yield "prepare", 0.0, summary.submitted_s
+    if not summary.computed:
+        yield "queue", summary.submitted_s, end_s
+        return
+    first_s = end_s if summary.first_token_s is None else summary.first_token_s
+    slot_s = min(summary.submitted_s + summary.queue_s, first_s)
+    yield "queue", summary.submitted_s, slot_s
+    yield "prefill", slot_s, first_s
+    if summary.first_token_s is not None:
+        yield "decode", first_s, end_s
+
+
+def _attributes(summary: Summary) -> dict[str, str | int | tuple[str, ...]]:
+    """By the names that OpenTelemetry's conventions for generative models have, and our own for the rest."""
+    model = {} if summary.model is None else {"gen_ai.request.model": summary.model}
+    return model | {
+        "gen_ai.operation.name": "text_completion",
+        "gen_ai.usage.input_tokens": summary.prompt_tokens,
+        "gen_ai.usage.output_tokens": summary.generated_tokens,
+        "gen_ai.response.finish_reasons": summary.finish_reasons,
+        "inkwell.cached_tokens": summary.cached_tokens,
+        "inkwell.outcome": summary.outcome,
+        "inkwell.request_id": summary.request_id,
+    }
+
+
+def timeout_s(variables: Mapping[str, str]) -> float:
+    """The standard has milliseconds; the library would take them for seconds."""
+    return int(variables.get(counting(variables, TIMEOUTS), TIMEOUT_MS)) / 1000
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1e9)

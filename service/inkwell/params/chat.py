@@ -1,0 +1,187 @@
+"""`/v1/chat/completions`: its table, and the reading of its body."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from inkwell.chat import MOST_TEMPLATE_CHARACTERS, TEMPLATE, Message, Script, check_template
+from inkwell.errors import InvalidParameter
+from inkwell.params.messages import SCHEMA, messages
+from inkwell.params.openai import (
+    MODEL,
+    OWN,
+    SAMPLING,
+    STOP,
+    STREAMING,
+    USAGE,
+    USER,
+    N,
+    check_stream_options,
+    generation_request,
+    without,
+)
+from inkwell.params.parameter import Parameter, checked_text, wrong_type
+from inkwell.params.reading import read_json
+from inkwell.params.request import GenerationRequest
+from inkwell.params.table import BY_NAME
+
+NO_TOOLS, TEXT_ALONE = "these models call no tools", "these models read and write text alone"
+NO_STORE, NO_REASONING = "nothing is stored here", "these models only continue a text"
+REFUSED = {
+    "tools": NO_TOOLS, "tool_choice": NO_TOOLS, "parallel_tool_calls": NO_TOOLS,
+    "functions": NO_TOOLS, "function_call": NO_TOOLS, "web_search_options": NO_TOOLS,
+    "response_format": 'the text follows no grammar; only {"type": "text"} can be kept',
+    "audio": TEXT_ALONE, "modalities": TEXT_ALONE,
+    "store": NO_STORE, "metadata": NO_STORE,
+    "reasoning_effort": NO_REASONING, "verbosity": NO_REASONING, "prediction": NO_REASONING,
+    "service_tier": "there is one tier",
+    "prompt_cache_key": "beginnings that were computed before are found without it",
+    "truncate": "max_turns and chat_overflow shorten a chat",
+}  # fmt: skip
+NEUTRAL: Mapping[str, tuple[Any, ...]] = {
+    "tools": ([],),
+    "functions": ([],),
+    "tool_choice": ("none", "auto"),
+    "function_call": ("none", "auto"),
+    "parallel_tool_calls": (True, False),
+    "response_format": ({"type": "text"},),
+    "modalities": (["text"],),
+    "store": (False,),
+    "metadata": ({},),
+    "service_tier": ("auto", "default"),
+}
+_NAME_CHARACTERS = 64
+_FIELDS_OF_SCRIPT = ("user", "assistant", "template", "max_turns", "overflow")
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """What was asked of `/v1/chat/completions`. `length_name` is the client's name for the most tokens."""
+
+    messages: tuple[Message, ...]
+    script: Script
+    include_usage: bool
+    length_name: str
+    _request: GenerationRequest
+
+    @property
+    def model_name(self) -> str | None:
+        return self._request.model_name
+
+    def reserve(self, context: int) -> int:
+        """Tokens of the context that the transcript should leave: those that were asked for, else a quarter."""
+        asked = self._request.length
+        if asked is None or self._request.on_overflow == "slide":
+            return min(asked or context, context // 4)
+        return asked
+
+    @property
+    def effective(self) -> dict[str, Any]:
+        """How the conversation was written down, by the names that a further request would use."""
+        return {
+            "user_name": self.script.user,
+            "assistant_name": self.script.assistant,
+            "template": self.script.template,
+            "max_turns": self.script.max_turns,
+            "chat_overflow": self.script.overflow,
+        }
+
+    def asking(self, transcript: str) -> GenerationRequest:
+        """The request for the next message of a transcript."""
+        return replace(self._request, prompts=(transcript,))
+
+
+def _name(row: Parameter, given: Any) -> str:
+    if not isinstance(given, str):
+        raise wrong_type(row, given)
+    if not given.strip() or len(given) > _NAME_CHARACTERS or len(given.splitlines()) > 1:
+        message = f"{row.name} must be one line of at most {_NAME_CHARACTERS} characters"
+        raise InvalidParameter(message, param=row.name)
+    return checked_text(row, given).strip()
+
+
+def _template(row: Parameter, given: Any) -> str:
+    if not isinstance(given, str):
+        raise wrong_type(row, given)
+    try:
+        return check_template(checked_text(row, given))
+    except ValueError as error:
+        raise InvalidParameter(f"{row.name} {error}", param=row.name) from None
+
+
+_LENGTH = replace(
+    BY_NAME["length"], name="max_completion_tokens", target="max_completion_tokens",
+    help="Most tokens to generate. If absent: what the conversation leaves of the model's context, at most half of it.",
+)  # fmt: skip
+_TEXT = {"type": "string"}
+_TEMPLATE = _TEXT | {"pattern": r"\{name\}[\s\S]*\{text\}", "maxLength": MOST_TEMPLATE_CHARACTERS}
+PARAMETERS = (
+    MODEL,
+    Parameter(
+        "messages", "array", None,
+        "The conversation, the oldest message first: system (or developer), user and assistant, with texts alone. What "
+        "the system says stands at the top of the transcript, wherever it is said.",
+        [{"role": "system", "content": "A traveller meets a fairy."}, {"role": "user", "content": "Who are you?"}],
+        required=True, parse=messages, schema=SCHEMA,
+    ),
+    _LENGTH,
+    replace(_LENGTH, name="max_tokens", target="length", help="An older name of max_completion_tokens."),
+    *SAMPLING,
+    N,
+    replace(STOP, help=f"{STOP.help} What would begin the next message of the transcript always ends it as well."),
+    Parameter("logprobs", "boolean", False, "Tell the log-probability of each token.", True),
+    replace(
+        BY_NAME["logprobs"], name="top_logprobs", target="top_logprobs",
+        help="With logprobs: tell so many of the likeliest tokens in each place as well.",
+    ),
+    *STREAMING,
+    USER,
+    replace(USER, name="safety_identifier", target="user"),
+    *OWN,
+    Parameter("user_name", "string", None, "Names the user in the transcript; by setting User.", "Traveller",
+              target="user_role", parse=_name, schema=_TEXT),
+    Parameter("assistant_name", "string", None, "Names the model in the transcript; by setting Assistant.", "Fairy",
+              target="assistant", parse=_name, schema=_TEXT),
+    Parameter("template", "string", None, f"How a message is written; by setting {TEMPLATE}.", TEMPLATE,
+              parse=_template, schema=_TEMPLATE),
+    Parameter("max_turns", "integer", None, "The newest rounds that the model is shown; 0 is all. By setting all.",
+              8, low=0, high=10_000),
+    Parameter("chat_overflow", "string", None,
+              "When the conversation does not fit the model: take the oldest rounds away, never what the system says "
+              "(drop), or refuse it (error). By setting drop.",
+              "drop", choices=("drop", "error"), target="overflow"),
+)  # fmt: skip
+
+
+def parse_chat(values: Mapping[str, Any], script: Script) -> Chat:
+    """What the body of a request asks for; `script` is what holds where it says nothing. Raises RequestErrors."""
+    fields = read_json(PARAMETERS, without(values, NEUTRAL), REFUSED)
+    del fields["user"]
+    fields["user"] = fields.pop("user_role")
+    own = {name: value for name in _FIELDS_OF_SCRIPT if (value := fields.pop(name)) is not None}
+    said, include_usage = fields.pop("messages"), fields.pop(USAGE)
+    script = replace(script, **own)
+    length_name = "max_tokens" if fields["length"] is not None else "max_completion_tokens"
+    fields |= {
+        "prompts": (),
+        "length": _length(fields["length"], fields.pop("max_completion_tokens")),
+        "logprobs": _logprobs(fields["logprobs"], fields.pop("top_logprobs")),
+        "stop": (*fields["stop"], *script.stops),
+        "trim_start": True,
+    }
+    request = generation_request(fields)
+    check_stream_options(values, request)
+    return Chat(said, script, include_usage, length_name, request)
+
+
+def _length(old: int | None, new: int | None) -> int | None:
+    if old is not None and new is not None and old != new:
+        message = f"max_tokens is {old} and max_completion_tokens {new}; they mean the same"
+        raise InvalidParameter(message, param="max_tokens")
+    return new if old is None else old
+
+
+def _logprobs(wanted: bool, top: int | None) -> int | None:
+    if top is not None and not wanted:
+        raise InvalidParameter("top_logprobs needs logprobs", param="top_logprobs")
+    return (top or 0) if wanted else None

@@ -1,0 +1,114 @@
+"""`/v1/completions`: its table, and the reading of its body."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from inkwell.errors import InvalidParameter
+from inkwell.params.openai import (
+    DEFAULT_TOKENS,
+    MODEL,
+    OWN,
+    SAMPLING,
+    STOP,
+    STREAMING,
+    USAGE,
+    USER,
+    N,
+    check_stream_options,
+    generation_request,
+    without,
+)
+from inkwell.params.parameter import Parameter, checked_text
+from inkwell.params.reading import read_json
+from inkwell.params.request import GenerationRequest, Prompt
+from inkwell.params.table import BY_NAME
+
+END_OF_TEXT = "<|endoftext|>"  # what OpenAI continues when nothing is given: the beginning of a new document
+MOST_PROMPTS = 128
+HIGHEST_ID = 2**31 - 1  # far above every vocabulary; the model's own limit is checked when it is known
+REFUSED = {"suffix": "models of these families only continue a text, they fill in no middle"}
+NEUTRAL = {"suffix": ("",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What was asked of `/v1/completions`."""
+
+    request: GenerationRequest
+    include_usage: bool
+
+
+def _prompts(row: Parameter, given: Any) -> tuple[Prompt, ...]:
+    """A text, the token ids of one, or a list of either."""
+    if isinstance(given, str):
+        return (_text(row, given),)
+    if isinstance(given, list) and 0 < len(given):
+        if all(map(_is_token, given)):
+            return (tuple(given),)
+        if len(given) > MOST_PROMPTS:
+            raise InvalidParameter(f"{row.name} may hold {MOST_PROMPTS} prompts; it holds {len(given)}", param=row.name)
+        if all(isinstance(each, str) for each in given):
+            return tuple(_text(row, each) for each in given)
+        if all(isinstance(each, list) and each and all(map(_is_token, each)) for each in given):
+            return tuple(map(tuple, given))
+    message = f"{row.name} must be a string, a list of token ids, or a list of one or more of either"
+    raise InvalidParameter(message, param=row.name)
+
+
+def _text(row: Parameter, given: str) -> str:
+    return checked_text(row, given or END_OF_TEXT)
+
+
+def _is_token(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= HIGHEST_ID
+
+
+_TOKENS = {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0, "maximum": HIGHEST_ID}}
+PARAMETERS = (
+    MODEL,
+    Parameter(
+        "prompt", "array", (END_OF_TEXT,),
+        f"The text to continue, its token ids, or a list of up to {MOST_PROMPTS} of either. If absent or empty, a new "
+        "document is begun.",
+        "Once upon a time", target="prompts", parse=_prompts,
+        schema={"oneOf": [
+            {"type": "string"}, {"type": "array", "minItems": 1, "maxItems": MOST_PROMPTS, "items": {"type": "string"}},
+            _TOKENS, {"type": "array", "minItems": 1, "maxItems": MOST_PROMPTS, "items": _TOKENS},
+        ]},
+    ),
+    replace(
+        BY_NAME["length"], name="max_tokens", target="length", default=DEFAULT_TOKENS, low=0,
+        help="Most tokens to generate. 0 generates none and needs echo: with logprobs it scores the prompt.",
+    ),
+    *SAMPLING,
+    N,
+    replace(
+        BY_NAME["best_of"],
+        help="Generate so many texts and give the n likeliest per token; not for a stream. If absent, n.",
+    ),
+    STOP,
+    replace(
+        BY_NAME["logprobs"], high=5,
+        help="Tell the log-probability of each token, and of so many of the likeliest in its place.",
+    ),
+    BY_NAME["echo"],
+    *STREAMING,
+    USER,
+    *OWN,
+    BY_NAME["truncate"],
+)  # fmt: skip
+
+
+def parse_completion(values: Mapping[str, Any]) -> Completion:
+    """What the body of a request asks for; raises RequestErrors."""
+    fields = read_json(PARAMETERS, without(values, NEUTRAL), REFUSED)
+    del fields["user"]
+    include_usage = fields.pop(USAGE)
+    request = generation_request(fields | {"prompt_logprobs": fields["logprobs"] if fields["echo"] else None})
+    if request.length == 0 and not request.echo:
+        raise InvalidParameter("max_tokens 0 generates nothing, so it needs echo", param="max_tokens")
+    if request.length == 0 and request.finish_sentence:
+        raise InvalidParameter("finish_sentence needs max_tokens above 0", param="finish_sentence")
+    check_stream_options(values, request)
+    return Completion(request, include_usage)

@@ -1,0 +1,57 @@
+"""Readers of the parameters that are lists and objects: stop strings and biases.
+
+Each takes its row and a JSON value and gives a tuple, or raises InvalidParameter.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from inkwell.errors import InvalidParameter
+from inkwell.params.parameter import Parameter, checked_text, plain, wrong_type
+
+MOST_STOPS = 4  # as many as OpenAI takes
+STOP_BYTES = 256
+MOST_BIASES = 1_024
+BIAS_LIMIT = 100
+_STOP = {"type": "string", "minLength": 1}
+STOP_SCHEMA: Mapping[str, Any] = {"oneOf": [_STOP, {"type": "array", "items": _STOP, "maxItems": MOST_STOPS}]}
+BIAS_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "additionalProperties": {"type": "number", "minimum": -BIAS_LIMIT, "maximum": BIAS_LIMIT},
+}
+
+
+def stops(row: Parameter, given: Any) -> tuple[str, ...]:
+    """One string or a list of up to four."""
+    values = [given] if isinstance(given, str) else given
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise InvalidParameter(f"{row.name} must be a string or a list of strings", param=row.name)
+    if len(values) > MOST_STOPS:
+        raise InvalidParameter(f"{row.name} may hold {MOST_STOPS} strings; it holds {len(values)}", param=row.name)
+    if any(len(checked_text(row, value).encode()) > STOP_BYTES for value in values):
+        raise InvalidParameter(f"each string of {row.name} must be at most {STOP_BYTES} bytes long", param=row.name)
+    return tuple(values)
+
+
+def biases(row: Parameter, given: Any) -> tuple[tuple[int, float], ...]:
+    """An object from token ids, which are keys and so strings in JSON, to numbers between -100 and 100."""
+    if not isinstance(given, dict):
+        raise wrong_type(row, given)
+    if len(given) > MOST_BIASES:
+        raise InvalidParameter(f"{row.name} may hold {MOST_BIASES} tokens; it holds {len(given)}", param=row.name)
+    return tuple(sorted((_token(row, key), _bias(row, key, value)) for key, value in given.items()))
+
+
+def _token(row: Parameter, key: str) -> int:
+    if not (key.isascii() and key.isdecimal() and len(key) <= 9 and str(int(key)) == key):
+        raise InvalidParameter(f"the keys of {row.name} must be token ids; one is {key[:32]!r}", param=row.name)
+    return int(key)
+
+
+def _bias(row: Parameter, key: str, value: Any) -> float:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (number and -BIAS_LIMIT <= value <= BIAS_LIMIT):
+        shown = plain(value) if number else "no number"
+        message = f"{row.name} of token {key} must be between -{BIAS_LIMIT} and {BIAS_LIMIT}; it is {shown}"
+        raise InvalidParameter(message, param=row.name)
+    return float(value)

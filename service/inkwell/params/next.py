@@ -1,0 +1,27 @@
+"""What `/v1/next` takes: a prompt, and the parameters that shape the choice of the token behind it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from inkwell.params.parameter import Parameter
+from inkwell.params.reading import read_json
+from inkwell.params.request import GenerationRequest
+from inkwell.params.table import BY_NAME, SAMPLING
+
+MOST_TOKENS = 50
+NOTHING_YET = "it counts generated tokens, and before the next token there are none"
+REFUSED = {"presence_penalty": NOTHING_YET, "frequency_penalty": NOTHING_YET}
+NEXT_PARAMETERS = (
+    replace(BY_NAME["input_text"], name="prompt"),
+    replace(BY_NAME["model_name"], name="model", target="model_name"),
+    Parameter("top", "integer", 10, "How many of the likeliest tokens to tell.", 5, low=1, high=MOST_TOKENS),
+    *(row for row in SAMPLING if row.name not in REFUSED),
+    BY_NAME["truncate"],
+)
+
+
+def parse_next(values: Mapping[str, Any]) -> GenerationRequest:
+    """A request from a JSON object that looks at the next token and generates none; raises RequestErrors."""
+    fields = read_json(NEXT_PARAMETERS, values, REFUSED)
+    return GenerationRequest(prompts=(fields.pop("prompt"),), length=0, inspect=fields.pop("top"), **fields)

@@ -1,0 +1,164 @@
+"""Every parameter of a generation, once: name, type, default, range, meaning and example.
+
+These are the native names, and the rows that the dialects' tables are made of. The table makes the parser, the Swagger
+page and the README.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from inkwell.errors import InvalidParameter
+from inkwell.params.lists import BIAS_SCHEMA, STOP_SCHEMA, biases, stops
+from inkwell.params.parameter import MAX_INPUT_BYTES, Parameter
+from inkwell.params.reading import read_json, read_text
+from inkwell.params.request import GenerationRequest
+
+SAMPLING = (
+    Parameter(
+        "temperature", "number", 1.0,
+        "Below 1 the likely tokens become likelier, above 1 the unlikely ones; 0 always takes the likeliest.",
+        0.8, low=0, high=2,
+    ),
+    Parameter("top_k", "integer", 0, "Choose among the k likeliest tokens; 0 is no limit.", 40, low=0, high=100_000),
+    Parameter(
+        "top_p", "number", 1.0,
+        "Choose among the likeliest tokens that together have this probability; 1 is no limit.",
+        0.95, above=0, high=1,
+    ),
+    Parameter(
+        "min_p", "number", 0.0,
+        "Drop tokens less likely than this share of the likeliest token's probability; 0 is no limit.",
+        0.05, low=0, high=1,
+    ),
+    Parameter(
+        "typical_p", "number", 1.0,
+        "Choose among the tokens about as surprising as is to be expected that together have this probability; "
+        "1 is no limit.",
+        0.9, above=0, high=1,
+    ),
+    Parameter(
+        "repetition_penalty", "number", 1.0,
+        "Above 1, tokens that the prompt or the generated text holds become less likely: a positive logit is divided "
+        "by it, a negative one multiplied; 1 is none.",
+        1.1, low=0.01, high=100,
+    ),
+    Parameter(
+        "presence_penalty", "number", 0.0,
+        "Taken off the logit of every token that the generated text holds; the prompt does not count. 0 is none.",
+        0.5, low=-2, high=2,
+    ),
+    Parameter(
+        "frequency_penalty", "number", 0.0,
+        "Taken off a token's logit once for each time that the generated text holds it; the prompt does not count. "
+        "0 is none.",
+        0.5, low=-2, high=2,
+    ),
+    Parameter(
+        "logit_bias", "object", (),
+        "Numbers between -100 and 100 by token id, added to the tokens' logits; -100 bans a token. In a query or form "
+        "it is written as JSON.",
+        {"13": -100}, parse=biases, schema=BIAS_SCHEMA,
+    ),
+)  # fmt: skip
+ENDS = (
+    Parameter(
+        "stop", "array", (),
+        "Up to 4 strings; the text ends before the first that it would hold. In a query or form: one string, or a list "
+        "written as JSON.",
+        ["\n\n"], parse=stops, schema=STOP_SCHEMA,
+    ),
+    Parameter("keep_stop", "boolean", False, "Leave the stop string that ended the text in it.", False),
+    Parameter("ignore_eos", "boolean", False, "Go on behind the model's end-of-text token.", False),
+    Parameter(
+        "finish_sentence", "boolean", False,
+        "Go on beyond the limit to end the sentence; where that takes too long, cut back to the last whole one.", True,
+    ),
+    Parameter(
+        "sentence_grace_tokens", "integer", 32, "How many tokens finish_sentence may add to the limit.", 16,
+        low=1, high=256,
+    ),
+    Parameter(
+        "on_overflow", "string", "error",
+        "When prompt and text do not fit the model's context: refuse the request (error), drop the beginning of the "
+        "prompt (truncate_left), or drop the oldest tokens whenever the context is full (slide).",
+        "truncate_left", choices=("error", "truncate_left", "slide"),
+    ),
+    Parameter(
+        "truncate", "integer", None, "Keep only so many of the prompt's last tokens. If absent, all.", 512,
+        low=1, high=65_536,
+    ),
+    Parameter(
+        "timeout_s", "number", None,
+        "End after so many seconds with what was generated so far. The service has a limit of its own.", 30,
+        above=0, high=86_400,
+    ),
+)  # fmt: skip
+DETAILS = (
+    Parameter(
+        "logprobs", "integer", None,
+        "Tell the log-probability of each generated token, and of so many of the likeliest in its place.", 3,
+        low=0, high=20,
+    ),
+    Parameter(
+        "prompt_logprobs", "integer", None, "The same for the tokens of the prompt.", 0, low=0, high=20,
+    ),
+    Parameter("trim_start", "boolean", False, "Leave out the white space that the text begins with.", True),
+    Parameter("echo", "boolean", False, "Begin the text with the prompt.", False),
+)  # fmt: skip
+PARAMETERS = (
+    Parameter(
+        "input_text", "string", None,
+        f"The text to continue, at most {MAX_INPUT_BYTES:,} bytes of UTF-8.", "Once upon a time", required=True,
+    ),
+    Parameter("model_name", "string", None, "Which model answers; the service's default model if absent.", "demo"),
+    Parameter(
+        "length", "integer", None,
+        "Most tokens to generate. If absent: half of the model's context, or what the prompt leaves of it.",
+        40, low=1, high=8192,
+    ),
+    *SAMPLING,
+    Parameter(
+        "seed", "integer", None,
+        "The same request with the same seed gives the same text. If absent, one is drawn; the JSON answer tells it.",
+        7, low=0, high=2**63 - 1,
+    ),
+    Parameter("nsamples", "integer", 1, "How many texts to generate; more than one needs JSON or a stream.", 1,
+              low=1, high=16),
+    Parameter(
+        "best_of", "integer", None,
+        "Generate so many texts and give the nsamples likeliest per token; not for a stream. If absent, nsamples.", 1,
+        low=1, high=16,
+    ),
+    *ENDS,
+    *DETAILS,
+    Parameter("stream", "boolean", False, "Send the text as server-sent events while it is generated.", False),
+)  # fmt: skip
+
+BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
+
+
+def parse_json(values: Mapping[str, Any]) -> GenerationRequest:
+    """A request from a JSON object: types must fit as they are, null stands for the default."""
+    return _request(read_json(PARAMETERS, values))
+
+
+def parse_text(values: Mapping[str, str]) -> GenerationRequest:
+    """A request from a query or a form, where every value is text."""
+    return _request(read_text(PARAMETERS, values))
+
+
+def _request(values: dict[str, Any]) -> GenerationRequest:
+    request = GenerationRequest(prompts=(values.pop("input_text"),), **values)
+    check_best_of(request, "best_of", "nsamples")
+    return request
+
+
+def check_best_of(request: GenerationRequest, best_of: str, nsamples: str) -> None:
+    """Raises InvalidParameter, in the dialect's own names, when the best texts cannot be chosen."""
+    if request.best_of is None:
+        return
+    if request.best_of < request.nsamples:
+        message = f"{best_of} must be at least {nsamples}, which is {request.nsamples}; it is {request.best_of}"
+        raise InvalidParameter(message, param=best_of)
+    if request.stream and request.best_of > request.nsamples:
+        raise InvalidParameter(f"{best_of} above {nsamples} cannot be streamed", param=best_of)

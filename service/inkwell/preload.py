@@ -1,0 +1,62 @@
+"""Loads the models that the settings name while the service already answers, one after another.
+
+Afterwards it keeps an eye on the default model: readiness depends on it, and a balancer that sees the service as not
+ready sends no request that could try the load again.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+
+from inkwell.errors import InkwellError
+from inkwell.registry.registry import Registry
+
+log = logging.getLogger(__name__)
+LONGEST_PAUSE_S = 300.0
+
+
+class Preload:
+    """A background thread that leases each model once; `pending` is what it has not tried yet."""
+
+    def __init__(self, registry: Registry, names: Sequence[str], default_model: str, retry_s: float) -> None:
+        self._registry = registry
+        self._pending = tuple(names)
+        self._default_model = default_model
+        self._retry_s = retry_s
+
+    @property
+    def pending(self) -> tuple[str, ...]:
+        return self._pending
+
+    def start(self) -> None:
+        """Begin, and go on as long as the process lives."""
+        threading.Thread(target=self._run, name="preload", daemon=True).start()
+
+    def _run(self) -> None:
+        while self._pending:
+            self._load(self._pending[0])
+            self._pending = self._pending[1:]
+        pause_s = self._retry_s
+        while True:
+            time.sleep(pause_s)
+            failed = self._default_failed()
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S) if failed else self._retry_s
+            if failed:
+                self._load(self._default_model)
+
+    def _default_failed(self) -> bool:
+        try:
+            return self._registry.failure(self._registry.library.find(self._default_model)) is not None
+        except InkwellError:  # there is nothing to load; /readyz tells why
+            return False
+
+    def _load(self, name: str) -> None:
+        try:
+            model = self._registry.library.find(name)
+            _ = model.tokenizer  # read by this process, and so no part of the worker's load
+            self._registry.lease(model).close()
+        except InkwellError as error:  # the service goes on without it; /readyz and /models tell why
+            log.error("a model could not be loaded", extra={"model": name, "code": error.code, "cause": error.cause})
+        except Exception:  # this thread must outlive whatever one model does
+            log.exception("a model could not be loaded", extra={"model": name})

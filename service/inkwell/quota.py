@@ -1,0 +1,76 @@
+"""What one client may ask for in a minute: requests, and tokens of prompts and texts together.
+
+Charged before anything is computed, by what a request may cost at most. Windows slide: what was asked for in the
+minute before counts by the share of it that still overlaps. Knows no HTTP and no keys, only clients.
+"""
+
+import math
+import threading
+
+from limits import RateLimitItem, RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from inkwell.errors import InvalidParameter, RateLimited
+from inkwell.keys import Client
+
+MARGIN_S = 0.01  # a wait that ends exactly at the border could still be refused
+
+
+class Quotas:
+    """Counts by client. The limits are those of clients without their own; 0 is none. Thread-safe."""
+
+    def __init__(self, requests_per_minute: int, tokens_per_minute: int) -> None:
+        self._requests_per_minute = requests_per_minute
+        self._tokens_per_minute = tokens_per_minute
+        self._storage = MemoryStorage()
+        self._windows = SlidingWindowCounterRateLimiter(self._storage)
+        self._lock = threading.Lock()  # the storage alone is exact for one thread
+
+    def take_request(self, client: Client) -> None:
+        """Count one request; raises RateLimited when the client has none left."""
+        limit = _own(client.requests_per_minute, self._requests_per_minute)
+        if limit:
+            self._take(client, "requests", limit, 1)
+
+    def take_tokens(self, client: Client, tokens: int) -> None:
+        """Count the tokens of a prompt and the most that its texts can have.
+
+        Raises RateLimited when the client has too few left, and InvalidParameter when it never has so many.
+        """
+        limit = _own(client.tokens_per_minute, self._tokens_per_minute)
+        if not limit:
+            return
+        if tokens > limit:
+            raise InvalidParameter(
+                f"the request may take {tokens} tokens, prompt and generated ones together; "
+                f"{limit} a minute is the limit, so it could never pass"
+            )
+        self._take(client, "tokens", limit, tokens)
+
+    def _take(self, client: Client, unit: str, limit: int, cost: int) -> None:
+        window = RateLimitItemPerMinute(limit, namespace=unit)
+        with self._lock:
+            if self._windows.hit(window, client.name, cost=cost):
+                return
+            wait_s = self._wait_s(window, client, cost)
+        raise RateLimited(
+            f"the limit of {limit} {unit} a minute is reached; try again in {math.ceil(wait_s)} s", retry_after_s=wait_s
+        )
+
+    def _wait_s(self, window: RateLimitItem, client: Client, cost: int) -> float:
+        """When `cost` would pass if nobody else asked.
+
+        The window before counts by what overlaps, so it fades until the border; then the present one begins to fade.
+        """
+        span_s = window.get_expiry()
+        before, _, present, ttl_s = self._storage.get_sliding_window(window.key_for(client.name), span_s)
+        border_s = ttl_s - span_s
+        room = window.amount - cost + 1  # the sum is rounded down before it is compared
+        if before and present < room:
+            return max(0.0, border_s - (room - present) * span_s / before) + MARGIN_S
+        return border_s + max(0.0, span_s - room * span_s / max(present, 1)) + MARGIN_S
+
+
+def _own(limit: int | None, common: int) -> int:
+    return common if limit is None else limit

@@ -1,0 +1,56 @@
+"""What is refused before any of our own code looks at a request, by Apache or by Flask: status, code, message, limits.
+
+A leaf: the application answers with these rows, Apache's configuration serves them as files, the README lists them.
+The limits stand here because the messages name them.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from inkwell.params import MAX_INPUT_BYTES
+
+# The longest prompt may stand in a GET query with every byte written as %XX, beside the other parameters: whether it is
+# too long for a model is for the application to say, in tokens. 200 connections with such lines are 40 MB at most.
+REQUEST_LINE_BYTES = 3 * MAX_INPUT_BYTES + 4_096
+HEADER_BYTES = 8_190
+HEADERS = 50
+BODY_BYTES = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One status below the application's own errors, and what the caller is told."""
+
+    status: int
+    type: str
+    code: str
+    message: str
+
+    def body(self) -> dict[str, Any]:
+        """The reply, in the one shape of all errors."""
+        return {"error": {"message": self.message, "type": self.type, "param": None, "code": self.code}}
+
+
+CALLER = "invalid_request_error"
+HEADER_LIMITS = f"at most {HEADERS} headers, each of at most {HEADER_BYTES} bytes"
+REFUSALS = (
+    Refusal(400, CALLER, "bad_request", f"the request is not well-formed HTTP with {HEADER_LIMITS}"),
+    Refusal(403, "permission_error", "forbidden", "this address is not open to requests"),
+    Refusal(404, CALLER, "not_found", "there is nothing at this address; the endpoints are listed at /apidocs/"),
+    Refusal(405, CALLER, "method_not_allowed", "this address does not answer to this method"),
+    Refusal(408, CALLER, "request_timeout", "the request did not arrive completely in time"),
+    Refusal(411, CALLER, "length_required", "a body needs a Content-Length; chunked requests are not accepted"),
+    Refusal(413, CALLER, "payload_too_large", f"the body is larger than {BODY_BYTES} bytes"),
+    Refusal(414, CALLER, "uri_too_long", f"the request line is longer than {REQUEST_LINE_BYTES} bytes; use POST"),
+    Refusal(
+        415, CALLER, "unsupported_media_type", "send UTF-8 as application/json or application/x-www-form-urlencoded"
+    ),
+    Refusal(417, CALLER, "expectation_failed", "the Expect header may only ask for 100-continue"),
+    Refusal(431, CALLER, "headers_too_large", f"the headers are too large: {HEADER_LIMITS}"),
+    Refusal(500, "server_error", "internal_error", "the web process failed on this request; the log tells why"),
+    Refusal(501, CALLER, "not_implemented", "this method is not implemented"),
+    Refusal(502, "server_error", "bad_gateway", "the web process ended before it answered; the same request may pass"),
+    Refusal(503, "overloaded_error", "service_unavailable", "the web process cannot take the request now; try again"),
+    Refusal(504, "timeout_error", "gateway_timeout", "the web process did not answer in time"),
+    Refusal(505, CALLER, "http_version_not_supported", "this version of HTTP is not supported; use HTTP/1.1"),
+)

@@ -1,0 +1,39 @@
+"""What the metrics tell of one worker: how full it is at present, and why it ended."""
+
+from dataclasses import dataclass
+
+from inkwell.metrics import EXITED, KILLED, NOT_LOADED, STOPPED
+from inkwell.worker.client import Worker
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A worker at one moment. `queued` counts texts without a slot or, while the model loads, requests for it."""
+
+    model: str
+    slots: int
+    running: int  # texts in a slot
+    queued: int
+    memory_bytes: int | None
+    gpu_bytes: int | None  # weights and cache; None on a CPU, and until the model has loaded
+
+
+def use_of(model: str, worker: Worker, users: int) -> Use:
+    """How full a worker is that so many requests have leased.
+
+    Its scheduler gives a slot to whoever is there as long as there is one, so the counts follow from what was sent.
+    """
+    ready, jobs = worker.ready, worker.open_jobs
+    if ready is None:
+        return Use(model, 0, 0, users, worker.resident_bytes, None)
+    running = min(jobs, ready.rows)
+    return Use(model, ready.rows, running, jobs - running, worker.resident_bytes, ready.gpu_bytes or None)
+
+
+def exit_reason(worker: Worker) -> str:
+    """Why a worker ended, by the names of `metrics.py`."""
+    if worker.stopped:
+        return STOPPED
+    if worker.broken:
+        return NOT_LOADED
+    return KILLED if worker.process.returncode < 0 else EXITED

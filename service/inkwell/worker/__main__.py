@@ -1,0 +1,90 @@
+"""Entry of a worker process: `python -m inkwell.worker FD`, where FD is the worker's end of a socket pair.
+
+Loads the checkpoint that the first message names, then computes until the line closes. A closed line means that the
+web tier is gone or has let go of the model: the process ends at once, whatever it was doing.
+"""
+
+import gc
+import logging
+import os
+import queue
+import sys
+import threading
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from inkwell.engine.engine import Engine
+from inkwell.engine.loading import LoadedModel, load_model
+from inkwell.errors import InkwellError, LoadFailed
+from inkwell.worker.messages import Broken, Cancel, Load, Message, Ready, Step, Submit, decode, encode
+
+EX_OK, EX_SOFTWARE = 0, 70
+
+log = logging.getLogger(__name__)
+
+
+def main(descriptor: int) -> None:
+    """Load, say so, and serve; returns only when the model could not be loaded."""
+    connection = Connection(descriptor)
+    inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(connection, inbox), name="inbox", daemon=True).start()
+    loaded = _load(inbox.get(), connection)
+    if loaded is not None:
+        gc.freeze()  # the weights' objects live as long as the process; collections need not walk them
+        _serve(loaded.engine, inbox, connection)
+
+
+def _receive(connection: Connection, inbox: "queue.SimpleQueue[Message]") -> None:
+    """Move messages from the line to the inbox, also while a step runs; end the process when the line closes."""
+    try:
+        while True:
+            inbox.put(decode(connection.recv_bytes()))
+    except (EOFError, OSError):
+        os._exit(EX_OK)  # not sys.exit: the main thread may sit in a long step
+    except Exception:
+        log.exception("a message could not be read")
+        os._exit(EX_SOFTWARE)
+
+
+def _load(load: Message, connection: Connection) -> LoadedModel | None:
+    assert isinstance(load, Load), "the first message names the model"
+    try:
+        loaded = load_model(Path(load.folder), load.config)
+    except InkwellError as error:
+        _send(connection, Broken(error.code, error.message, error.cause))
+        return None
+    except Exception as error:  # nobody reads a traceback here; the web tier logs the cause
+        _send(connection, Broken(LoadFailed.code, "the model could not be loaded", repr(error)))
+        return None
+    _send(connection, Ready(loaded.device, loaded.dtype, loaded.path, loaded.rows, loaded.gpu_bytes))
+    return loaded
+
+
+def _serve(engine: Engine, inbox: "queue.SimpleQueue[Message]", connection: Connection) -> None:
+    """Step while there is work, wait while there is none. A step without events is told too: it is a sign of life."""
+    while True:
+        _take_messages(engine, inbox)
+        if engine.has_work:
+            events = tuple(engine.step())
+            _send(connection, Step(events, engine.rows))
+
+
+def _take_messages(engine: Engine, inbox: "queue.SimpleQueue[Message]") -> None:
+    """Hand over everything that has arrived; block for the first message when the engine is idle."""
+    while not inbox.empty() or not engine.has_work:
+        message = inbox.get()
+        if isinstance(message, Submit):
+            engine.submit(message.job)
+        elif isinstance(message, Cancel):
+            engine.cancel(message.key)
+
+
+def _send(connection: Connection, message: Message) -> None:
+    try:
+        connection.send_bytes(encode(message))
+    except OSError:
+        os._exit(EX_OK)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,86 @@
+"""The events of one request's jobs, on their way from the worker's reader thread to the thread that answers.
+
+Every job in it ends in exactly one final event: its last token, its failure, or the caller's `cancel` or `close`.
+"""
+
+import queue
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from inkwell.engine.contract import Event, FailureEvent, Job, TokenEvent
+from inkwell.errors import InkwellError
+from inkwell.once import Once
+
+
+class Line(Protocol):
+    """What a stream needs of its worker."""
+
+    def enter(self, stream: "TokenStream") -> int:
+        """A new job key, whose events come to the stream from now on; raises WorkerDied."""
+        ...
+
+    def send(self, job: Job) -> None:
+        """Send a job whose key was entered."""
+        ...
+
+    def cancel(self, keys: Sequence[int]) -> None:
+        """Drop those of the jobs that still run."""
+        ...
+
+    def end_if_hung(self) -> None:
+        """Kill the worker if it has been silent for too long."""
+        ...
+
+
+class TokenStream:
+    """A queue of events with an idempotent end. The queue is bounded by what the jobs may generate.
+
+    Callers know a job by a number of their own; a job that goes on in another one keeps it.
+    """
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._number_of_key: dict[int, int] = {}
+        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._close = Once(lambda: line.cancel(list(self._number_of_key)))
+
+    def add(self, number: int, job: Job) -> None:
+        """Send one more job; its key is replaced by one of the worker's own."""
+        key = self._line.enter(self)
+        self._number_of_key[key] = number
+        self._line.send(replace(job, key=key))
+
+    @staticmethod
+    def ends(event: Event) -> bool:
+        """Whether `event` is the last of its job."""
+        return isinstance(event, FailureEvent) or (isinstance(event, TokenEvent) and event.finish is not None)
+
+    def put(self, event: Event) -> None:
+        """Reader thread: one more event."""
+        self._events.put(event)
+
+    def fail(self, key: int, error: InkwellError) -> None:
+        """Reader thread: the job ended for a reason that the engine could not tell."""
+        self._events.put(FailureEvent(key, error.code, error.message, error.cause))
+
+    def get(self, timeout_s: float) -> tuple[int, Event] | None:
+        """The next event and the number of its job; None when there is none within `timeout_s`, or on `wake`."""
+        try:
+            event = self._events.get(timeout=timeout_s)
+        except queue.Empty:
+            self._line.end_if_hung()
+            return None
+        return (self._number_of_key[event.key], event) if event is not None else None
+
+    def wake(self) -> None:
+        """Any thread: let the one that waits in `get` look around."""
+        self._events.put(None)
+
+    def cancel(self, number: int) -> None:
+        """Drop the jobs of one number; events of theirs may still be under way."""
+        self._line.cancel([key for key, mine in self._number_of_key.items() if mine == number])
+
+    def close(self) -> None:
+        """Drop whatever is still running. May be called by any thread, and again."""
+        self._close()

@@ -1,0 +1,17 @@
+"""What Apache's mod_wsgi imports: `application`. Runs on the daemon's main thread, before requests are accepted."""
+
+import mod_wsgi
+
+from inkwell.app import create_app
+from inkwell.logs import configure
+from inkwell.settings import Settings, otel_variables
+from inkwell.tracing import tracing
+
+_settings = Settings.from_environ()
+configure(_settings.log_level, _settings.log_format)
+_tracing = tracing(otel_variables())
+application = create_app(_settings, _tracing)
+# Workers would end anyway when this process does; telling them first lets them go while streams' last bytes leave.
+mod_wsgi.subscribe_shutdown(lambda name, **_: application.extensions["inkwell"].close())
+if _tracing:
+    mod_wsgi.subscribe_shutdown(lambda name, **_: _tracing.close())
