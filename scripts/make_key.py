@@ -15,8 +15,8 @@ sys.path[:0] = [
     str(PROJECT_ROOT / "service"),
 ]  # started as a file, Python finds its own folder alone
 
+from inkwell.access.keys import INFER, load_keys  # noqa: E402
 from inkwell.errors import SettingsError  # noqa: E402
-from inkwell.keys import INFER, load_keys  # noqa: E402
 
 PREFIX = "ink-"  # tells a key from other secrets, for people and for scanners
 KEY_BYTES = 32

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pytest
 from prometheus_client import CollectorRegistry
 
-from inkwell.admission import Admission
+from inkwell.access.admission import Admission
+from inkwell.access.throughput import Pace
 from inkwell.gauges import Gauges
-from inkwell.pace import Pace
 from inkwell.registry.use import Use, use_of
 from inkwell.worker.messages import Ready
 

@@ -47,7 +47,7 @@ def test_no_module_imports_itself_in_a_circle():
         ("generation.choice", "from inkwell.worker.messages import Step"),
         ("keys", "import flask"),
         ("quota", "from inkwell.settings import Settings"),
-        ("pace", "from inkwell.keys import Client"),
+        ("pace", "from inkwell.access.keys import Client"),
         ("api.auth", "import limits"),
         ("api.generate", "import torch"),
         ("api.generate", "import inkwell.engine.engine"),
@@ -91,7 +91,7 @@ def test_the_table_catches_a_violation(module: str, source: str):
         ("settings", "import os\nprint(os.environ)"),
         ("app", "from inkwell import __version__"),
         ("generation.generation", "import logging\nfrom inkwell.worker.stream import TokenStream"),
-        ("quota", "import limits\nfrom inkwell.keys import Client"),
+        ("quota", "import limits\nfrom inkwell.access.keys import Client"),
     ],
 )
 def test_the_table_lets_the_permitted_pass(module: str, source: str):

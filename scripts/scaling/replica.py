@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from inkwell.access.throughput import GAP_S, Pace
 from inkwell.engine.contract import EngineConfig
 from inkwell.engine.scheduler import CROWDED, LEAST_PIECE, STRETCH
-from inkwell.pace import GAP_S, Pace
 from inkwell.settings import Settings
 from scripts.scaling.curve import Curve
 

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from inkwell.admission import SPREAD
+from inkwell.access.admission import SPREAD
 from scripts.scaling.curve import Curve
 from scripts.scaling.fleet import SCRAPE_S, Balance, Fleet, Pod
 from scripts.scaling.hpa import SYNC_S

@@ -13,7 +13,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from inkwell.admission import DRAIN_FLAG
+from inkwell.access.admission import DRAIN_FLAG
+from inkwell.access.keys import check_exposure, load_keys
 from inkwell.apache.config import authority
 from inkwell.apache.console import complain, say
 from inkwell.apache.foreign import Translator
@@ -23,7 +24,6 @@ from inkwell.apache.site import prepare_site, readable_keys, readable_models
 from inkwell.apache.stop_signals import StopSignals
 from inkwell.apache.supervisor import Supervisor
 from inkwell.errors import SettingsError
-from inkwell.keys import check_exposure, load_keys
 from inkwell.logs import configure
 from inkwell.settings import Settings, log_format, otel_variables
 

@@ -6,7 +6,10 @@ Takes settings, gives a Flask application. Nothing here or above imports torch: 
 from flask import Flask
 
 from inkwell import __version__
-from inkwell.admission import Admission
+from inkwell.access.admission import Admission
+from inkwell.access.keys import check_exposure, load_keys
+from inkwell.access.quota import Quotas
+from inkwell.access.throughput import Pace
 from inkwell.api import (
     auth,
     body,
@@ -35,11 +38,8 @@ from inkwell.chat import Script
 from inkwell.engine.contract import EngineConfig
 from inkwell.gauges import Gauges
 from inkwell.generation import Generator, Limits
-from inkwell.keys import check_exposure, load_keys
 from inkwell.metrics import Metrics
-from inkwell.pace import Pace
 from inkwell.preload import Preload
-from inkwell.quota import Quotas
 from inkwell.refusals import BODY_BYTES
 from inkwell.registry.drafts import Drafts
 from inkwell.registry.model import Library

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from inkwell.admission import Admission
+from inkwell.access.admission import Admission
+from inkwell.access.throughput import Pace
 from inkwell.memory import limit_bytes, resident_bytes
-from inkwell.pace import Pace
 from inkwell.registry.registry import Registry
 from inkwell.registry.use import Use
 

@@ -10,8 +10,8 @@ import pytest
 from flask import Flask, g
 from flask.testing import FlaskClient
 
+from inkwell.access.keys import ANYONE, INFER, NOBODY, SCOPES
 from inkwell.api.auth import BLUEPRINTS, ENDPOINTS, PUBLIC, scope_of
-from inkwell.keys import ANYONE, INFER, NOBODY, SCOPES
 from tests.serving import problem, running_app
 
 KEYS = {"alice": "ink-alice", "root": "ink-root", "both": "ink-both"}

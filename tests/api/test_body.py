@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from inkwell.admission import LARGE_BYTES, MOST_LARGE
+from inkwell.access.admission import LARGE_BYTES, MOST_LARGE
 from tests.serving import problem
 
 PATH = "/text-generate"

@@ -8,10 +8,10 @@ import pytest
 from flask import Flask, request
 from werkzeug.exceptions import UnsupportedMediaType
 
-from inkwell.admission import Admission
+from inkwell.access.admission import Admission
+from inkwell.access.throughput import Pace
 from inkwell.api.body import read_json, register
 from inkwell.errors import InkwellError, InvalidBody, InvalidParameter
-from inkwell.pace import Pace
 from tests.serving import problem
 
 CANARY = "Rohrdommel"

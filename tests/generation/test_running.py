@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from inkwell.access.keys import ADMIN, INFER, Client
 from inkwell.errors import RequestNotFound
 from inkwell.generation.running import Running
-from inkwell.keys import ADMIN, INFER, Client
 
 ALICE = Client("alice", frozenset({INFER}), "alice")
 BOB = Client("bob", frozenset({INFER}), "bob")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from inkwell.keys import load_keys
+from inkwell.access.keys import load_keys
 
 SCRIPT = Path(__file__).resolve().parent.parent.parent / "scripts" / "make_key.py"
 

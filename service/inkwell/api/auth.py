@@ -7,8 +7,8 @@ import re
 
 from flask import Flask, g, request
 
+from inkwell.access.keys import ANYONE, INFER, METRICS, NOBODY, Client, Keys
 from inkwell.errors import Forbidden, Unauthorized
-from inkwell.keys import ANYONE, INFER, METRICS, NOBODY, Client, Keys
 
 PUBLIC = "public"
 # An endpoint is named `blueprint.function`; one that stands in neither table is closed to everybody.

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 from flask import Flask, Request, current_app
 from werkzeug.exceptions import UnsupportedMediaType
 
-from inkwell.admission import Admission
+from inkwell.access.admission import Admission
 from inkwell.errors import InvalidBody, InvalidParameter
 from inkwell.params import readable
 

@@ -3,7 +3,7 @@
 from flasgger import swag_from
 from flask import Blueprint, Response, jsonify
 
-from inkwell.admission import Admission
+from inkwell.access.admission import Admission
 from inkwell.api import operations
 from inkwell.errors import InkwellError
 from inkwell.preload import Preload

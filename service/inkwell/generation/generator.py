@@ -11,7 +11,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 
-from inkwell.admission import Admission
+from inkwell.access.admission import Admission
+from inkwell.access.keys import Client
+from inkwell.access.quota import Quotas
+from inkwell.access.throughput import Pace
 from inkwell.engine.contract import Job, Sampling
 from inkwell.errors import InvalidParameter, RequestError
 from inkwell.generation.choice import Choice
@@ -19,10 +22,7 @@ from inkwell.generation.generation import Generation
 from inkwell.generation.origin import Origin
 from inkwell.generation.prompts import Names, Prompt, fitted
 from inkwell.generation.running import Running
-from inkwell.keys import Client
-from inkwell.pace import Pace
 from inkwell.params import GenerationRequest
-from inkwell.quota import Quotas
 from inkwell.registry.model import Model
 from inkwell.registry.registry import Registry
 from inkwell.summary import Watcher

@@ -3,8 +3,8 @@
 import threading
 from collections.abc import Callable
 
+from inkwell.access.keys import Client
 from inkwell.errors import RequestNotFound
-from inkwell.keys import Client
 from inkwell.once import Once
 
 

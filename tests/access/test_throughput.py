@@ -2,7 +2,7 @@
 
 import pytest
 
-from inkwell.pace import GAP_S, LONGEST_S, SHORTEST_S, UNKNOWN_S, Pace
+from inkwell.access.throughput import GAP_S, LONGEST_S, SHORTEST_S, UNKNOWN_S, Pace
 from tests.clock import Clock
 
 

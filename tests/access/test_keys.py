@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from inkwell.access.keys import ANYONE, Client, Keys, check_exposure, load_keys
 from inkwell.errors import SettingsError
-from inkwell.keys import ANYONE, Client, Keys, check_exposure, load_keys
 
 
 def digest(key: str) -> str:

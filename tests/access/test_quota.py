@@ -5,9 +5,9 @@ import time
 
 import pytest
 
+from inkwell.access.keys import ANYONE, Client
+from inkwell.access.quota import Quotas
 from inkwell.errors import InvalidParameter, RateLimited
-from inkwell.keys import ANYONE, Client
-from inkwell.quota import Quotas
 
 ALICE = Client("alice", frozenset({"infer"}), "alice")
 BOB = Client("bob", frozenset({"infer"}), "bob")

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from inkwell.access.throughput import Pace
 from inkwell.errors import QueueFull, ShuttingDown
 from inkwell.once import Once
-from inkwell.pace import Pace
 
 DRAIN_FLAG = "draining"  # the launcher, or a container's stop hook, puts this file into the state folder
 SPREAD = 0.5  # of a wait, added at random: those who were refused together must not come back together

@@ -11,8 +11,8 @@ from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
+from inkwell.access.keys import Client
 from inkwell.errors import InvalidParameter, RateLimited
-from inkwell.keys import Client
 
 MARGIN_S = 0.01  # a wait that ends exactly at the border could still be refused
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from inkwell.admission import DRAIN_FLAG, LARGE_BYTES, MOST_LARGE, SPREAD, Admission
+from inkwell.access.admission import DRAIN_FLAG, LARGE_BYTES, MOST_LARGE, SPREAD, Admission
+from inkwell.access.throughput import Pace
 from inkwell.errors import InvalidBody, QueueFull, ShuttingDown
 from inkwell.once import Once
-from inkwell.pace import Pace
 
 
 def test_no_more_than_the_limit_get_in_and_the_refusal_names_it():

@@ -1,0 +1,1 @@
+"""Which requests are let in: keys and their scopes, quotas, places, and how soon a slot is free."""
