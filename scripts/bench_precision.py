@@ -13,13 +13,13 @@ import torch
 from tokenizers import Tokenizer
 from torch.nn import functional as F
 
+from inkwell.checkpoints.model_config import read_config
 from inkwell.engine.checkpoint import load_decoder
 from inkwell.engine.decoder import Decoder
 from inkwell.engine.kv_cache import KVCache
 from inkwell.engine.native.library import Kernels, open_kernels
 from inkwell.engine.precision import resolve_precision
 from inkwell.engine.span import Span
-from inkwell.model_config import read_config
 from scripts.train_demo import split_stories
 
 FORMATS = ("float32", "bfloat16", "int8", "int4")

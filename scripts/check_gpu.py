@@ -24,10 +24,10 @@ sys.path[:0] = [
 import torch  # noqa: E402
 from transformers import AutoModelForCausalLM, PreTrainedModel  # noqa: E402
 
+from inkwell.checkpoints.model_config import read_config  # noqa: E402
 from inkwell.engine.contract import EngineConfig, Job, Sampling, TokenEvent  # noqa: E402
 from inkwell.engine.engine import Engine  # noqa: E402
 from inkwell.engine.loading import load_model  # noqa: E402
-from inkwell.model_config import read_config  # noqa: E402
 from scripts.benchmark.roofline import bytes_per_step  # noqa: E402
 from scripts.make_random_model import SHAPES, Order, make  # noqa: E402
 

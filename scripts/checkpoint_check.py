@@ -9,9 +9,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+from inkwell.checkpoints.model_config import read_config
+from inkwell.checkpoints.tokenizer import load_tokenizer
 from inkwell.errors import ModelCorrupt
-from inkwell.model_config import read_config
-from inkwell.tokenizer import load_tokenizer
 from scripts.repository import SAFE_SHARD
 
 INDEX_BYTES_MAX = 16 << 20

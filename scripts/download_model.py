@@ -32,7 +32,7 @@ try:
         stop_as_ctrl_c()  # before the imports below, which take seconds
     from huggingface_hub.utils import tqdm
 
-    from inkwell.catalog import KNOWN_MODELS, NAME_PATTERN, known_model
+    from inkwell.checkpoints.catalog import KNOWN_MODELS, NAME_PATTERN, known_model
     from inkwell.errors import InkwellError
     from scripts.acquisition import Order, convert_folder, obtain
     from scripts.hub_client import REVISION, Hub

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from inkwell.catalog import ORIGIN_FILE
+from inkwell.checkpoints.catalog import ORIGIN_FILE
 from scripts.repository import PICKLE_INDEX, DownloadError, Listing, RemoteFile, is_pickle, sha256_of, size_text
 
 INCOMING = ".incoming"

@@ -16,7 +16,7 @@ sys.path[:0] = [
     str(PROJECT_ROOT / "service"),
 ]  # started as a file, Python finds its own folder alone
 
-from inkwell.catalog import canonical, known_model, scan  # noqa: E402
+from inkwell.checkpoints.catalog import canonical, known_model, scan  # noqa: E402
 from scripts.incoming import came_from, origin_text  # noqa: E402
 from scripts.stopping import stop_as_ctrl_c  # noqa: E402
 

@@ -15,8 +15,8 @@ from safetensors.numpy import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from tokenizers.trainers import BpeTrainer
 
+from inkwell.checkpoints.model_config import parse_config
 from inkwell.engine.layout import pieces
-from inkwell.model_config import parse_config
 
 END_OF_TEXT = "<|endoftext|>"
 SPACED = " 😀世é"  # what a space begins, over and over

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from inkwell.model_config import ModelConfig, read_config
+from inkwell.checkpoints.model_config import ModelConfig, read_config
 from scripts.benchmark.vocabulary import write_tokenizer
 from scripts.make_random_model import SHAPES, Order, make
 

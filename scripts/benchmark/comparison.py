@@ -6,7 +6,7 @@ Takes the results of one run, all measured on the same machine within the same h
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from inkwell.model_config import ModelConfig
+from inkwell.checkpoints.model_config import ModelConfig
 from scripts.benchmark.prompts import Prompts
 from scripts.benchmark.roofline import BYTES_PER_NUMBER, bytes_per_step, limit_tokens_per_s
 from scripts.benchmark.workloads import kind_of

@@ -7,7 +7,7 @@ CACM 52(4), 2009). Tables from which a step takes one row (embedding, positions)
 
 from collections.abc import Mapping
 
-from inkwell.model_config import ModelConfig
+from inkwell.checkpoints.model_config import ModelConfig
 
 MIB = 1 << 20
 GROUP = 32  # numbers that share a scale in the 4-bit format

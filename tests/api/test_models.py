@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from inkwell.catalog import KNOWN_MODELS
+from inkwell.checkpoints.catalog import KNOWN_MODELS
 from tests.servable import save_servable
 
 KEYS = {

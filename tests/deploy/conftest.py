@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from inkwell.catalog import known_model
+from inkwell.checkpoints.catalog import known_model
 from tests.deploy.container import Image
 from tests.deploy.image_build import built_image
 from tests.live import LiveServer, live_server

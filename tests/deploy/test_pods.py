@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import requests
 
-from inkwell.catalog import scan
+from inkwell.checkpoints.catalog import scan
 from scripts.chart.helm import NEWEST, helm_program
 from tests.deploy import pods
 from tests.deploy.container import Container, Image

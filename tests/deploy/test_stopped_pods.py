@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from inkwell.catalog import known_model
+from inkwell.checkpoints.catalog import known_model
 from scripts.chart.helm import NEWEST, helm_program
 from tests.deploy import pods
 from tests.deploy.container import Container, Image

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from inkwell.checkpoints.model_config import read_config
 from inkwell.engine.checkpoint import load_decoder
 from inkwell.engine.contract import FailureEvent, Job, Sampling
 from inkwell.engine.costs import StepCosts
@@ -27,7 +28,6 @@ from inkwell.engine.precision import Precision, resolve_precision
 from inkwell.engine.runner import Runner
 from inkwell.engine.scheduler import Scheduler
 from inkwell.engine.speculation import Drafter, NgramDrafter, Speculation, Wish
-from inkwell.model_config import read_config
 
 DEMO = Path(__file__).parents[2] / "models" / "demo"
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers.activations import ACT2FN
 
+from inkwell.checkpoints.model_config import ACTIVATIONS
 from inkwell.engine.activations import ACTIVATION_FUNCTIONS
-from inkwell.model_config import ACTIVATIONS
 
 
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from inkwell.checkpoints.model_config import read_config
 from inkwell.engine.checkpoint import stored_dtype
 from inkwell.engine.layout import pieces
-from inkwell.model_config import read_config
 from tests.engine.tiny import Tensors, edit, load_tiny, new_cache, random_tokens, run_chunks, save_tiny
 
 pytestmark = pytest.mark.usefixtures("one_thread")

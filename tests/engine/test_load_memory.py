@@ -24,7 +24,7 @@ from inkwell.engine.kv_cache import KVCache
 from inkwell.engine.native.library import open_kernels
 from inkwell.engine.precision import resolve_precision
 from inkwell.engine.span import Span
-from inkwell.model_config import read_config
+from inkwell.checkpoints.model_config import read_config
 
 def peak_bytes():
     return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) * 1024

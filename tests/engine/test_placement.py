@@ -13,6 +13,7 @@ import pytest
 import torch
 from accelerate.hooks import AlignDevicesHook
 
+from inkwell.checkpoints.model_config import ModelConfig
 from inkwell.engine.contract import EngineConfig
 from inkwell.engine.kv_cache import KVCache
 from inkwell.engine.loading import load_model
@@ -20,7 +21,6 @@ from inkwell.engine.placement import Placement, place, planned, spread
 from inkwell.engine.span import Span
 from inkwell.engine.step import Step, step_of, token_step
 from inkwell.errors import LoadFailed
-from inkwell.model_config import ModelConfig
 from tests.engine.tiny import load_tiny, random_tokens, run_chunks, save_tiny
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -14,13 +14,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, GPTJConfig, GPTJForCausalLM, PreTrainedModel
 
+from inkwell.checkpoints.model_config import read_config
 from inkwell.engine.checkpoint import load_decoder
 from inkwell.engine.decoder import Decoder
 from inkwell.engine.kv_cache import KVCache
 from inkwell.engine.native.library import open_kernels
 from inkwell.engine.precision import resolve_precision
 from inkwell.engine.span import Span
-from inkwell.model_config import read_config
 
 Tensors = dict[str, Tensor]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from inkwell.catalog import scan
+from inkwell.checkpoints.catalog import scan
 from inkwell.errors import InvalidParameter
 from inkwell.generation.scoring import Part, parts
 from inkwell.params.score import ScoreRequest

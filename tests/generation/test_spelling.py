@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inkwell.checkpoints.tokenizer import TextTokenizer, load_tokenizer
 from inkwell.generation.spelling import spans
-from inkwell.tokenizer import TextTokenizer, load_tokenizer
 
 DEMO = Path(__file__).resolve().parents[2] / "models" / "demo"
 

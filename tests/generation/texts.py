@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from inkwell.checkpoints.model_config import read_config
 from inkwell.engine.contract import Job, Sampling, TokenEvent
 from inkwell.generation.choice import Choice
 from inkwell.generation.events import TextEvent
 from inkwell.generation.prompts import Names, fitted
-from inkwell.model_config import read_config
 from inkwell.params import GenerationRequest
 from inkwell.registry.model import Model
 from tests.servable import save_servable

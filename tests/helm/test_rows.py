@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from inkwell.catalog import KNOWN_MODELS
+from inkwell.checkpoints.catalog import KNOWN_MODELS
 from inkwell.settings import Settings
 from scripts.chart.helm import HelmError
 from tests.helm.chart import OPEN, Chart

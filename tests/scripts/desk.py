@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from inkwell.catalog import scan
+from inkwell.checkpoints.catalog import scan
 from tests.scripts.checkpoints import command, environment, run
 from tests.scripts.hub import HELD_AFTER, Fault, HubImitation, Repository, sha256
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from inkwell.model_config import parse_config
+from inkwell.checkpoints.model_config import parse_config
 from scripts.benchmark.comparison import overheads, ratios
 from scripts.benchmark.dialects import settle
 from scripts.benchmark.exchange import Record, Request

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from inkwell.tokenizer import load_tokenizer
+from inkwell.checkpoints.tokenizer import load_tokenizer
 from scripts.benchmark.checkpoint import adopted_checkpoint, random_checkpoint
 from scripts.benchmark.exchange import Record, Request
 from scripts.benchmark.options import parse_options

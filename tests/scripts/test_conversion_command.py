@@ -13,7 +13,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from inkwell.catalog import scan
+from inkwell.checkpoints.catalog import scan
 from scripts.conversion import convert
 from tests.scripts.checkpoints import PROJECT_ROOT, SCRIPT, command, environment, run
 from tests.scripts.hub import Repository, running_hub, sha256

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from inkwell.catalog import scan
+from inkwell.checkpoints.catalog import scan
 from tests.scripts.checkpoints import tiny_files
 from tests.scripts.desk import BLOB, COMMIT, Desk, assert_refused, assert_whole
 from tests.scripts.hub import Fault, Repository

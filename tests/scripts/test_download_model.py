@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from inkwell.catalog import known_model, scan
+from inkwell.checkpoints.catalog import known_model, scan
 from scripts.download_model import MODELS_DIR, parse
 from tests.scripts.checkpoints import (
     PROJECT_ROOT,

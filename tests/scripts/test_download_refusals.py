@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from inkwell.catalog import scan
+from inkwell.checkpoints.catalog import scan
 from tests.scripts.checkpoints import command, environment, run, sharded_files, tiny_files, weights
 from tests.scripts.hub import Fault, HubImitation, Repository, running_hub
 

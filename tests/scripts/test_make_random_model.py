@@ -10,9 +10,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from transformers import GPT2LMHeadModel, GPTJForCausalLM
 
-from inkwell.catalog import KNOWN_MODELS, scan
-from inkwell.model_config import parse_config, read_config
-from inkwell.tokenizer import END_OF_TEXT, load_tokenizer
+from inkwell.checkpoints.catalog import KNOWN_MODELS, scan
+from inkwell.checkpoints.model_config import parse_config, read_config
+from inkwell.checkpoints.tokenizer import END_OF_TEXT, load_tokenizer
 from scripts.make_random_model import SHAPES, Order, main, make
 from tests.engine.tiny import greedy, greedy_by_transformers, load_tiny
 

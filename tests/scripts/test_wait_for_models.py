@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from inkwell.catalog import ORIGIN_FILE, known_model
+from inkwell.checkpoints.catalog import ORIGIN_FILE, known_model
 from scripts.wait_for_models import parse, source, wait
 from tests.live import as_nobody_special, public_folder
 from tests.scripts.checkpoints import PROJECT_ROOT

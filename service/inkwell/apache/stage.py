@@ -17,7 +17,7 @@ from pathlib import Path
 
 from inkwell.apache.account import open_to_group
 from inkwell.apache.console import say
-from inkwell.catalog import scan
+from inkwell.checkpoints.catalog import scan
 
 SYNC_S = 2.0
 Signature = dict[Path, tuple[int, int]]  # file -> (bytes, time of change in ns); links and copies both keep these

@@ -6,7 +6,7 @@ from flasgger import swag_from
 from flask import Blueprint, Response, jsonify
 
 from inkwell.api import operations
-from inkwell.catalog import KNOWN_MODELS, Folder, canonical
+from inkwell.checkpoints.catalog import KNOWN_MODELS, Folder, canonical
 from inkwell.errors import InkwellError
 from inkwell.registry.model import Model, origin
 from inkwell.registry.registry import Registry

@@ -11,7 +11,7 @@ from inkwell.api.body import read_json
 from inkwell.api.completion_reply import CompletionReply
 from inkwell.api.models import entry
 from inkwell.api.openai_reply import Fingerprint, Terms
-from inkwell.catalog import Folder
+from inkwell.checkpoints.catalog import Folder
 from inkwell.errors import InvalidParameter
 from inkwell.generation import Generator, Names
 from inkwell.params.completions import Completion, parse_completion

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inkwell.checkpoints.model_config import ModelConfig
 from inkwell.engine.kv_cache import KVCache
 from inkwell.engine.linear import Linear
 from inkwell.engine.native.library import Kernels
 from inkwell.engine.rotary import rotate
 from inkwell.engine.step import Step
-from inkwell.model_config import ModelConfig
 
 
 class Attention(nn.Module):

@@ -5,13 +5,13 @@ Hidden states [T, width] of a step in, the same out. Knows no embedding and no h
 
 from torch import Tensor, nn
 
+from inkwell.checkpoints.model_config import ModelConfig
 from inkwell.engine.activations import ACTIVATION_FUNCTIONS
 from inkwell.engine.attention import Attention
 from inkwell.engine.kv_cache import KVCache
 from inkwell.engine.linear import Linear
 from inkwell.engine.native import program
 from inkwell.engine.step import Step
-from inkwell.model_config import ModelConfig
 
 
 class Mlp(nn.Module):

@@ -23,6 +23,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from inkwell.checkpoints.model_config import ModelConfig
 from inkwell.engine.decoder import Decoder
 from inkwell.engine.layout import Piece, pieces
 from inkwell.engine.linear import steady_rows
@@ -30,7 +31,6 @@ from inkwell.engine.native.library import Kernels
 from inkwell.engine.precision import Precision
 from inkwell.engine.weights import WeightTensors
 from inkwell.errors import LoadFailed, ModelCorrupt
-from inkwell.model_config import ModelConfig
 
 INDEX_BYTES_MAX = 16 << 20
 

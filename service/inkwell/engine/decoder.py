@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from inkwell.checkpoints.model_config import ModelConfig
 from inkwell.engine.activations import ACTIVATION_FUNCTIONS, gelu_tanh
 from inkwell.engine.attention import Attention
 from inkwell.engine.blocks import Gpt2Block, GptjBlock, norm_weights
@@ -24,7 +25,6 @@ from inkwell.engine.quantization import dequantize_rows
 from inkwell.engine.rotary import Rotary
 from inkwell.engine.span import Span
 from inkwell.engine.step import Step, groups_of, native_step, reach_for, span_table, step_of, token_step
-from inkwell.model_config import ModelConfig
 
 
 class Decoder(nn.Module):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from inkwell.model_config import ModelConfig
+from inkwell.checkpoints.model_config import ModelConfig
 
 
 class KVCache:

@@ -7,7 +7,7 @@ random checkpoints writes files by it. Two things differ between file and decode
 
 from dataclasses import dataclass
 
-from inkwell.model_config import ModelConfig
+from inkwell.checkpoints.model_config import ModelConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from accelerate.hooks import AlignDevicesHook, add_hook_to_module
 from accelerate.utils import get_max_memory
 from torch import nn
 
+from inkwell.checkpoints.model_config import ModelConfig
 from inkwell.engine.decoder import Decoder
 from inkwell.errors import LoadFailed
-from inkwell.model_config import ModelConfig
 
 _USABLE = 0.9  # of a GPU's free memory; the rest is for what a step computes and for the libraries
 _BLOCKS = ["Gpt2Block", "GptjBlock"]

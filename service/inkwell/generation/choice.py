@@ -7,12 +7,12 @@ no HTTP and no worker.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from inkwell.checkpoints.tokenizer import TextTokenizer
 from inkwell.engine.contract import InspectionEvent, Job, PromptEvent, TokenEvent
 from inkwell.generation.ending import Ending, Sentence
 from inkwell.generation.events import Finish, Likeliest, TextEvent, TextToken
 from inkwell.generation.prompts import Prompt
 from inkwell.params import GenerationRequest
-from inkwell.tokenizer import TextTokenizer
 
 
 class Choice:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inkwell.tokenizer import TextTokenizer
+from inkwell.checkpoints.tokenizer import TextTokenizer
 
 CONTINUES = 0b1000_0000  # the two highest bits of a byte of UTF-8 that does not begin a character
 HIGHEST_TWO = 0b1100_0000

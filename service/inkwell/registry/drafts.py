@@ -5,7 +5,7 @@ A draft is a row of token ids, so both must mean the same by an id; that is chec
 
 from collections.abc import Iterable
 
-from inkwell.catalog import known_model
+from inkwell.checkpoints.catalog import known_model
 from inkwell.errors import InkwellError, LoadFailed
 from inkwell.registry.model import Library, Model
 

@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
-from inkwell.catalog import ORIGIN_FILE, Folder, known_model, scan
+from inkwell.checkpoints.catalog import ORIGIN_FILE, Folder, known_model, scan
+from inkwell.checkpoints.model_config import ModelConfig, read_config
+from inkwell.checkpoints.tokenizer import TextTokenizer, load_tokenizer
 from inkwell.errors import InkwellError, ModelCorrupt, ModelNotDownloaded, ModelNotFound, NeedsConversion
-from inkwell.model_config import ModelConfig, read_config
-from inkwell.tokenizer import TextTokenizer, load_tokenizer
 
 Stamp = tuple[tuple[str, int, int], ...]
 

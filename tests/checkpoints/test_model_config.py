@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from inkwell.checkpoints.model_config import CONFIG_BYTES_MAX, ModelConfig, parse_config, read_config
 from inkwell.errors import ModelCorrupt
-from inkwell.model_config import CONFIG_BYTES_MAX, ModelConfig, parse_config, read_config
 
 GPT2 = {"model_type": "gpt2", "vocab_size": 50257, "n_positions": 1024, "n_embd": 768, "n_layer": 12, "n_head": 12}
 GPTJ = {"model_type": "gptj", "vocab_size": 50400, "n_positions": 2048, "n_embd": 4096, "n_layer": 28, "n_head": 16}

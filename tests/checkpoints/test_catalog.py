@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from inkwell.catalog import ALIASES, KNOWN_MODELS, known_model, scan
+from inkwell.checkpoints.catalog import ALIASES, KNOWN_MODELS, known_model, scan
 
 SERVABLE = ("config.json", "tokenizer.json", "model.safetensors")
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from tokenizers.trainers import BpeTrainer
 
+from inkwell.checkpoints.tokenizer import END_OF_TEXT, TextTokenizer, load_tokenizer
 from inkwell.errors import ModelCorrupt
-from inkwell.tokenizer import END_OF_TEXT, TextTokenizer, load_tokenizer
 
 SAMPLES = ["once upon a time there was a king", "naïve café 你好 😀😀", "100% \n\n\t…"]
 TRICKY = [
