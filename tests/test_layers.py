@@ -64,7 +64,7 @@ def test_no_module_imports_itself_in_a_circle():
         ("registry.model", "from inkwell.worker import messages"),
         ("registry.model", "from inkwell.generation import Generator"),
         ("worker.client", "from inkwell.engine.loading import load_model"),
-        ("worker.client", "from inkwell.registry.model import Model"),
+        ("worker.client", "from inkwell.models.model_store import Model"),
         ("worker.__main__", "from inkwell.worker.client import Worker"),
         ("engine.engine", "from inkwell.worker.messages import Step"),
         ("engine.engine", "from inkwell.checkpoints.tokenizer import load_tokenizer"),

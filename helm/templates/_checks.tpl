@@ -70,7 +70,7 @@
 {{- if not $default }}
 {{- fail "The volume's models are not known here: set models.default, or name a model in models.download." }}
 {{- end }}
-{{- $preload := splitList "," (include "inkwell.preload" .) }}
+{{- $preload := splitList "," (include "inkwell.models.preload" .) }}
 {{- if and $folders (not .Values.persistence.existingClaim) }}
 {{- range $preload }}
 {{- if not (has . $folders) }}

@@ -25,7 +25,7 @@
 - {name: INKWELL_PORT, value: "8000"}
 - {name: INKWELL_DEVICE, value: {{ include "inkwell.device" . }}}
 - {name: INKWELL_DEFAULT_MODEL, value: {{ include "inkwell.defaultModel" . | quote }}}
-- {name: INKWELL_PRELOAD, value: {{ include "inkwell.preload" . | quote }}}
+- {name: INKWELL_PRELOAD, value: {{ include "inkwell.models.preload" . | quote }}}
 {{- if .Values.persistence.enabled }}
 - {name: INKWELL_MODELS_DIR, value: /models}
 {{- end }}

@@ -16,7 +16,7 @@ demo
 {{- end }}
 
 {{/* Models that are loaded at the start, with commas between them. */}}
-{{- define "inkwell.preload" -}}
+{{- define "inkwell.models.preload" -}}
 {{- prepend .Values.models.preload (include "inkwell.defaultModel" .) | uniq | join "," -}}
 {{- end }}
 
@@ -63,7 +63,7 @@ first would load them with the first request. */}}
     {{- range .Values.models.download }}
     - --from={{ include "inkwell.folder" . }}={{ .name }}{{ with .revision }}@{{ . }}{{ end }}
     {{- end }}
-    {{- range splitList "," (include "inkwell.preload" .) }}
+    {{- range splitList "," (include "inkwell.models.preload" .) }}
     - {{ . | quote }}
     {{- end }}
   resources:

@@ -39,11 +39,11 @@ from inkwell.engine.contract import EngineConfig
 from inkwell.gauges import Gauges
 from inkwell.generation import Generator, Limits
 from inkwell.metrics import Metrics
-from inkwell.preload import Preload
+from inkwell.models.drafts import Drafts
+from inkwell.models.model_store import Library
+from inkwell.models.preload import Preload
+from inkwell.models.registry import Registry
 from inkwell.refusals import BODY_BYTES
-from inkwell.registry.drafts import Drafts
-from inkwell.registry.model import Library
-from inkwell.registry.registry import Registry
 from inkwell.settings import Settings
 from inkwell.tracing import Tracing
 

@@ -8,8 +8,8 @@ from prometheus_client.registry import Collector
 from inkwell.access.admission import Admission
 from inkwell.access.throughput import Pace
 from inkwell.memory import limit_bytes, resident_bytes
-from inkwell.registry.registry import Registry
-from inkwell.registry.use import Use
+from inkwell.models.registry import Registry
+from inkwell.models.worker_load import Use
 
 
 class Gauges(Collector):

@@ -30,7 +30,7 @@ def ask(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> Ask:
     def ask(method: str, path: str = PATH, **wanted: object) -> logging.LogRecord:
         caplog.clear()
         client.open(path, method=method, headers={"X-Request-Id": "mine"}, buffered=True, **wanted)
-        (record,) = [record for record in caplog.records if not record.name.startswith("inkwell.registry")]
+        (record,) = [record for record in caplog.records if not record.name.startswith("inkwell.models")]
         assert (record.message, record.request_id) == ("request ended", "mine")
         formatter("json").format(record)
         return record

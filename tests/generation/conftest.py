@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from inkwell.registry.model import Model
+from inkwell.models.model_store import Model
 from tests.generation.runs import Run
 from tests.generation.texts import bytewise, demo
 

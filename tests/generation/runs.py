@@ -11,8 +11,8 @@ from inkwell.errors import WorkerDied
 from inkwell.generation.events import TextEvent
 from inkwell.generation.generation import Generation
 from inkwell.generation.origin import Origin
+from inkwell.models.model_store import Model
 from inkwell.params import GenerationRequest
-from inkwell.registry.model import Model
 from inkwell.summary import Summary
 from inkwell.worker.stream import TokenStream
 from tests.generation.texts import choice_of

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from inkwell.engine.contract import PromptEvent, TokenEvent
 from inkwell.generation.spelling import spans
-from inkwell.registry.model import Model
+from inkwell.models.model_store import Model
 from tests.generation.texts import choice_of, feed
 
 SENTENCES = {"finish_sentence": True, "sentence_grace_tokens": 8}

@@ -8,7 +8,7 @@ import pytest
 from inkwell.engine.contract import FailureEvent
 from inkwell.errors import Cancelled, DeadlineExceeded, EngineFailed
 from inkwell.generation.events import Silence, TextEvent
-from inkwell.registry.model import Model
+from inkwell.models.model_store import Model
 from tests.generation.runs import Run, ids
 
 

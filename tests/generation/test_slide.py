@@ -6,7 +6,7 @@ import pytest
 
 from inkwell.engine.contract import Job, TokenEvent
 from inkwell.generation.choice import Choice
-from inkwell.registry.model import Model
+from inkwell.models.model_store import Model
 from tests.generation.texts import choice_of
 
 CONTEXT = 16

@@ -7,7 +7,7 @@ import pytest
 
 from inkwell.engine.contract import TokenEvent
 from inkwell.errors import DeadlineExceeded, WorkerDied
-from inkwell.registry.model import Model
+from inkwell.models.model_store import Model
 from tests.generation.runs import Run, end_of, ids
 
 

@@ -9,8 +9,8 @@ from inkwell.engine.contract import Job, Sampling, TokenEvent
 from inkwell.generation.choice import Choice
 from inkwell.generation.events import TextEvent
 from inkwell.generation.prompts import Names, fitted
+from inkwell.models.model_store import Model
 from inkwell.params import GenerationRequest
-from inkwell.registry.model import Model
 from tests.servable import save_servable
 
 DEMO = Path(__file__).resolve().parents[2] / "models" / "demo"

@@ -6,8 +6,8 @@ from flask import Blueprint, Response, jsonify
 from inkwell.access.admission import Admission
 from inkwell.api import operations
 from inkwell.errors import InkwellError
-from inkwell.preload import Preload
-from inkwell.registry.registry import Registry
+from inkwell.models.preload import Preload
+from inkwell.models.registry import Registry
 
 
 def blueprint(registry: Registry, admission: Admission, preload: Preload, default_model: str) -> Blueprint:

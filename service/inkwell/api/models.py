@@ -8,8 +8,8 @@ from flask import Blueprint, Response, jsonify
 from inkwell.api import operations
 from inkwell.checkpoints.catalog import KNOWN_MODELS, Folder, canonical
 from inkwell.errors import InkwellError
-from inkwell.registry.model import Model, origin
-from inkwell.registry.registry import Registry
+from inkwell.models.model_store import Model, origin
+from inkwell.models.registry import Registry
 
 
 def blueprint(registry: Registry, default_model: str) -> Blueprint:

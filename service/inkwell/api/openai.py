@@ -14,8 +14,8 @@ from inkwell.api.openai_reply import Fingerprint, Terms
 from inkwell.checkpoints.catalog import Folder
 from inkwell.errors import InvalidParameter
 from inkwell.generation import Generator, Names
+from inkwell.models.registry import Registry
 from inkwell.params.completions import Completion, parse_completion
-from inkwell.registry.registry import Registry
 
 NAMES = Names(prompt="prompt", length="max_tokens", model="model")
 SERVABLE = ("available", "loading", "ready")

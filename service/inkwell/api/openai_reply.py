@@ -13,7 +13,7 @@ from flask import Response
 
 from inkwell.api.replies import facts, streamed, whole
 from inkwell.generation import Choice, Finish, Generation, TextEvent
-from inkwell.registry.registry import Registry
+from inkwell.models.registry import Registry
 
 Json = dict[str, Any]
 # OpenAI has two words for why a text ended; the native one is among the facts.

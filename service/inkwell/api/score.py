@@ -10,9 +10,9 @@ from inkwell.api.body import read_json
 from inkwell.api.replies import facts, whole
 from inkwell.generation import Generation, Generator, Names, TextToken
 from inkwell.generation.scoring import Part, Score, parts, score, scoring_request
+from inkwell.models.model_store import Model
 from inkwell.params import GenerationRequest
 from inkwell.params.score import ScoreRequest, parse_score
-from inkwell.registry.model import Model
 
 TEXT, CONTINUATIONS = (Names(prompt=name, model="model") for name in ("text", "continuations"))
 

@@ -11,8 +11,8 @@ from inkwell.api.replies import streamed, whole
 from inkwell.api.tgi_info import ServiceFacts, info
 from inkwell.api.tgi_shapes import StreamShape, reply
 from inkwell.generation import Choice, Generation, Generator, Names
+from inkwell.models.registry import Registry
 from inkwell.params.tgi import TgiRequest, parse_tgi
-from inkwell.registry.registry import Registry
 
 NAMES = Names(prompt="inputs", length="max_new_tokens", model="model")
 

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from inkwell.models.model_store import Model
+from inkwell.models.registry import Registry
 from inkwell.params.lists import MOST_STOPS
 from inkwell.params.table import BY_NAME
 from inkwell.params.tgi import MOST_TOP_TOKENS
-from inkwell.registry.model import Model
-from inkwell.registry.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)

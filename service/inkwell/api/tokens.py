@@ -13,9 +13,9 @@ from inkwell.api.body import read_json
 from inkwell.errors import InvalidParameter
 from inkwell.generation import Generator, Names
 from inkwell.generation.spelling import Span, spans
+from inkwell.models.model_store import Model
 from inkwell.params import reading
 from inkwell.params.tokens import DETOKENIZE_PARAMETERS, TOKENIZE_PARAMETERS
-from inkwell.registry.model import Model
 
 NAMES = Names(model="model")
 

@@ -22,9 +22,9 @@ from inkwell.generation.generation import Generation
 from inkwell.generation.origin import Origin
 from inkwell.generation.prompts import Names, Prompt, fitted
 from inkwell.generation.running import Running
+from inkwell.models.model_store import Model
+from inkwell.models.registry import Registry
 from inkwell.params import GenerationRequest
-from inkwell.registry.model import Model
-from inkwell.registry.registry import Registry
 from inkwell.summary import Watcher
 
 SEED_BITS = 32  # enough to be different every time, short enough to be typed again

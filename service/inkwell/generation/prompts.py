@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inkwell.errors import ContextLengthExceeded, InvalidParameter
+from inkwell.models.model_store import Model
 from inkwell.params import GenerationRequest
-from inkwell.registry.model import Model
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from inkwell.checkpoints.catalog import known_model
 from inkwell.errors import InkwellError, LoadFailed
-from inkwell.registry.model import Library, Model
+from inkwell.models.model_store import Library, Model
 
 
 class Drafts:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 
 from inkwell.errors import InkwellError
-from inkwell.registry.registry import Registry
+from inkwell.models.registry import Registry
 
 log = logging.getLogger(__name__)
 LONGEST_PAUSE_S = 300.0

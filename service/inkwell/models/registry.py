@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from inkwell.engine.contract import EngineConfig
 from inkwell.errors import Cancelled, InkwellError, LoadFailed, LoadTimeout, QueueFull, ShuttingDown, error_of
 from inkwell.metrics import CRASHED, FAILED, LOADED, Metrics
+from inkwell.models.drafts import Drafts
+from inkwell.models.model_store import Library, Model
+from inkwell.models.worker_load import Use, exit_reason, use_of
 from inkwell.once import Once
-from inkwell.registry.drafts import Drafts
-from inkwell.registry.model import Library, Model
-from inkwell.registry.use import Use, exit_reason, use_of
 from inkwell.worker.client import Worker
 
 log = logging.getLogger(__name__)

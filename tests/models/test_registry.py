@@ -10,8 +10,8 @@ import pytest
 
 from inkwell.engine.contract import EngineConfig, FailureEvent, Job, Sampling
 from inkwell.errors import InkwellError, LoadFailed, ModelCorrupt, QueueFull, ShuttingDown
-from inkwell.registry.model import Library
-from inkwell.registry.registry import Registry
+from inkwell.models.model_store import Library
+from inkwell.models.registry import Registry
 from tests.engine.tiny import save_tiny
 
 pytestmark = pytest.mark.slow

@@ -6,9 +6,9 @@ import pytest
 
 from inkwell.engine.contract import EngineConfig
 from inkwell.errors import LoadFailed
-from inkwell.registry.drafts import Drafts
-from inkwell.registry.model import Library
-from inkwell.registry.registry import Registry
+from inkwell.models.drafts import Drafts
+from inkwell.models.model_store import Library
+from inkwell.models.registry import Registry
 from tests.servable import save_servable, save_tokenizer
 
 

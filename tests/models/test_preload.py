@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from inkwell.errors import LoadFailed, ModelNotFound
-from inkwell.preload import Preload
+from inkwell.models.preload import Preload
 
 
 class Registry:
