@@ -99,7 +99,7 @@ def test_the_table_lets_the_permitted_pass(module: str, source: str):
 
 
 def test_the_web_tier_loads_neither_torch_nor_transformers():
-    program = "import sys, inkwell.app, inkwell.logs; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    program = "import sys, inkwell.app, inkwell.observability.logs; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     loaded = subprocess.run(
         [sys.executable, "-c", program], cwd=SOURCE_ROOT, capture_output=True, text=True, check=True
     )

@@ -24,7 +24,7 @@ from inkwell.apache.site import prepare_site, readable_keys, readable_models
 from inkwell.apache.stop_signals import StopSignals
 from inkwell.apache.supervisor import Supervisor
 from inkwell.errors import SettingsError
-from inkwell.logs import configure
+from inkwell.observability.logs import configure
 from inkwell.settings import Settings, log_format, otel_variables
 
 

@@ -38,14 +38,14 @@ from inkwell.chat import Script
 from inkwell.engine.contract import EngineConfig
 from inkwell.gauges import Gauges
 from inkwell.generation import Generator, Limits
-from inkwell.metrics import Metrics
 from inkwell.models.drafts import Drafts
 from inkwell.models.model_store import Library
 from inkwell.models.preload import Preload
 from inkwell.models.registry import Registry
+from inkwell.observability.metrics import Metrics
+from inkwell.observability.tracing import Tracing
 from inkwell.refusals import BODY_BYTES
 from inkwell.settings import Settings
-from inkwell.tracing import Tracing
 
 
 def create_app(settings: Settings, tracing: Tracing | None = None) -> Flask:

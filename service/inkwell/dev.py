@@ -4,9 +4,9 @@ import logging
 
 from inkwell.app import create_app
 from inkwell.errors import SettingsError
-from inkwell.logs import configure
+from inkwell.observability.logs import configure
+from inkwell.observability.tracing import tracing
 from inkwell.settings import Settings, otel_variables
-from inkwell.tracing import tracing
 
 logging.getLogger("werkzeug").setLevel(logging.WARNING)  # its access log would show the query, and so the prompts
 try:

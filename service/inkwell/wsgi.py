@@ -3,9 +3,9 @@
 import mod_wsgi
 
 from inkwell.app import create_app
-from inkwell.logs import configure
+from inkwell.observability.logs import configure
+from inkwell.observability.tracing import tracing
 from inkwell.settings import Settings, otel_variables
-from inkwell.tracing import tracing
 
 _settings = Settings.from_environ()
 configure(_settings.log_level, _settings.log_format)

@@ -52,7 +52,7 @@ PROGRAM = """
 import json, os, signal, sys
 from pathlib import Path
 from inkwell.app import create_app
-from inkwell.logs import configure
+from inkwell.observability.logs import configure
 from inkwell.settings import Settings
 from tests.api.test_privacy import CANARY, PATH, ask_everything
 

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from inkwell.logs import formatter
+from inkwell.observability.logs import formatter
 from tests.serving import running_app
 
 PATH = "/text-generate"

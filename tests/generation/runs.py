@@ -12,8 +12,8 @@ from inkwell.generation.events import TextEvent
 from inkwell.generation.generation import Generation
 from inkwell.generation.origin import Origin
 from inkwell.models.model_store import Model
+from inkwell.observability.outcome import Summary
 from inkwell.params import GenerationRequest
-from inkwell.summary import Summary
 from inkwell.worker.stream import TokenStream
 from tests.generation.texts import choice_of
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 
 from inkwell.apache.foreign import Translator
-from inkwell.logs import formatter
+from inkwell.observability.logs import formatter
 
 STANDARD_OUTPUT = 1
 

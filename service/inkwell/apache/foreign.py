@@ -11,7 +11,7 @@ import re
 from collections import deque
 from typing import Any
 
-from inkwell.logs import formatter
+from inkwell.observability.logs import formatter
 from inkwell.refusals import REFUSALS
 
 REFUSED = re.compile(

@@ -5,7 +5,7 @@ from flask import Blueprint, Flask, Response, g, request
 
 from inkwell.api.record import route
 from inkwell.api.spec_parts import Spec, key_responses
-from inkwell.metrics import Metrics
+from inkwell.observability.metrics import Metrics
 
 SPEC: Spec = {
     "tags": ["service"],

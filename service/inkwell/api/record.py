@@ -11,7 +11,7 @@ from typing import Any
 
 from flask import Flask, Response, g, request
 
-from inkwell.summary import Summary
+from inkwell.observability.outcome import Summary
 
 log = logging.getLogger(__name__)
 

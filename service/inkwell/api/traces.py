@@ -5,7 +5,7 @@ from functools import partial
 from flask import Flask, Response, g, request
 
 from inkwell.api.record import PROBES, method, rule
-from inkwell.tracing import Tracing
+from inkwell.observability.tracing import Tracing
 
 
 def register(app: Flask, tracing: Tracing) -> None:

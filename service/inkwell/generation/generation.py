@@ -12,9 +12,9 @@ from inkwell.generation.choice import Choice
 from inkwell.generation.events import Finish, Silence, TextEvent
 from inkwell.generation.origin import Origin, outcome_of
 from inkwell.models.model_store import Model
+from inkwell.observability.outcome import CANCELLED, OK, Summary
 from inkwell.once import Once
 from inkwell.params import GenerationRequest
-from inkwell.summary import CANCELLED, OK, Summary
 from inkwell.worker.stream import TokenStream
 
 

@@ -24,8 +24,8 @@ from inkwell.generation.prompts import Names, Prompt, fitted
 from inkwell.generation.running import Running
 from inkwell.models.model_store import Model
 from inkwell.models.registry import Registry
+from inkwell.observability.outcome import Watcher
 from inkwell.params import GenerationRequest
-from inkwell.summary import Watcher
 
 SEED_BITS = 32  # enough to be different every time, short enough to be typed again
 NATIVE = Names()

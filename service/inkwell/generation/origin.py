@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from inkwell.errors import Cancelled, InkwellError, Refused, RequestError
-from inkwell.summary import CANCELLED, REFUSED, Summary
+from inkwell.observability.outcome import CANCELLED, REFUSED, Summary
 
 
 @dataclass(frozen=True, slots=True)

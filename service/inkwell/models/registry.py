@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 from inkwell.engine.contract import EngineConfig
 from inkwell.errors import Cancelled, InkwellError, LoadFailed, LoadTimeout, QueueFull, ShuttingDown, error_of
-from inkwell.metrics import CRASHED, FAILED, LOADED, Metrics
 from inkwell.models.drafts import Drafts
 from inkwell.models.model_store import Library, Model
 from inkwell.models.worker_load import Use, exit_reason, use_of
+from inkwell.observability.metrics import CRASHED, FAILED, LOADED, Metrics
 from inkwell.once import Once
 from inkwell.worker.client import Worker
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from inkwell.metrics import EXITED, KILLED, NOT_LOADED, STOPPED
+from inkwell.observability.metrics import EXITED, KILLED, NOT_LOADED, STOPPED
 from inkwell.worker.client import Worker
 
 

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from prometheus_client.exposition import choose_encoder
 
 from inkwell.engine.contract import Event, TokenEvent
-from inkwell.summary import REFUSED, Summary
+from inkwell.observability.outcome import REFUSED, Summary
 
 # A CPU may take seconds for what a GPU does in a millisecond, so each scale spans both. Seconds:
 FIRST_TOKEN = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)

@@ -18,8 +18,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
-from inkwell.settings_otel import TIMEOUTS, counting
-from inkwell.summary import CANCELLED, OK, REFUSED, Summary
+from inkwell.observability.otel_settings import TIMEOUTS, counting
+from inkwell.observability.outcome import CANCELLED, OK, REFUSED, Summary
 
 CLOSE_MS = 2_000
 TIMEOUT_MS = 10_000  # of one attempt to send, unless the environment has another

@@ -6,8 +6,8 @@ import pytest
 
 from inkwell.engine.contract import FailureEvent, PromptEvent, TokenEvent
 from inkwell.memory import limit_bytes, resident_bytes
-from inkwell.metrics import KILLED, Metrics, StepMeter
-from inkwell.summary import Summary
+from inkwell.observability.metrics import KILLED, Metrics, StepMeter
+from inkwell.observability.outcome import Summary
 from tests.clock import Clock
 
 ENDED = Summary("id", "who", "demo", "ok", ("length",), 40, 32, 7, True, 0.01, 0.5, 0.75, 2.0)

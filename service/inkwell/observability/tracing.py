@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from inkwell import __version__
-from inkwell.settings_otel import wanted
-from inkwell.summary import Summary
+from inkwell.observability.otel_settings import wanted
+from inkwell.observability.outcome import Summary
 
 
 class RequestSpan(Protocol):
@@ -46,6 +46,6 @@ def tracing(variables: Mapping[str, str]) -> Tracing | None:
     """The tracer that these OTEL_* variables of this process ask for; None if they ask for none."""
     if not wanted(variables):
         return None
-    from inkwell.otlp import Otlp  # takes a third of a second and 15 MB, which few need
+    from inkwell.observability.otlp import Otlp  # takes a third of a second and 15 MB, which few need
 
     return Otlp(__version__, variables)

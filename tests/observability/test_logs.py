@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = """
 import logging, sys
-from inkwell.logs import configure
+from inkwell.observability.logs import configure
 configure("info", *sys.argv[1:])
 log = logging.getLogger("inkwell.example")
 log.info("it ended", extra={"model": "a b", "reasons": ["stop", "length"], "none": [], "first_s": None, "n": 3})
