@@ -20,8 +20,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "service")]  # started as a file, Python f
 from inkwell.api.problems import classify  # noqa: E402
 from inkwell.app import create_app  # noqa: E402
 from inkwell.errors import SettingsError, error_kinds  # noqa: E402
-from inkwell.params import PARAMETERS, Parameter  # noqa: E402
-from inkwell.refusals import REFUSALS  # noqa: E402
+from inkwell.parameters import PARAMETERS, Parameter  # noqa: E402
+from inkwell.parameters.refusals import REFUSALS  # noqa: E402
 from inkwell.settings import Settings, settings_table  # noqa: E402
 
 README = ROOT / "README.md"

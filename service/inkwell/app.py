@@ -34,7 +34,6 @@ from inkwell.api import (
 from inkwell.api import next as next_token
 from inkwell.api.openai_reply import fingerprinting
 from inkwell.api.tgi_info import ServiceFacts
-from inkwell.chat import Script
 from inkwell.engine.contract import EngineConfig
 from inkwell.gauges import Gauges
 from inkwell.generation import Generator, Limits
@@ -44,7 +43,8 @@ from inkwell.models.preload import Preload
 from inkwell.models.registry import Registry
 from inkwell.observability.metrics import Metrics
 from inkwell.observability.tracing import Tracing
-from inkwell.refusals import BODY_BYTES
+from inkwell.parameters.refusals import BODY_BYTES
+from inkwell.parameters.transcript import Script
 from inkwell.settings import Settings
 
 

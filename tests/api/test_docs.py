@@ -10,7 +10,7 @@ from openapi_schema_validator import OAS30Validator
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
 from inkwell.errors import SettingsError
-from inkwell.params import PARAMETERS
+from inkwell.parameters import PARAMETERS
 from tests.test_errors import TREE
 
 SPEC = "/apispec_1.json"

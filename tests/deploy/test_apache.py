@@ -6,8 +6,8 @@ import socket
 import pytest
 import requests
 
-from inkwell.params import MAX_INPUT_BYTES
-from inkwell.refusals import BODY_BYTES, HEADER_BYTES, HEADERS, REQUEST_LINE_BYTES
+from inkwell.parameters import MAX_INPUT_BYTES
+from inkwell.parameters.refusals import BODY_BYTES, HEADER_BYTES, HEADERS, REQUEST_LINE_BYTES
 from tests.live import LiveServer
 
 pytestmark = pytest.mark.slow

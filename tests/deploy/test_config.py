@@ -6,7 +6,7 @@ import pytest
 
 from inkwell.apache.config import Site, authority, render
 from inkwell.apache.httpd import environment
-from inkwell.refusals import REFUSALS
+from inkwell.parameters.refusals import REFUSALS
 from inkwell.settings import Settings
 
 HERE = Site(Path("/run/here"), Path("/srv/root"), None)

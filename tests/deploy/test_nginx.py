@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from inkwell.params import MAX_INPUT_BYTES
+from inkwell.parameters import MAX_INPUT_BYTES
 from tests.deploy.streams import DONE, PROMPT
 from tests.live import PROJECT_ROOT, LiveServer, free_port, live_server, public_folder
 

@@ -13,7 +13,7 @@ from inkwell.generation.generation import Generation
 from inkwell.generation.origin import Origin
 from inkwell.models.model_store import Model
 from inkwell.observability.outcome import Summary
-from inkwell.params import GenerationRequest
+from inkwell.parameters import GenerationRequest
 from inkwell.worker.stream import TokenStream
 from tests.generation.texts import choice_of
 

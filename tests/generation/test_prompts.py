@@ -5,7 +5,7 @@ import pytest
 from inkwell.errors import ContextLengthExceeded, InvalidParameter
 from inkwell.generation.prompts import Names, Prompt, fitted
 from inkwell.models.model_store import Model
-from inkwell.params import GenerationRequest
+from inkwell.parameters import GenerationRequest
 
 NAMES = Names(prompt="inputs", length="max_new_tokens", model="model")
 

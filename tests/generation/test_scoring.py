@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
+from inkwell.parameters.score import ScoreRequest
 
 from inkwell.checkpoints.catalog import scan
 from inkwell.errors import InvalidParameter
 from inkwell.generation.scoring import Part, parts
 from inkwell.models.model_store import Library, Model
-from inkwell.params.score import ScoreRequest
 from tests.servable import save_servable
 
 MODELS = Path(__file__).resolve().parents[2] / "models"

@@ -10,7 +10,7 @@ from inkwell.generation.choice import Choice
 from inkwell.generation.events import TextEvent
 from inkwell.generation.prompts import Names, fitted
 from inkwell.models.model_store import Model
-from inkwell.params import GenerationRequest
+from inkwell.parameters import GenerationRequest
 from tests.servable import save_servable
 
 DEMO = Path(__file__).resolve().parents[2] / "models" / "demo"

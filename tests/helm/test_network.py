@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inkwell.refusals import BODY_BYTES, REQUEST_LINE_BYTES
+from inkwell.parameters.refusals import BODY_BYTES, REQUEST_LINE_BYTES
 from tests.helm.chart import FOLDER, OPEN, ROOT, Chart, Object, Rendering
 
 pytestmark = [pytest.mark.slow, pytest.mark.parallel]

@@ -1,10 +1,10 @@
 """The body of `/v1/chat/completions`: messages, the script they are written by, and what is refused."""
 
 import pytest
+from inkwell.parameters.chat import Chat, parse_chat
 
-from inkwell.chat import Message, Script
 from inkwell.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
-from inkwell.params.chat import Chat, parse_chat
+from inkwell.parameters.transcript import Message, Script
 
 HELLO = [{"role": "user", "content": "Hello"}]
 

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkwell.chat import Script, transcribe
 from inkwell.errors import RequestError
-from inkwell.params import GenerationRequest, chat, completions
+from inkwell.parameters import GenerationRequest, chat, completions
+from inkwell.parameters.transcript import Script, transcribe
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

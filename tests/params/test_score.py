@@ -1,13 +1,13 @@
 """What `/v1/score`, `/v1/next` and the tokenisers' endpoints take and refuse."""
 
 import pytest
+from inkwell.parameters.next import parse_next
+from inkwell.parameters.score import ScoreRequest, parse_score
+from inkwell.parameters.tokens import DETOKENIZE_PARAMETERS
 
 from inkwell.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
-from inkwell.params import GenerationRequest
-from inkwell.params.next import parse_next
-from inkwell.params.reading import read_json
-from inkwell.params.score import ScoreRequest, parse_score
-from inkwell.params.tokens import DETOKENIZE_PARAMETERS
+from inkwell.parameters import GenerationRequest
+from inkwell.parameters.reading import read_json
 
 PAIR = {"prompt": "a", "continuations": ["b"]}
 

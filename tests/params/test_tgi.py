@@ -1,10 +1,10 @@
 """TGI's table: what its names become, when a text is drawn, and what is refused."""
 
 import pytest
+from inkwell.parameters.tgi import REFUSED, TGI_PARAMETERS, TgiRequest, parse_tgi
 
 from inkwell.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
-from inkwell.params import GenerationRequest
-from inkwell.params.tgi import REFUSED, TGI_PARAMETERS, TgiRequest, parse_tgi
+from inkwell.parameters import GenerationRequest
 
 
 def parsed(**parameters: object) -> TgiRequest:

@@ -14,7 +14,7 @@ from string import Template
 
 from inkwell.apache.refusals import error_documents
 from inkwell.errors import SettingsError
-from inkwell.refusals import BODY_BYTES, HEADER_BYTES, HEADERS, REQUEST_LINE_BYTES
+from inkwell.parameters.refusals import BODY_BYTES, HEADER_BYTES, HEADERS, REQUEST_LINE_BYTES
 from inkwell.settings import Settings
 
 TEMPLATE = Path(__file__).with_name("httpd.conf.template")

@@ -12,7 +12,7 @@ from collections import deque
 from typing import Any
 
 from inkwell.observability.logs import formatter
-from inkwell.refusals import REFUSALS
+from inkwell.parameters.refusals import REFUSALS
 
 REFUSED = re.compile(
     r"inkwell-refused (?P<status>\d{3}) (?P<us>\d+) (?P<address>\S+) (?P<unique_id>\S+) (?P<request_id>\S+)"

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from inkwell.refusals import REFUSALS
+from inkwell.parameters.refusals import REFUSALS
 
 
 def write_refusals(folder: Path) -> None:

@@ -16,7 +16,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from inkwell.access.admission import Admission
 from inkwell.errors import InvalidBody, InvalidParameter
-from inkwell.params import readable
+from inkwell.parameters import readable
 
 MAX_DEPTH = 32
 MAX_FIELDS = 64

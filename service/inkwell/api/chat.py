@@ -9,12 +9,12 @@ from inkwell.api import chat_spec
 from inkwell.api.body import read_json
 from inkwell.api.chat_reply import ChatReply
 from inkwell.api.openai_reply import Fingerprint, Terms
-from inkwell.chat import Script, Transcript, transcribe
 from inkwell.errors import ContextLengthExceeded
 from inkwell.generation import Generator, Names
 from inkwell.models.model_store import Model
-from inkwell.params import MAX_INPUT_BYTES, GenerationRequest
-from inkwell.params.chat import Chat, parse_chat
+from inkwell.parameters import MAX_INPUT_BYTES, GenerationRequest
+from inkwell.parameters.chat import Chat, parse_chat
+from inkwell.parameters.transcript import Script, Transcript, transcribe
 
 
 def blueprint(generator: Generator, script: Script, fingerprint: Fingerprint, ping_s: float) -> Blueprint:

@@ -2,13 +2,13 @@
 
 from inkwell.api.openai_spec import COUNT, TEXT, finish_reason, replies
 from inkwell.api.spec_parts import BODY_REFUSALS, Spec, body_schema, error_responses
-from inkwell.params.chat import PARAMETERS, REFUSED
+from inkwell.parameters.chat import PARAMETERS, REFUSED
 
 DESCRIPTION = (
     "As OpenAI's endpoint of this name. These models were never taught to chat: they are shown the conversation as a "
     "transcript, with what the system says on top and then `User:` and `Assistant:` turns, and continue it; the text "
     "ends where the next turn would begin. Of a conversation that does not fit, the oldest rounds are dropped, and "
-    "`inkwell.dropped_messages` counts them; `inkwell.chat` says how it was written down. "
+    "`inkwell.dropped_messages` counts them; `inkwell.parameters.transcript` says how it was written down. "
     "Fields of OpenAI's that cannot be honoured are refused: {refused}."
 )
 EXAMPLE = {

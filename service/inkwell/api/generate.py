@@ -14,7 +14,7 @@ from inkwell.api.body import read_body, read_query
 from inkwell.api.replies import facts, streamed, whole
 from inkwell.errors import InvalidParameter
 from inkwell.generation import Choice, Generation, Generator, TextEvent, TextToken
-from inkwell.params import GenerationRequest, parse_json, parse_text
+from inkwell.parameters import GenerationRequest, parse_json, parse_text
 
 TEXT, JSON = "text/plain", "application/json"
 BESIDE_TEXTS = ("finish_reasons", "stops", "sentences")  # facts that each sample tells of itself

@@ -9,7 +9,7 @@ from inkwell.api import next_spec
 from inkwell.api.body import read_json
 from inkwell.api.replies import facts, whole
 from inkwell.generation import Generation, Generator, Names
-from inkwell.params.next import parse_next
+from inkwell.parameters.next import parse_next
 
 NAMES = Names(prompt="prompt", model="model")
 

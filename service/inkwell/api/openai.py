@@ -15,7 +15,7 @@ from inkwell.checkpoints.catalog import Folder
 from inkwell.errors import InvalidParameter
 from inkwell.generation import Generator, Names
 from inkwell.models.registry import Registry
-from inkwell.params.completions import Completion, parse_completion
+from inkwell.parameters.completions import Completion, parse_completion
 
 NAMES = Names(prompt="prompt", length="max_tokens", model="model")
 SERVABLE = ("available", "loading", "ready")

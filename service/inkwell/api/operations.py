@@ -20,7 +20,7 @@ from inkwell.api.spec_parts import (
     text_schema,
 )
 from inkwell.generation import Finish
-from inkwell.params import PARAMETERS, Parameter
+from inkwell.parameters import PARAMETERS, Parameter
 
 TEXT_EXAMPLE = " there was a king"
 SSE_EXAMPLE = (

@@ -30,7 +30,7 @@ from inkwell.errors import (
     ShuttingDown,
     Unauthorized,
 )
-from inkwell.refusals import REFUSALS
+from inkwell.parameters.refusals import REFUSALS
 
 # The nearest class in an error's line of descent decides: (status, type, seconds until it may pass or None). An error
 # that knows the seconds itself overrules the last one.

@@ -14,7 +14,7 @@ from inkwell.api.problems import error_body, note, unexpected_body
 from inkwell.api.record import Record
 from inkwell.errors import InkwellError
 from inkwell.generation import Choice, Generation, TextEvent
-from inkwell.params import PARAMETERS
+from inkwell.parameters import PARAMETERS
 
 NOT_EFFECTIVE = frozenset({"input_text", "model_name", "stream"})
 HEADER_CHARACTERS = 4_096  # proxies refuse replies with longer ones; a thousand biases stand in the body alone

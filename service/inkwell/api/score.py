@@ -11,8 +11,8 @@ from inkwell.api.replies import facts, whole
 from inkwell.generation import Generation, Generator, Names, TextToken
 from inkwell.generation.scoring import Part, Score, parts, score, scoring_request
 from inkwell.models.model_store import Model
-from inkwell.params import GenerationRequest
-from inkwell.params.score import ScoreRequest, parse_score
+from inkwell.parameters import GenerationRequest
+from inkwell.parameters.score import ScoreRequest, parse_score
 
 TEXT, CONTINUATIONS = (Names(prompt=name, model="model") for name in ("text", "continuations"))
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from inkwell.api.problems import TABLE, classify, error_body, unexpected_body
 from inkwell.errors import SettingsError, error_kinds
-from inkwell.params import Parameter
-from inkwell.refusals import REFUSALS
+from inkwell.parameters import Parameter
+from inkwell.parameters.refusals import REFUSALS
 
 Spec = dict[str, Any]
 BODY_REFUSALS = (413, 415)  # what Flask may answer to a body

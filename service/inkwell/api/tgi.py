@@ -12,7 +12,7 @@ from inkwell.api.tgi_info import ServiceFacts, info
 from inkwell.api.tgi_shapes import StreamShape, reply
 from inkwell.generation import Choice, Generation, Generator, Names
 from inkwell.models.registry import Registry
-from inkwell.params.tgi import TgiRequest, parse_tgi
+from inkwell.parameters.tgi import TgiRequest, parse_tgi
 
 NAMES = Names(prompt="inputs", length="max_new_tokens", model="model")
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from inkwell.models.model_store import Model
 from inkwell.models.registry import Registry
-from inkwell.params.lists import MOST_STOPS
-from inkwell.params.table import BY_NAME
-from inkwell.params.tgi import MOST_TOP_TOKENS
+from inkwell.parameters.lists import MOST_STOPS
+from inkwell.parameters.table import BY_NAME
+from inkwell.parameters.tgi import MOST_TOP_TOKENS
 
 
 @dataclass(frozen=True, slots=True)

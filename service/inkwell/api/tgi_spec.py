@@ -3,7 +3,7 @@
 from typing import Any
 
 from inkwell.api.spec_parts import BODY_REFUSALS, Spec, body_schema, error_responses, event_stream, json_reply
-from inkwell.params.tgi import ENVELOPE, TGI_PARAMETERS
+from inkwell.parameters.tgi import ENVELOPE, TGI_PARAMETERS
 
 TEXT: Spec = {"type": "string"}
 NUMBER: Spec = {"type": "number"}

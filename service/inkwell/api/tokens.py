@@ -14,8 +14,8 @@ from inkwell.errors import InvalidParameter
 from inkwell.generation import Generator, Names
 from inkwell.generation.spelling import Span, spans
 from inkwell.models.model_store import Model
-from inkwell.params import reading
-from inkwell.params.tokens import DETOKENIZE_PARAMETERS, TOKENIZE_PARAMETERS
+from inkwell.parameters import reading
+from inkwell.parameters.tokens import DETOKENIZE_PARAMETERS, TOKENIZE_PARAMETERS
 
 NAMES = Names(model="model")
 

@@ -12,7 +12,7 @@ from inkwell.engine.contract import InspectionEvent, Job, PromptEvent, TokenEven
 from inkwell.generation.ending import Ending, Sentence
 from inkwell.generation.events import Finish, Likeliest, TextEvent, TextToken
 from inkwell.generation.prompts import Prompt
-from inkwell.params import GenerationRequest
+from inkwell.parameters import GenerationRequest
 
 
 class Choice:

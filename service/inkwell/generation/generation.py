@@ -14,7 +14,7 @@ from inkwell.generation.origin import Origin, outcome_of
 from inkwell.models.model_store import Model
 from inkwell.observability.outcome import CANCELLED, OK, Summary
 from inkwell.once import Once
-from inkwell.params import GenerationRequest
+from inkwell.parameters import GenerationRequest
 from inkwell.worker.stream import TokenStream
 
 

@@ -25,7 +25,7 @@ from inkwell.generation.running import Running
 from inkwell.models.model_store import Model
 from inkwell.models.registry import Registry
 from inkwell.observability.outcome import Watcher
-from inkwell.params import GenerationRequest
+from inkwell.parameters import GenerationRequest
 
 SEED_BITS = 32  # enough to be different every time, short enough to be typed again
 NATIVE = Names()

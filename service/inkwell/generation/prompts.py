@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from inkwell.errors import ContextLengthExceeded, InvalidParameter
 from inkwell.models.model_store import Model
-from inkwell.params import GenerationRequest
+from inkwell.parameters import GenerationRequest
 
 
 @dataclass(frozen=True, slots=True)

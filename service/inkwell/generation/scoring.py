@@ -14,8 +14,8 @@ from inkwell.errors import InvalidParameter
 from inkwell.generation.choice import Choice
 from inkwell.generation.events import TextToken
 from inkwell.models.model_store import Model
-from inkwell.params import GenerationRequest
-from inkwell.params.score import ScoreRequest
+from inkwell.parameters import GenerationRequest
+from inkwell.parameters.score import ScoreRequest
 
 LARGEST_EXPONENT = 700.0  # e to the power of more is no float
 

@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from inkwell.chat import MOST_TEMPLATE_CHARACTERS, TEMPLATE, Message, Script, check_template
-from inkwell.errors import InvalidParameter
-from inkwell.params.messages import SCHEMA, messages
-from inkwell.params.openai import (
+from inkwell.parameters.messages import SCHEMA, messages
+from inkwell.parameters.openai import (
     MODEL,
     OWN,
     SAMPLING,
@@ -20,10 +18,13 @@ from inkwell.params.openai import (
     generation_request,
     without,
 )
-from inkwell.params.parameter import Parameter, checked_text, wrong_type
-from inkwell.params.reading import read_json
-from inkwell.params.request import GenerationRequest
-from inkwell.params.table import BY_NAME
+
+from inkwell.errors import InvalidParameter
+from inkwell.parameters.parameter import Parameter, checked_text, wrong_type
+from inkwell.parameters.reading import read_json
+from inkwell.parameters.request import GenerationRequest
+from inkwell.parameters.table import BY_NAME
+from inkwell.parameters.transcript import MOST_TEMPLATE_CHARACTERS, TEMPLATE, Message, Script, check_template
 
 NO_TOOLS, TEXT_ALONE = "these models call no tools", "these models read and write text alone"
 NO_STORE, NO_REASONING = "nothing is stored here", "these models only continue a text"

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from inkwell.errors import InvalidParameter
-from inkwell.params.openai import (
+from inkwell.parameters.openai import (
     DEFAULT_TOKENS,
     MODEL,
     OWN,
@@ -19,10 +18,12 @@ from inkwell.params.openai import (
     generation_request,
     without,
 )
-from inkwell.params.parameter import Parameter, checked_text
-from inkwell.params.reading import read_json
-from inkwell.params.request import GenerationRequest, Prompt
-from inkwell.params.table import BY_NAME
+
+from inkwell.errors import InvalidParameter
+from inkwell.parameters.parameter import Parameter, checked_text
+from inkwell.parameters.reading import read_json
+from inkwell.parameters.request import GenerationRequest, Prompt
+from inkwell.parameters.table import BY_NAME
 
 END_OF_TEXT = "<|endoftext|>"  # what OpenAI continues when nothing is given: the beginning of a new document
 MOST_PROMPTS = 128

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from inkwell.chat import Message, Role
 from inkwell.errors import InvalidParameter, UnknownParameter, UnsupportedParameter
-from inkwell.params.parameter import Parameter, checked_text
-from inkwell.params.reading import readable
+from inkwell.parameters.parameter import Parameter, checked_text
+from inkwell.parameters.reading import readable
+from inkwell.parameters.transcript import Message, Role
 
 MOST_MESSAGES = 4_096
 ROLES: Mapping[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}

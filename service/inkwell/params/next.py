@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from inkwell.params.parameter import Parameter
-from inkwell.params.reading import read_json
-from inkwell.params.request import GenerationRequest
-from inkwell.params.table import BY_NAME, SAMPLING
+from inkwell.parameters.parameter import Parameter
+from inkwell.parameters.reading import read_json
+from inkwell.parameters.request import GenerationRequest
+from inkwell.parameters.table import BY_NAME, SAMPLING
 
 MOST_TOKENS = 50
 NOTHING_YET = "it counts generated tokens, and before the next token there are none"

@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from inkwell.errors import InvalidParameter, UnknownParameter, UnsupportedParameter
-from inkwell.params.parameter import Parameter, wrong_type
-from inkwell.params.request import GenerationRequest
-from inkwell.params.table import BY_NAME, check_best_of
+from inkwell.parameters.parameter import Parameter, wrong_type
+from inkwell.parameters.request import GenerationRequest
+from inkwell.parameters.table import BY_NAME, check_best_of
 
 DEFAULT_TOKENS = 16  # of a completion
 USAGE = "include_usage"

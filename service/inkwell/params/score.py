@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from inkwell.errors import InvalidParameter
-from inkwell.params.parameter import Parameter, checked_text
-from inkwell.params.reading import read_json
-from inkwell.params.table import BY_NAME
+from inkwell.parameters.parameter import Parameter, checked_text
+from inkwell.parameters.reading import read_json
+from inkwell.parameters.table import BY_NAME
 
 MOST_CONTINUATIONS = 16
 

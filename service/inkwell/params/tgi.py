@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from inkwell.errors import InvalidParameter
-from inkwell.params.parameter import Parameter, wrong_type
-from inkwell.params.reading import read_json
-from inkwell.params.request import GenerationRequest
-from inkwell.params.table import BY_NAME
+from inkwell.parameters.parameter import Parameter, wrong_type
+from inkwell.parameters.reading import read_json
+from inkwell.parameters.request import GenerationRequest
+from inkwell.parameters.table import BY_NAME
 
 MOST_TOP_TOKENS = 5
 SAMPLES = ("temperature", "top_k", "top_p", "typical_p", "min_p")  # any of them asks for sampling

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 from inkwell.errors import InvalidParameter
-from inkwell.params.parameter import MAX_INPUT_BYTES, Parameter
-from inkwell.params.table import BY_NAME
+from inkwell.parameters.parameter import MAX_INPUT_BYTES, Parameter
+from inkwell.parameters.table import BY_NAME
 
 MODEL = replace(
     BY_NAME["model_name"], name="model", target="model_name", help="Whose tokens; the default model's if absent."

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from inkwell.chat import TEMPLATE, Message, Script, check_template, transcribe
+from inkwell.parameters.transcript import TEMPLATE, Message, Script, check_template, transcribe
 
 AMPLE = 10**9
 SYSTEM = Message("system", "A wood.")

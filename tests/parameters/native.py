@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from inkwell.errors import InvalidParameter
-from inkwell.params import GenerationRequest, parse_json, parse_text
+from inkwell.parameters import GenerationRequest, parse_json, parse_text
 
 
 def from_json(**values: Any) -> GenerationRequest:

@@ -1,9 +1,9 @@
 """What a client may ask for: the parameters as a table, their reading, and the request that they become."""
 
-from inkwell.params.parameter import MAX_INPUT_BYTES, Parameter
-from inkwell.params.reading import readable
-from inkwell.params.request import GenerationRequest
-from inkwell.params.table import BY_NAME, PARAMETERS, check_best_of, parse_json, parse_text
+from inkwell.parameters.parameter import MAX_INPUT_BYTES, Parameter
+from inkwell.parameters.reading import readable
+from inkwell.parameters.request import GenerationRequest
+from inkwell.parameters.table import BY_NAME, PARAMETERS, check_best_of, parse_json, parse_text
 
 __all__ = [
     "BY_NAME",

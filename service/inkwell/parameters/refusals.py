@@ -7,7 +7,7 @@ The limits stand here because the messages name them.
 from dataclasses import dataclass
 from typing import Any
 
-from inkwell.params import MAX_INPUT_BYTES
+from inkwell.parameters import MAX_INPUT_BYTES
 
 # The longest prompt may stand in a GET query with every byte written as %XX, beside the other parameters: whether it is
 # too long for a model is for the application to say, in tokens. 200 connections with such lines are 40 MB at most.

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from inkwell.errors import InvalidParameter
-from inkwell.params import MAX_INPUT_BYTES, PARAMETERS, parse_json
-from tests.params.native import from_json, from_text, refusal
+from inkwell.parameters import MAX_INPUT_BYTES, PARAMETERS, parse_json
+from tests.parameters.native import from_json, from_text, refusal
 
 HUGE = 10**400
 NUMBERS = [row.name for row in PARAMETERS if row.is_number]

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from inkwell.errors import InvalidParameter, UnknownParameter, UnsupportedParameter
-from inkwell.params.parameter import Parameter, typed, wrong_type
+from inkwell.parameters.parameter import Parameter, typed, wrong_type
 
 Table = Sequence[Parameter]
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from inkwell.errors import InvalidParameter
-from inkwell.params.lists import BIAS_SCHEMA, STOP_SCHEMA, biases, stops
-from inkwell.params.parameter import MAX_INPUT_BYTES, Parameter
-from inkwell.params.reading import read_json, read_text
-from inkwell.params.request import GenerationRequest
+from inkwell.parameters.lists import BIAS_SCHEMA, STOP_SCHEMA, biases, stops
+from inkwell.parameters.parameter import MAX_INPUT_BYTES, Parameter
+from inkwell.parameters.reading import read_json, read_text
+from inkwell.parameters.request import GenerationRequest
 
 SAMPLING = (
     Parameter(

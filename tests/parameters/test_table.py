@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkwell.errors import RequestError, UnknownParameter
-from inkwell.params import PARAMETERS, GenerationRequest, parse_json, parse_text
-from tests.params.native import from_json, from_text, refusal
+from inkwell.parameters import PARAMETERS, GenerationRequest, parse_json, parse_text
+from tests.parameters.native import from_json, from_text, refusal
 
 ALONG = {"best_of": {"nsamples": 1}}
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from inkwell.errors import InvalidParameter
-from inkwell.params.parameter import Parameter, checked_text, plain, wrong_type
+from inkwell.parameters.parameter import Parameter, checked_text, plain, wrong_type
 
 MOST_STOPS = 4  # as many as OpenAI takes
 STOP_BYTES = 256

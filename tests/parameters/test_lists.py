@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from inkwell.errors import InvalidParameter, UnknownParameter, UnsupportedParameter
-from inkwell.params import BY_NAME
-from inkwell.params.lists import BIAS_LIMIT, MOST_BIASES, MOST_STOPS, STOP_BYTES
-from inkwell.params.reading import read_json
-from tests.params.native import from_json, from_text, refusal
+from inkwell.parameters import BY_NAME
+from inkwell.parameters.lists import BIAS_LIMIT, MOST_BIASES, MOST_STOPS, STOP_BYTES
+from inkwell.parameters.reading import read_json
+from tests.parameters.native import from_json, from_text, refusal
 
 # --- stop strings
 
