@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "service"))  # it is not installed
 
 from inkwell.apache.probe import TIMEOUT_S, local_host  # noqa: E402
-from inkwell.settings import Settings  # noqa: E402
+from inkwell.settings.settings import Settings  # noqa: E402
 
 
 def main() -> int:

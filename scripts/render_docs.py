@@ -22,7 +22,7 @@ from inkwell.app import create_app  # noqa: E402
 from inkwell.errors import SettingsError, error_kinds  # noqa: E402
 from inkwell.parameters import PARAMETERS, Parameter  # noqa: E402
 from inkwell.parameters.refusals import REFUSALS  # noqa: E402
-from inkwell.settings import Settings, settings_table  # noqa: E402
+from inkwell.settings.settings import Settings, settings_table  # noqa: E402
 
 README = ROOT / "README.md"
 # Folders that the tree shows as one line; what lies in them explains itself or changes with every test.

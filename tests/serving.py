@@ -11,7 +11,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.test import TestResponse
 
 from inkwell.app import create_app
-from inkwell.settings import Settings
+from inkwell.settings.settings import Settings
 
 EXIT_S = 10
 MAX_REQUESTS = 8  # of the shared application

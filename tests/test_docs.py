@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from inkwell import __version__
-from inkwell.settings import settings_table
+from inkwell.settings.settings import settings_table
 from scripts.render_docs import README, ROOT, rendered, tree
 
 PAGES = sorted(

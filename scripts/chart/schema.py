@@ -6,7 +6,7 @@ Takes the described values and the service's table of settings, gives the schema
 from dataclasses import fields
 from typing import Any, get_type_hints
 
-from inkwell.settings import TYPES, Settings
+from inkwell.settings.settings import TYPES, Settings
 from scripts.chart.values import Value
 
 TYPE_NAMES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}

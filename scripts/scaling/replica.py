@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from inkwell.access.throughput import GAP_S, Pace
 from inkwell.engine.contract import EngineConfig
 from inkwell.engine.scheduler import CROWDED, LEAST_PIECE, STRETCH
-from inkwell.settings import Settings
+from inkwell.settings.settings import Settings
 from scripts.scaling.curve import Curve
 
 SETTINGS = Settings.from_environ({})  # the defaults

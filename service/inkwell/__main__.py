@@ -25,7 +25,7 @@ from inkwell.apache.stop_signals import StopSignals
 from inkwell.apache.supervisor import Supervisor
 from inkwell.errors import SettingsError
 from inkwell.observability.logs import configure
-from inkwell.settings import Settings, log_format, otel_variables
+from inkwell.settings.settings import Settings, log_format, otel_variables
 
 
 def main() -> int:

@@ -45,7 +45,7 @@ from inkwell.observability.metrics import Metrics
 from inkwell.observability.tracing import Tracing
 from inkwell.parameters.refusals import BODY_BYTES
 from inkwell.parameters.transcript import Script
-from inkwell.settings import Settings
+from inkwell.settings.settings import Settings
 
 
 def create_app(settings: Settings, tracing: Tracing | None = None) -> Flask:

@@ -6,7 +6,7 @@ from inkwell.app import create_app
 from inkwell.errors import SettingsError
 from inkwell.observability.logs import configure
 from inkwell.observability.tracing import tracing
-from inkwell.settings import Settings, otel_variables
+from inkwell.settings.settings import Settings, otel_variables
 
 logging.getLogger("werkzeug").setLevel(logging.WARNING)  # its access log would show the query, and so the prompts
 try:

@@ -5,7 +5,7 @@ import mod_wsgi
 from inkwell.app import create_app
 from inkwell.observability.logs import configure
 from inkwell.observability.tracing import tracing
-from inkwell.settings import Settings, otel_variables
+from inkwell.settings.settings import Settings, otel_variables
 
 _settings = Settings.from_environ()
 configure(_settings.log_level, _settings.log_format)

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from inkwell.settings import PROJECT_ROOT
+from inkwell.settings.settings import PROJECT_ROOT
 from tests.serving import running_app
 
 

@@ -208,7 +208,7 @@ AUDIT = """
 import json, sys
 from pathlib import Path
 from inkwell.app import create_app
-from inkwell.settings import Settings
+from inkwell.settings.settings import Settings
 
 models = sys.argv[1]
 client = create_app(Settings.from_environ({"INKWELL_MODELS_DIR": models})).test_client()

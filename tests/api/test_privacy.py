@@ -53,7 +53,7 @@ import json, os, signal, sys
 from pathlib import Path
 from inkwell.app import create_app
 from inkwell.observability.logs import configure
-from inkwell.settings import Settings
+from inkwell.settings.settings import Settings
 from tests.api.test_privacy import CANARY, PATH, ask_everything
 
 settings = Settings.from_environ()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from inkwell.settings import PROJECT_ROOT
+from inkwell.settings.settings import PROJECT_ROOT
 from tests.api.native import ask
 from tests.serving import running_app
 

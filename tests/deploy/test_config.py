@@ -7,7 +7,7 @@ import pytest
 from inkwell.apache.config import Site, authority, render
 from inkwell.apache.httpd import environment
 from inkwell.parameters.refusals import REFUSALS
-from inkwell.settings import Settings
+from inkwell.settings.settings import Settings
 
 HERE = Site(Path("/run/here"), Path("/srv/root"), None)
 

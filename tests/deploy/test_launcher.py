@@ -10,7 +10,7 @@ import psutil
 import pytest
 import requests
 
-from inkwell.settings import Settings
+from inkwell.settings.settings import Settings
 from tests.live import LiveServer, free_port, live_server, public_folder, start_launcher
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from inkwell.apache.config import DRAIN_S
-from inkwell.settings import Settings
+from inkwell.settings.settings import Settings
 from scripts.chart.helm import HelmError
 from tests.helm.chart import FOLDER, OPEN, Chart
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from inkwell.settings import Settings
+from inkwell.settings.settings import Settings
 from tests.helm.chart import FEATURES, FOLDER, OPEN, Chart
 
 pytestmark = [pytest.mark.slow, pytest.mark.parallel]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from inkwell.checkpoints.catalog import KNOWN_MODELS
-from inkwell.settings import Settings
+from inkwell.settings.settings import Settings
 from scripts.chart.helm import HelmError
 from tests.helm.chart import OPEN, Chart
 

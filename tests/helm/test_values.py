@@ -9,7 +9,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from inkwell import __version__
-from inkwell.settings import Settings
+from inkwell.settings.settings import Settings
 from scripts.chart.schema import CHARTS_OWN, camel_case, schema_of
 from scripts.chart.values import ValuesError, read_values
 from tests.helm.chart import FOLDER

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import pytest
 
 from inkwell.errors import SettingsError
-from inkwell.settings import otel_variables
+from inkwell.settings.settings import otel_variables
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from inkwell.settings import Settings
+from inkwell.settings.settings import Settings
 from scripts.benchmark.dialects import InkwellDialect
 from scripts.benchmark.exchange import Order, Record, Request
 from scripts.benchmark.processes import memory_of

@@ -15,7 +15,7 @@ from string import Template
 from inkwell.apache.refusals import error_documents
 from inkwell.errors import SettingsError
 from inkwell.parameters.refusals import BODY_BYTES, HEADER_BYTES, HEADERS, REQUEST_LINE_BYTES
-from inkwell.settings import Settings
+from inkwell.settings.settings import Settings
 
 TEMPLATE = Path(__file__).with_name("httpd.conf.template")
 APACHE_MODULES = Path("/usr/lib/apache2/modules")

@@ -17,7 +17,7 @@ from inkwell.apache.config import HTTPD_CONF
 from inkwell.apache.console import copy
 from inkwell.apache.foreign import Translator
 from inkwell.apache.leftovers import end_leftovers
-from inkwell.settings import PREFIX, Settings
+from inkwell.settings.settings import PREFIX, Settings
 
 SETPRIV = "/usr/bin/setpriv"
 HTTPD = "/usr/sbin/apache2"

@@ -15,7 +15,7 @@ from inkwell.apache.console import say
 from inkwell.apache.refusals import write_refusals
 from inkwell.apache.stage import ModelMirror, stage_code
 from inkwell.errors import SettingsError
-from inkwell.settings import PROJECT_ROOT, SOURCE_ROOT, Settings
+from inkwell.settings.settings import PROJECT_ROOT, SOURCE_ROOT, Settings
 
 
 @contextmanager

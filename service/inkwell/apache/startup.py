@@ -8,7 +8,7 @@ import time
 from inkwell.apache import probe
 from inkwell.apache.config import authority
 from inkwell.apache.console import say, show
-from inkwell.settings import Settings
+from inkwell.settings.settings import Settings
 
 ANSWER_LIMIT_S = 60.0  # for the web process to answer at all; loading a model may take longer
 

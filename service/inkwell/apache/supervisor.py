@@ -13,7 +13,7 @@ from inkwell.apache.console import say
 from inkwell.apache.httpd import Httpd
 from inkwell.apache.startup import Startup
 from inkwell.apache.stop_signals import StopSignals
-from inkwell.settings import Settings
+from inkwell.settings.settings import Settings
 
 STARTING_TICK_S = 0.05
 SERVING_TICK_S = 0.5

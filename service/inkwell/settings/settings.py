@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from inkwell import settings_values as parse
 from inkwell.errors import SettingsError
 from inkwell.observability.otel_settings import SHOWN_CHARACTERS, check
 from inkwell.parameters.transcript import TEMPLATE, check_template
-from inkwell.settings_values import PROJECT_ROOT as PROJECT_ROOT
-from inkwell.settings_values import SOURCE_ROOT as SOURCE_ROOT
-from inkwell.settings_values import Pairs
+from inkwell.settings.parsers import PROJECT_ROOT as PROJECT_ROOT
+from inkwell.settings.parsers import SOURCE_ROOT as SOURCE_ROOT
+from inkwell.settings.parsers import Pairs
+from inkwell.settings.settings import parsers as parse
 
 PREFIX = "INKWELL_"
 TYPES = {

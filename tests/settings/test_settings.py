@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from inkwell.errors import SettingsError
-from inkwell.settings import PROJECT_ROOT, Settings, settings_table
+from inkwell.settings.settings import PROJECT_ROOT, Settings, settings_table
 
 
 def test_an_empty_environment_gives_the_defaults():

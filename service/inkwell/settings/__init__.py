@@ -1,0 +1,1 @@
+"""The configuration of a start: every setting once, and the parsers of their values."""
