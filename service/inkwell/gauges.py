@@ -7,9 +7,9 @@ from prometheus_client.registry import Collector
 
 from inkwell.access.admission import Admission
 from inkwell.access.throughput import Pace
-from inkwell.memory import limit_bytes, resident_bytes
 from inkwell.models.registry import Registry
 from inkwell.models.worker_load import Use
+from inkwell.system.memory import limit_bytes, resident_bytes
 
 
 class Gauges(Collector):

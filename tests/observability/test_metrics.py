@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from inkwell.engine.contract import FailureEvent, PromptEvent, TokenEvent
-from inkwell.memory import limit_bytes, resident_bytes
 from inkwell.observability.metrics import KILLED, Metrics, StepMeter
 from inkwell.observability.outcome import Summary
+from inkwell.system.memory import limit_bytes, resident_bytes
 from tests.clock import Clock
 
 ENDED = Summary("id", "who", "demo", "ok", ("length",), 40, 32, 7, True, 0.01, 0.5, 0.75, 2.0)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 
-from inkwell.cgroups import processors
 from inkwell.checkpoints.model_config import ModelConfig, read_config
 from inkwell.engine.assembly import assemble, drafts_in_words, speculates
 from inkwell.engine.checkpoint import load_decoder, stored_dtype
@@ -23,6 +22,7 @@ from inkwell.engine.kv_cache import KVCache
 from inkwell.engine.native.library import Kernels, open_kernels
 from inkwell.engine.precision import Precision, resolve_precision
 from inkwell.errors import EngineFailed, LoadFailed
+from inkwell.system.cgroups import processors
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from inkwell.cgroups import memory_limit_bytes
+from inkwell.system.cgroups import memory_limit_bytes
 
 
 def resident_bytes(process: int | str = "self") -> int | None:
