@@ -17,9 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "service")]  # started as a file, Python finds its own folder alone
 
-from inkwell.api.problems import classify  # noqa: E402
 from inkwell.app import create_app  # noqa: E402
 from inkwell.errors import SettingsError, error_kinds  # noqa: E402
+from inkwell.http.error_handlers import classify  # noqa: E402
 from inkwell.parameters import PARAMETERS, Parameter  # noqa: E402
 from inkwell.parameters.refusals import REFUSALS  # noqa: E402
 from inkwell.settings.settings import Settings, settings_table  # noqa: E402

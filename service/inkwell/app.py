@@ -10,20 +10,19 @@ from inkwell.access.admission import Admission
 from inkwell.access.keys import check_exposure, load_keys
 from inkwell.access.quota import Quotas
 from inkwell.access.throughput import Pace
-from inkwell.api import (
+from inkwell.engine.contract import EngineConfig
+from inkwell.generation import Generator, Limits
+from inkwell.http import access_log as record
+from inkwell.http import (
     auth,
-    body,
     chat,
     cors,
     docs,
     generate,
     health,
-    hosts,
     metrics,
     models,
     openai,
-    problems,
-    record,
     request_id,
     requests,
     score,
@@ -31,12 +30,13 @@ from inkwell.api import (
     tokens,
     traces,
 )
-from inkwell.api import next as next_token
-from inkwell.api.openai_reply import fingerprinting
-from inkwell.api.tgi_info import ServiceFacts
-from inkwell.engine.contract import EngineConfig
-from inkwell.gauges import Gauges
-from inkwell.generation import Generator, Limits
+from inkwell.http import error_handlers as problems
+from inkwell.http import host_check as hosts
+from inkwell.http import next as next_token
+from inkwell.http import request_body as body
+from inkwell.http.gauges import Gauges
+from inkwell.http.openai_reply import fingerprinting
+from inkwell.http.tgi_info import ServiceFacts
 from inkwell.models.drafts import Drafts
 from inkwell.models.model_store import Library
 from inkwell.models.preload import Preload

@@ -10,8 +10,8 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from inkwell.access.admission import Admission
 from inkwell.access.throughput import Pace
-from inkwell.api.body import read_json, register
 from inkwell.errors import InkwellError, InvalidBody, InvalidParameter
+from inkwell.http.request_body import read_json, register
 from tests.serving import problem
 
 CANARY = "Rohrdommel"

@@ -1,6 +1,6 @@
 """Lines that others write into the log, as records: Apache's own, and what libraries print.
 
-Takes bytes, gives bytes. Requests that the application answers have a record already (`service/inkwell/api/record.py`); Apache
+Takes bytes, gives bytes. Requests that the application answers have a record already (`service/inkwell/http/access_log.py`); Apache
 tells only of those that it answers itself, in the form that httpd.conf.template names `refused`. Among them are those
 whose body did not come: mod_wsgi asks the application first and then reads, so they have a record as well.
 """

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from inkwell.api.openai_reply import REASONS, Json, Reply, Terms
+from inkwell.http.openai_reply import REASONS, Json, Reply, Terms
+
 from inkwell.generation import Choice, Generation, TextEvent, TextToken
 
 

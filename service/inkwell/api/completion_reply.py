@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from inkwell.api.openai_reply import REASONS, Json, Reply, Terms
+from inkwell.http.openai_reply import REASONS, Json, Reply, Terms
+
 from inkwell.generation import Choice, Generation, TextEvent, TextToken
 
 Spelling = Callable[[int], bytes]

@@ -9,11 +9,11 @@ from flasgger import swag_from
 from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import MethodNotAllowed
 
-from inkwell.api import operations, sse
-from inkwell.api.body import read_body, read_query
-from inkwell.api.replies import facts, streamed, whole
 from inkwell.errors import InvalidParameter
 from inkwell.generation import Choice, Generation, Generator, TextEvent, TextToken
+from inkwell.http import operations, sse
+from inkwell.http.replies import facts, streamed, whole
+from inkwell.http.request_body import read_body, read_query
 from inkwell.parameters import GenerationRequest, parse_json, parse_text
 
 TEXT, JSON = "text/plain", "application/json"

@@ -5,9 +5,9 @@ from typing import Any
 from flasgger import swag_from
 from flask import Blueprint, Response, jsonify
 
-from inkwell.api import operations
 from inkwell.checkpoints.catalog import KNOWN_MODELS, Folder, canonical
 from inkwell.errors import InkwellError
+from inkwell.http import operations
 from inkwell.models.model_store import Model, origin
 from inkwell.models.registry import Registry
 

@@ -1,7 +1,8 @@
 """The OpenAPI description of `/v1/next`."""
 
-from inkwell.api.spec_parts import BODY_REFUSALS, Spec, body_schema, error_responses, json_reply
 from inkwell.parameters.next import NEXT_PARAMETERS
+
+from inkwell.http.openapi import BODY_REFUSALS, Spec, body_schema, error_responses, json_reply
 
 DESCRIPTION = (
     "Tells the likeliest next tokens behind `prompt`, with their probability in the model's own distribution (the "

@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 from flask import Response
 
-from inkwell.api.replies import facts, streamed, whole
 from inkwell.generation import Choice, Finish, Generation, TextEvent
+from inkwell.http.replies import facts, streamed, whole
 from inkwell.models.registry import Registry
 
 Json = dict[str, Any]

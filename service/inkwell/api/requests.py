@@ -3,8 +3,8 @@
 from flasgger import swag_from
 from flask import Blueprint, Response, g, jsonify
 
-from inkwell.api import requests_spec
 from inkwell.generation import Generator
+from inkwell.http import requests_spec
 
 
 def blueprint(generator: Generator) -> Blueprint:

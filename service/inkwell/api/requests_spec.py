@@ -1,6 +1,6 @@
 """The OpenAPI description of `/v1/requests`."""
 
-from inkwell.api.spec_parts import Spec, error_responses, json_reply
+from inkwell.http.openapi import Spec, error_responses, json_reply
 
 DESCRIPTION = (
     "Ends every request of this id that runs or waits, and was sent by the same client; an administrator ends "

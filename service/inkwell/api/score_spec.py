@@ -1,7 +1,8 @@
 """The OpenAPI description of `/v1/score`."""
 
-from inkwell.api.spec_parts import BODY_REFUSALS, Spec, body_schema, error_responses, json_reply
 from inkwell.parameters.score import SCORE_PARAMETERS
+
+from inkwell.http.openapi import BODY_REFUSALS, Spec, body_schema, error_responses, json_reply
 
 DESCRIPTION = (
     "Computes `text`, or `prompt` with each of `continuations`, once, and tells how likely each token was. Nothing is "

@@ -7,8 +7,8 @@ that ends without a further token closes with one that is marked `special` and h
 from collections.abc import Sequence
 from typing import Any
 
-from inkwell.api.replies import facts
 from inkwell.generation import Choice, Finish, Generation, TextEvent, TextToken
+from inkwell.http.replies import facts
 
 FINISH_REASONS = {"stop": "eos_token", "stop_sequence": "stop_sequence"}  # of all others: length
 Shape = dict[str, Any]

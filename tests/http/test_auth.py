@@ -11,7 +11,7 @@ from flask import Flask, g
 from flask.testing import FlaskClient
 
 from inkwell.access.keys import ANYONE, INFER, NOBODY, SCOPES
-from inkwell.api.auth import BLUEPRINTS, ENDPOINTS, PUBLIC, scope_of
+from inkwell.http.auth import BLUEPRINTS, ENDPOINTS, PUBLIC, scope_of
 from tests.serving import problem, running_app
 
 KEYS = {"alice": "ink-alice", "root": "ink-root", "both": "ink-both"}

@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from werkzeug.exceptions import UnsupportedMediaType
 from werkzeug.test import TestResponse
 
-from inkwell.api.problems import TABLE, classify
 from inkwell.errors import InkwellError, InvalidBody, QueueFull, SettingsError, error_kinds
+from inkwell.http.error_handlers import TABLE, classify
 from tests.serving import problem, running_app
 
 STATUS = {

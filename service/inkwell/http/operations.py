@@ -5,8 +5,8 @@
 
 from typing import get_args
 
-from inkwell.api.replies import NOT_EFFECTIVE
-from inkwell.api.spec_parts import (
+from inkwell.generation import Finish
+from inkwell.http.openapi import (
     BODY_REFUSALS,
     Spec,
     body_schema,
@@ -19,7 +19,7 @@ from inkwell.api.spec_parts import (
     row_schema,
     text_schema,
 )
-from inkwell.generation import Finish
+from inkwell.http.replies import NOT_EFFECTIVE
 from inkwell.parameters import PARAMETERS, Parameter
 
 TEXT_EXAMPLE = " there was a king"

@@ -3,8 +3,8 @@
 from flasgger import swag_from
 from flask import Blueprint, Flask, Response, g, request
 
-from inkwell.api.record import route
-from inkwell.api.spec_parts import Spec, key_responses
+from inkwell.http.access_log import route
+from inkwell.http.openapi import Spec, key_responses
 from inkwell.observability.metrics import Metrics
 
 SPEC: Spec = {

@@ -10,8 +10,8 @@ from collections.abc import Collection
 
 from flask import Flask, request
 
-from inkwell.api.auth import PUBLIC, scope_of
 from inkwell.errors import Forbidden
+from inkwell.http.auth import PUBLIC, scope_of
 
 LOCAL = "localhost"
 

@@ -11,7 +11,7 @@ from flasgger import Swagger
 from flask import Blueprint, Flask, Response, abort, redirect, render_template, send_from_directory
 from werkzeug.routing import Rule
 
-from inkwell.api import operations
+from inkwell.http import operations
 
 SPEC_PATH = "/apispec_1.json"  # where flasgger puts it by default, and where clients of the old service look
 ASSETS = frozenset({"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"})

@@ -4,8 +4,8 @@ from flasgger import swag_from
 from flask import Blueprint, Response, jsonify
 
 from inkwell.access.admission import Admission
-from inkwell.api import operations
 from inkwell.errors import InkwellError
+from inkwell.http import operations
 from inkwell.models.preload import Preload
 from inkwell.models.registry import Registry
 

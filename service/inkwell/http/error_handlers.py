@@ -11,7 +11,6 @@ from typing import Any
 from flask import Flask, Response, g, jsonify
 from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed, UnsupportedMediaType
 
-from inkwell.api.record import Record
 from inkwell.errors import (
     Cancelled,
     DeadlineExceeded,
@@ -30,6 +29,7 @@ from inkwell.errors import (
     ShuttingDown,
     Unauthorized,
 )
+from inkwell.http.access_log import Record
 from inkwell.parameters.refusals import REFUSALS
 
 # The nearest class in an error's line of descent decides: (status, type, seconds until it may pass or None). An error

@@ -4,7 +4,7 @@ from functools import partial
 
 from flask import Flask, Response, g, request
 
-from inkwell.api.record import PROBES, method, rule
+from inkwell.http.access_log import PROBES, method, rule
 from inkwell.observability.tracing import Tracing
 
 

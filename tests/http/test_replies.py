@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from flask import Flask, g
 
-from inkwell.api.record import Record
-from inkwell.api.replies import streamed, whole
+from inkwell.http.access_log import Record
+from inkwell.http.replies import streamed, whole
 from tests.generation.runs import Run, end_of, ids
 from tests.generation.texts import bytewise
 

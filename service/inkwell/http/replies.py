@@ -9,11 +9,11 @@ from typing import Any
 
 from flask import Response, g, jsonify
 
-from inkwell.api import sse
-from inkwell.api.problems import error_body, note, unexpected_body
-from inkwell.api.record import Record
 from inkwell.errors import InkwellError
 from inkwell.generation import Choice, Generation, TextEvent
+from inkwell.http import sse
+from inkwell.http.access_log import Record
+from inkwell.http.error_handlers import error_body, note, unexpected_body
 from inkwell.parameters import PARAMETERS
 
 NOT_EFFECTIVE = frozenset({"input_text", "model_name", "stream"})

@@ -8,8 +8,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from inkwell.api.problems import TABLE, classify, error_body, unexpected_body
 from inkwell.errors import SettingsError, error_kinds
+from inkwell.http.error_handlers import TABLE, classify, error_body, unexpected_body
 from inkwell.parameters import Parameter
 from inkwell.parameters.refusals import REFUSALS
 

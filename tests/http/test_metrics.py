@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from tests.api.test_privacy import CANARY, ask_everything
+from tests.http.test_privacy import CANARY, ask_everything
 from tests.servable import save_servable
 from tests.serving import problem, running_app
 

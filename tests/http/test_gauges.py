@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from inkwell.access.admission import Admission
 from inkwell.access.throughput import Pace
-from inkwell.gauges import Gauges
+from inkwell.http.gauges import Gauges
 from inkwell.models.worker_load import Use, use_of
 from inkwell.worker.messages import Ready
 

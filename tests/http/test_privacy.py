@@ -54,7 +54,7 @@ from pathlib import Path
 from inkwell.app import create_app
 from inkwell.observability.logs import configure
 from inkwell.settings.settings import Settings
-from tests.api.test_privacy import CANARY, PATH, ask_everything
+from tests.http.test_privacy import CANARY, PATH, ask_everything
 
 settings = Settings.from_environ()
 configure(settings.log_level)
