@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from tests.api.native import ask, details_of, sample_of, stream_of, texts
+from tests.dialects.native.native import ask, details_of, sample_of, stream_of, texts
 from tests.servable import continued
 from tests.serving import problem
 

@@ -6,7 +6,7 @@ import math
 import pytest
 from flask.testing import FlaskClient
 
-from tests.api.native import JSON, PATH, ask, details_of, sample_of, stream_of, texts
+from tests.dialects.native.native import JSON, PATH, ask, details_of, sample_of, stream_of, texts
 from tests.serving import problem
 
 PROMPT = "Once upon a time"

@@ -6,7 +6,7 @@ import time
 import pytest
 from flask.testing import FlaskClient
 
-from tests.api.native import details_of, sample_of, stream_of, texts
+from tests.dialects.native.native import details_of, sample_of, stream_of, texts
 from tests.servable import continued
 from tests.serving import problem
 

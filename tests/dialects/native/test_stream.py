@@ -13,7 +13,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.api.native import events, texts
+from tests.dialects.native.native import events, texts
 from tests.servable import continued
 from tests.serving import problem
 

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from inkwell.settings.settings import PROJECT_ROOT
-from tests.api.native import ask
+from tests.dialects.native.native import ask
 from tests.serving import running_app
 
 REQUESTS = 200

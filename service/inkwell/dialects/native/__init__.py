@@ -1,0 +1,1 @@
+"""`/text-generate`, the service's own endpoint."""
