@@ -1,0 +1,1 @@
+"""`/models`: every model that can be requested, and its state."""
