@@ -4,16 +4,16 @@ from typing import Any
 
 from flasgger import swag_from
 from flask import Blueprint, Response, g, request
-from inkwell.http.chat_reply import ChatReply
-from inkwell.http.openai_reply import Fingerprint, Terms
-from inkwell.parameters.chat import Chat, parse_chat
 
 from inkwell.errors import ContextLengthExceeded
 from inkwell.generation import Generator, Names
 from inkwell.http import chat_spec
+from inkwell.http.chat_reply import ChatReply
+from inkwell.http.openai_reply import Fingerprint, Terms
 from inkwell.http.request_body import read_json
 from inkwell.models.model_store import Model
 from inkwell.parameters import MAX_INPUT_BYTES, GenerationRequest
+from inkwell.parameters.chat import Chat, parse_chat
 from inkwell.parameters.transcript import Script, Transcript, transcribe
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from inkwell.errors import InvalidParameter
 from inkwell.parameters.messages import SCHEMA, messages
 from inkwell.parameters.openai import (
     MODEL,
@@ -18,8 +19,6 @@ from inkwell.parameters.openai import (
     generation_request,
     without,
 )
-
-from inkwell.errors import InvalidParameter
 from inkwell.parameters.parameter import Parameter, checked_text, wrong_type
 from inkwell.parameters.reading import read_json
 from inkwell.parameters.request import GenerationRequest

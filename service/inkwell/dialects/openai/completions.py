@@ -5,17 +5,17 @@ from typing import Any
 
 from flasgger import swag_from
 from flask import Blueprint, Response, g, jsonify, request
-from inkwell.http.completion_reply import CompletionReply
-from inkwell.http.models import entry
-from inkwell.http.openai_reply import Fingerprint, Terms
-from inkwell.parameters.completions import Completion, parse_completion
 
 from inkwell.checkpoints.catalog import Folder
 from inkwell.errors import InvalidParameter
 from inkwell.generation import Generator, Names
 from inkwell.http import openai_spec
+from inkwell.http.completion_reply import CompletionReply
+from inkwell.http.models import entry
+from inkwell.http.openai_reply import Fingerprint, Terms
 from inkwell.http.request_body import read_json
 from inkwell.models.registry import Registry
+from inkwell.parameters.completions import Completion, parse_completion
 
 NAMES = Names(prompt="prompt", length="max_tokens", model="model")
 SERVABLE = ("available", "loading", "ready")
