@@ -4,15 +4,15 @@ from typing import Any
 
 from flasgger import swag_from
 from flask import Blueprint, Response, g, jsonify, request
-from inkwell.http.tgi_info import ServiceFacts, info
-from inkwell.http.tgi_shapes import StreamShape, reply
-from inkwell.parameters.tgi import TgiRequest, parse_tgi
 
 from inkwell.generation import Choice, Generation, Generator, Names
 from inkwell.http import tgi_spec
 from inkwell.http.replies import streamed, whole
 from inkwell.http.request_body import read_json
+from inkwell.http.tgi_info import ServiceFacts, info
+from inkwell.http.tgi_shapes import StreamShape, reply
 from inkwell.models.registry import Registry
+from inkwell.parameters.tgi import TgiRequest, parse_tgi
 
 NAMES = Names(prompt="inputs", length="max_new_tokens", model="model")
 
