@@ -6,8 +6,8 @@ import pytest
 from inkwell.parameters.score import ScoreRequest
 
 from inkwell.checkpoints.catalog import scan
+from inkwell.dialects.score.scoring import Part, parts
 from inkwell.errors import InvalidParameter
-from inkwell.generation.scoring import Part, parts
 from inkwell.models.model_store import Library, Model
 from tests.servable import save_servable
 

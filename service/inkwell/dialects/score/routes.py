@@ -4,15 +4,15 @@ from typing import Any
 
 from flasgger import swag_from
 from flask import Blueprint, Response, g, request
-from inkwell.parameters.score import ScoreRequest, parse_score
 
+from inkwell.dialects.score.scoring import Part, Score, parts, score, scoring_request
 from inkwell.generation import Generation, Generator, Names, TextToken
-from inkwell.generation.scoring import Part, Score, parts, score, scoring_request
 from inkwell.http import score_spec
 from inkwell.http.replies import facts, whole
 from inkwell.http.request_body import read_json
 from inkwell.models.model_store import Model
 from inkwell.parameters import GenerationRequest
+from inkwell.parameters.score import ScoreRequest, parse_score
 
 TEXT, CONTINUATIONS = (Names(prompt=name, model="model") for name in ("text", "continuations"))
 
