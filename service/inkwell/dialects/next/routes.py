@@ -4,12 +4,12 @@ from typing import Any
 
 from flasgger import swag_from
 from flask import Blueprint, Response, g, request
-from inkwell.parameters.next import parse_next
 
 from inkwell.generation import Generation, Generator, Names
 from inkwell.http import next_spec
 from inkwell.http.replies import facts, whole
 from inkwell.http.request_body import read_json
+from inkwell.parameters.next import parse_next
 
 NAMES = Names(prompt="prompt", model="model")
 

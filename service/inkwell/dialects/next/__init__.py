@@ -1,0 +1,1 @@
+"""`/v1/next`: the distribution of the next token, stage by stage of the sampler."""
