@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inkwell.dialects.tokens.token_spans import spans
 from inkwell.engine.contract import PromptEvent, TokenEvent
-from inkwell.generation.spelling import spans
 from inkwell.models.model_store import Model
 from tests.generation.texts import choice_of, feed
 

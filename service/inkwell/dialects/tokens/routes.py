@@ -7,15 +7,15 @@ from typing import Any
 
 from flasgger import swag_from
 from flask import Blueprint, Response, jsonify, request
-from inkwell.parameters.tokens import DETOKENIZE_PARAMETERS, TOKENIZE_PARAMETERS
 
+from inkwell.dialects.tokens.token_spans import Span, spans
 from inkwell.errors import InvalidParameter
 from inkwell.generation import Generator, Names
-from inkwell.generation.spelling import Span, spans
 from inkwell.http import tokens_spec
 from inkwell.http.request_body import read_json
 from inkwell.models.model_store import Model
 from inkwell.parameters import reading
+from inkwell.parameters.tokens import DETOKENIZE_PARAMETERS, TOKENIZE_PARAMETERS
 
 NAMES = Names(model="model")
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkwell.checkpoints.tokenizer import TextTokenizer, load_tokenizer
-from inkwell.generation.spelling import spans
+from inkwell.dialects.tokens.token_spans import spans
 
 DEMO = Path(__file__).resolve().parents[2] / "models" / "demo"
 
