@@ -1,0 +1,1 @@
+"""`DELETE /requests/{id}`: cancels a running request."""
