@@ -26,7 +26,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: E402
 
 from inkwell.checkpoints.model_config import parse_config  # noqa: E402
 from inkwell.checkpoints.tokenizer import END_OF_TEXT  # noqa: E402
-from inkwell.engine.layout import Piece, pieces  # noqa: E402
+from inkwell.engine.checkpoint.layout import Piece, pieces  # noqa: E402
 
 DEMO_TOKENIZER = PROJECT_ROOT / "models" / "demo" / "tokenizer.json"
 SPREAD = 0.02  # what both families were initialised with; wider ones overflow float16 after some layers

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from tokenizers.trainers import BpeTrainer
 
 from inkwell.checkpoints.model_config import parse_config
-from inkwell.engine.layout import pieces
+from inkwell.engine.checkpoint.layout import pieces
 
 END_OF_TEXT = "<|endoftext|>"
 SPACED = " 😀世é"  # what a space begins, over and over

@@ -16,7 +16,8 @@ from pathlib import Path
 import torch
 
 from inkwell.checkpoints.model_config import read_config
-from inkwell.engine.checkpoint import load_decoder
+from inkwell.engine.checkpoint.checkpoint import load_decoder
+from inkwell.engine.checkpoint.precision import Precision, resolve_precision
 from inkwell.engine.contract import FailureEvent, Job, Sampling
 from inkwell.engine.costs import StepCosts
 from inkwell.engine.decoder import Decoder
@@ -24,7 +25,6 @@ from inkwell.engine.draft import DraftModel
 from inkwell.engine.engine import Engine
 from inkwell.engine.kv_cache import KVCache
 from inkwell.engine.native.library import open_kernels
-from inkwell.engine.precision import Precision, resolve_precision
 from inkwell.engine.runner import Runner
 from inkwell.engine.scheduler import Scheduler
 from inkwell.engine.speculation import Drafter, NgramDrafter, Speculation, Wish

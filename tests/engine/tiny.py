@@ -15,11 +15,11 @@ from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, GPTJConfig, GPTJForCausalLM, PreTrainedModel
 
 from inkwell.checkpoints.model_config import read_config
-from inkwell.engine.checkpoint import load_decoder
+from inkwell.engine.checkpoint.checkpoint import load_decoder
+from inkwell.engine.checkpoint.precision import resolve_precision
 from inkwell.engine.decoder import Decoder
 from inkwell.engine.kv_cache import KVCache
 from inkwell.engine.native.library import open_kernels
-from inkwell.engine.precision import resolve_precision
 from inkwell.engine.span import Span
 
 Tensors = dict[str, Tensor]

@@ -12,7 +12,8 @@ import torch
 
 from inkwell.checkpoints.model_config import ModelConfig, read_config
 from inkwell.engine.assembly import assemble, drafts_in_words, speculates
-from inkwell.engine.checkpoint import load_decoder, stored_dtype
+from inkwell.engine.checkpoint.checkpoint import load_decoder, stored_dtype
+from inkwell.engine.checkpoint.precision import Precision, resolve_precision
 from inkwell.engine.contract import EngineConfig, FailureEvent, Job, Sampling
 from inkwell.engine.decoder import Decoder
 from inkwell.engine.draft import DraftModel
@@ -20,7 +21,6 @@ from inkwell.engine.engine import Engine
 from inkwell.engine.graphs import SPARE_SLOTS, recorded
 from inkwell.engine.kv_cache import KVCache
 from inkwell.engine.native.library import Kernels, open_kernels
-from inkwell.engine.precision import Precision, resolve_precision
 from inkwell.errors import EngineFailed, LoadFailed
 from inkwell.system.cgroups import processors
 

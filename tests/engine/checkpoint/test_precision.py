@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from inkwell.engine.precision import plain, resolve_precision
+from inkwell.engine.checkpoint.precision import plain, resolve_precision
 from inkwell.errors import LoadFailed
 
 

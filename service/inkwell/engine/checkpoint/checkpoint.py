@@ -24,12 +24,12 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from inkwell.checkpoints.model_config import ModelConfig
+from inkwell.engine.checkpoint.layout import Piece, pieces
+from inkwell.engine.checkpoint.precision import Precision
+from inkwell.engine.checkpoint.weights import WeightTensors
 from inkwell.engine.decoder import Decoder
-from inkwell.engine.layout import Piece, pieces
 from inkwell.engine.linear import steady_rows
 from inkwell.engine.native.library import Kernels
-from inkwell.engine.precision import Precision
-from inkwell.engine.weights import WeightTensors
 from inkwell.errors import LoadFailed, ModelCorrupt
 
 INDEX_BYTES_MAX = 16 << 20

@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from inkwell.checkpoints.model_config import read_config
-from inkwell.engine.checkpoint import stored_dtype
-from inkwell.engine.layout import pieces
+from inkwell.engine.checkpoint.checkpoint import stored_dtype
+from inkwell.engine.checkpoint.layout import pieces
 from tests.engine.tiny import Tensors, edit, load_tiny, new_cache, random_tokens, run_chunks, save_tiny
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -6,9 +6,9 @@ Takes pieces of a checkpoint as floats, gives a decoder its parameters. Knows no
 import torch
 from torch import Tensor, nn
 
+from inkwell.engine.checkpoint.layout import Piece
+from inkwell.engine.checkpoint.precision import WHOLE_NUMBERS, Precision
 from inkwell.engine.decoder import Decoder
-from inkwell.engine.layout import Piece
-from inkwell.engine.precision import WHOLE_NUMBERS, Precision
 from inkwell.engine.quantization import GROUP, packed_width, quantize
 
 
