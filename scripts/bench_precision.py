@@ -16,10 +16,10 @@ from torch.nn import functional as F
 from inkwell.checkpoints.model_config import read_config
 from inkwell.engine.checkpoint.checkpoint import load_decoder
 from inkwell.engine.checkpoint.precision import resolve_precision
-from inkwell.engine.decoder import Decoder
-from inkwell.engine.kv_cache import KVCache
+from inkwell.engine.model.decoder import Decoder
+from inkwell.engine.model.kv_cache import KVCache
+from inkwell.engine.model.span import Span
 from inkwell.engine.native.library import Kernels, open_kernels
-from inkwell.engine.span import Span
 from scripts.train_demo import split_stories
 
 FORMATS = ("float32", "bfloat16", "int8", "int4")

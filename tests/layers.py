@@ -10,7 +10,7 @@ SOURCE_ROOT = ROOT / "service"
 PACKAGE = SOURCE_ROOT / "inkwell"
 
 # What few need and everybody would wait for: accelerate and opentelemetry take a quarter of a second each.
-IMPORTED_LATE = {("engine.loading", "inkwell.engine.placement"), ("tracing", "inkwell.observability.otlp")}
+IMPORTED_LATE = {("engine.loading", "inkwell.engine.model.placement"), ("tracing", "inkwell.observability.otlp")}
 
 # A layer is a module or a package of inkwell/; it may import itself and what stands beside it here, and nothing else
 # of inkwell/. The longest name that fits a module is its layer.

@@ -20,10 +20,10 @@ from inkwell.engine.checkpoint.checkpoint import load_decoder
 from inkwell.engine.checkpoint.precision import Precision, resolve_precision
 from inkwell.engine.contract import FailureEvent, Job, Sampling
 from inkwell.engine.costs import StepCosts
-from inkwell.engine.decoder import Decoder
 from inkwell.engine.draft import DraftModel
 from inkwell.engine.engine import Engine
-from inkwell.engine.kv_cache import KVCache
+from inkwell.engine.model.decoder import Decoder
+from inkwell.engine.model.kv_cache import KVCache
 from inkwell.engine.native.library import open_kernels
 from inkwell.engine.runner import Runner
 from inkwell.engine.scheduler import Scheduler

@@ -20,10 +20,10 @@ import os, sys
 from pathlib import Path
 import torch
 from inkwell.engine.checkpoint.checkpoint import load_decoder
-from inkwell.engine.kv_cache import KVCache
+from inkwell.engine.model.kv_cache import KVCache
 from inkwell.engine.native.library import open_kernels
 from inkwell.engine.checkpoint.precision import resolve_precision
-from inkwell.engine.span import Span
+from inkwell.engine.model.span import Span
 from inkwell.checkpoints.model_config import read_config
 
 def peak_bytes():

@@ -17,10 +17,10 @@ from transformers import GPT2Config, GPT2LMHeadModel, GPTJConfig, GPTJForCausalL
 from inkwell.checkpoints.model_config import read_config
 from inkwell.engine.checkpoint.checkpoint import load_decoder
 from inkwell.engine.checkpoint.precision import resolve_precision
-from inkwell.engine.decoder import Decoder
-from inkwell.engine.kv_cache import KVCache
+from inkwell.engine.model.decoder import Decoder
+from inkwell.engine.model.kv_cache import KVCache
+from inkwell.engine.model.span import Span
 from inkwell.engine.native.library import open_kernels
-from inkwell.engine.span import Span
 
 Tensors = dict[str, Tensor]
 

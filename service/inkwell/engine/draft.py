@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from inkwell.engine.decoder import Decoder
-from inkwell.engine.kv_cache import KVCache
+from inkwell.engine.model.decoder import Decoder
+from inkwell.engine.model.kv_cache import KVCache
+from inkwell.engine.model.span import Span
 from inkwell.engine.sampler import Draw, choose
 from inkwell.engine.sequence import Sequence as Tokens
 from inkwell.engine.slots import common_length
-from inkwell.engine.span import Span
 from inkwell.engine.speculation import LONGEST_DRAFT, Drafter, Wish
 
 _NEAR = LONGEST_DRAFT + 1  # tokens that one step may bring; they are read together with the first drafted one

@@ -15,11 +15,11 @@ from inkwell.engine.assembly import assemble, drafts_in_words, speculates
 from inkwell.engine.checkpoint.checkpoint import load_decoder, stored_dtype
 from inkwell.engine.checkpoint.precision import Precision, resolve_precision
 from inkwell.engine.contract import EngineConfig, FailureEvent, Job, Sampling
-from inkwell.engine.decoder import Decoder
 from inkwell.engine.draft import DraftModel
 from inkwell.engine.engine import Engine
-from inkwell.engine.graphs import SPARE_SLOTS, recorded
-from inkwell.engine.kv_cache import KVCache
+from inkwell.engine.model.cuda_graphs import SPARE_SLOTS, recorded
+from inkwell.engine.model.decoder import Decoder
+from inkwell.engine.model.kv_cache import KVCache
 from inkwell.engine.native.library import Kernels, open_kernels
 from inkwell.errors import EngineFailed, LoadFailed
 from inkwell.system.cgroups import processors
@@ -99,7 +99,9 @@ def _decoder_and_cache(
     if config.device != "spread":
         decoder = load_decoder(folder, model, device, precision, steady=False)
         return decoder, KVCache(model, slots, device, precision.cache)
-    from inkwell.engine.placement import place  # accelerate takes a quarter of a second to import, and few need it
+    from inkwell.engine.model.placement import (
+        place,  # accelerate takes a quarter of a second to import, and few need it
+    )
 
     decoder = load_decoder(folder, model, "cpu", precision, steady=False)
     return decoder, KVCache(model, slots, place(decoder, config.max_memory, slots, precision.cache), precision.cache)

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from inkwell.engine.contract import PromptEvent
-from inkwell.engine.decoder import Decoder
-from inkwell.engine.kv_cache import KVCache
+from inkwell.engine.model.decoder import Decoder
+from inkwell.engine.model.kv_cache import KVCache
+from inkwell.engine.model.span import Span
 from inkwell.engine.scheduler import Plan
 from inkwell.engine.scoring import score
-from inkwell.engine.span import Span
 from inkwell.errors import InkwellError, InvalidLogits
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inkwell.engine.native.library import Kernels
-from inkwell.engine.quantization import GROUP, packed_width, quantize
+from inkwell.engine.native.quantization import GROUP, packed_width, quantize
 
 FORMATS = ["float32", "bfloat16", "int8", "int4"]
 # inputs: less than one register, no multiple of any, one piece of the sum, several pieces and a rest

@@ -27,8 +27,8 @@ from inkwell.checkpoints.model_config import ModelConfig
 from inkwell.engine.checkpoint.layout import Piece, pieces
 from inkwell.engine.checkpoint.precision import Precision
 from inkwell.engine.checkpoint.weights import WeightTensors
-from inkwell.engine.decoder import Decoder
-from inkwell.engine.linear import steady_rows
+from inkwell.engine.model.decoder import Decoder
+from inkwell.engine.model.linear import steady_rows
 from inkwell.engine.native.library import Kernels
 from inkwell.errors import LoadFailed, ModelCorrupt
 

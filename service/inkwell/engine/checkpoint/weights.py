@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from inkwell.engine.checkpoint.layout import Piece
 from inkwell.engine.checkpoint.precision import WHOLE_NUMBERS, Precision
-from inkwell.engine.decoder import Decoder
-from inkwell.engine.quantization import GROUP, packed_width, quantize
+from inkwell.engine.model.decoder import Decoder
+from inkwell.engine.native.quantization import GROUP, packed_width, quantize
 
 
 class WeightTensors:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from inkwell.engine.native.build import library_path
+from inkwell.engine.native.quantization import packed_width
 from inkwell.engine.native.structs import FORMATS, HeadsStruct, MatrixStruct, ModelStruct, StepStruct, matrix_struct
-from inkwell.engine.quantization import packed_width
 
 _STORE, _GELU, _ADD = range(3)  # `Then` of linear.hpp
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from inkwell.engine.native.library import Kernels
+from inkwell.engine.native.quantization import packed_width
 from inkwell.engine.native.structs import (
     FORMATS,
     BlockStruct,
@@ -21,7 +22,6 @@ from inkwell.engine.native.structs import (
     address,
     matrix_struct,
 )
-from inkwell.engine.quantization import packed_width
 
 
 @dataclass(frozen=True, slots=True)

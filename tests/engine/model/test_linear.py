@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from inkwell.engine.linear import ROWS_TOGETHER, Linear, steady_rows
+from inkwell.engine.model.linear import ROWS_TOGETHER, Linear, steady_rows
 
 # The last three waver on a CPU with AVX512-BF16: oneDNN cuts sums of more than 1024 terms, and odd widths, by rows.
 SHAPES = [(64, 192), (256, 1024), (768, 768), (1280, 320), (3072, 768), (30, 90)]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from inkwell.engine.linear import ROWS_TOGETHER
-from inkwell.engine.span import Span
+from inkwell.engine.model.linear import ROWS_TOGETHER
+from inkwell.engine.model.span import Span
 
 LEAST_REACH = 128  # positions; attention over fewer is no faster, and every length is a graph of its own
 

@@ -15,11 +15,11 @@ from accelerate.hooks import AlignDevicesHook
 
 from inkwell.checkpoints.model_config import ModelConfig
 from inkwell.engine.contract import EngineConfig
-from inkwell.engine.kv_cache import KVCache
 from inkwell.engine.loading import load_model
-from inkwell.engine.placement import Placement, place, planned, spread
-from inkwell.engine.span import Span
-from inkwell.engine.step import Step, step_of, token_step
+from inkwell.engine.model.batch import Step, step_of, token_step
+from inkwell.engine.model.kv_cache import KVCache
+from inkwell.engine.model.placement import Placement, place, planned, spread
+from inkwell.engine.model.span import Span
 from inkwell.errors import LoadFailed
 from tests.engine.tiny import load_tiny, random_tokens, run_chunks, save_tiny
 

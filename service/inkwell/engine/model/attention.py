@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inkwell.checkpoints.model_config import ModelConfig
-from inkwell.engine.kv_cache import KVCache
-from inkwell.engine.linear import Linear
+from inkwell.engine.model.batch import Step
+from inkwell.engine.model.kv_cache import KVCache
+from inkwell.engine.model.linear import Linear
+from inkwell.engine.model.rotary import rotate
 from inkwell.engine.native.library import Kernels
-from inkwell.engine.rotary import rotate
-from inkwell.engine.step import Step
 
 
 class Attention(nn.Module):

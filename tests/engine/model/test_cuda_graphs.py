@@ -11,14 +11,14 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from inkwell.engine.contract import Job, Sampling, TokenEvent
-from inkwell.engine.decoder import Decoder
 from inkwell.engine.engine import Engine
-from inkwell.engine.graphs import Compute, RecordedDecoder, recorded
-from inkwell.engine.kv_cache import KVCache
+from inkwell.engine.model.batch import reach_for, token_step
+from inkwell.engine.model.cuda_graphs import Compute, RecordedDecoder, recorded
+from inkwell.engine.model.decoder import Decoder
+from inkwell.engine.model.kv_cache import KVCache
+from inkwell.engine.model.span import Span
 from inkwell.engine.runner import Runner
 from inkwell.engine.scheduler import Scheduler
-from inkwell.engine.span import Span
-from inkwell.engine.step import reach_for, token_step
 from tests.engine.tiny import load_tiny, new_cache, random_tokens, run_chunks, save_tiny
 
 pytestmark = pytest.mark.usefixtures("one_thread")

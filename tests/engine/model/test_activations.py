@@ -5,7 +5,7 @@ import torch
 from transformers.activations import ACT2FN
 
 from inkwell.checkpoints.model_config import ACTIVATIONS
-from inkwell.engine.activations import ACTIVATION_FUNCTIONS
+from inkwell.engine.model.activations import ACTIVATION_FUNCTIONS
 
 
 @pytest.mark.parametrize("name", sorted(ACTIVATIONS))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from inkwell.engine.activations import Activation, gelu_tanh
+from inkwell.engine.model.activations import Activation, gelu_tanh
 from inkwell.engine.native.library import Kernels
 from inkwell.engine.native.program import Matrix
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from inkwell.engine.linear import ROWS_TOGETHER
-from inkwell.engine.span import Span
-from inkwell.engine.step import groups_of, step_of
+from inkwell.engine.model.batch import groups_of, step_of
+from inkwell.engine.model.linear import ROWS_TOGETHER
+from inkwell.engine.model.span import Span
 
 CPU = torch.device("cpu")
 

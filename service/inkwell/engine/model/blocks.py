@@ -6,12 +6,12 @@ Hidden states [T, width] of a step in, the same out. Knows no embedding and no h
 from torch import Tensor, nn
 
 from inkwell.checkpoints.model_config import ModelConfig
-from inkwell.engine.activations import ACTIVATION_FUNCTIONS
-from inkwell.engine.attention import Attention
-from inkwell.engine.kv_cache import KVCache
-from inkwell.engine.linear import Linear
+from inkwell.engine.model.activations import ACTIVATION_FUNCTIONS
+from inkwell.engine.model.attention import Attention
+from inkwell.engine.model.batch import Step
+from inkwell.engine.model.kv_cache import KVCache
+from inkwell.engine.model.linear import Linear
 from inkwell.engine.native import program
-from inkwell.engine.step import Step
 
 
 class Mlp(nn.Module):

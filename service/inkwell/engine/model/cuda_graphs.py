@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from inkwell.checkpoints.model_config import ModelConfig
-from inkwell.engine.decoder import Decoder
-from inkwell.engine.kv_cache import KVCache
-from inkwell.engine.span import Span
-from inkwell.engine.step import reach_for, token_step
+from inkwell.engine.model.batch import reach_for, token_step
+from inkwell.engine.model.decoder import Decoder
+from inkwell.engine.model.kv_cache import KVCache
+from inkwell.engine.model.span import Span
 
 SPARE_SLOTS = 1  # the cache's last slot, which padding rows write to
 ROW_COUNTS = (1, 2, 4, 8, 16, 32, 64)

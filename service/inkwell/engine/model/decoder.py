@@ -13,18 +13,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from inkwell.checkpoints.model_config import ModelConfig
-from inkwell.engine.activations import ACTIVATION_FUNCTIONS, gelu_tanh
-from inkwell.engine.attention import Attention
-from inkwell.engine.blocks import Gpt2Block, GptjBlock, norm_weights
-from inkwell.engine.kv_cache import KVCache
-from inkwell.engine.linear import ROWS_TOGETHER, Linear
+from inkwell.engine.model.activations import ACTIVATION_FUNCTIONS, gelu_tanh
+from inkwell.engine.model.attention import Attention
+from inkwell.engine.model.batch import Step, groups_of, native_step, reach_for, span_table, step_of, token_step
+from inkwell.engine.model.blocks import Gpt2Block, GptjBlock, norm_weights
+from inkwell.engine.model.kv_cache import KVCache
+from inkwell.engine.model.linear import ROWS_TOGETHER, Linear
+from inkwell.engine.model.rotary import Rotary
+from inkwell.engine.model.span import Span
 from inkwell.engine.native import program
 from inkwell.engine.native.library import Kernels
 from inkwell.engine.native.program import Program
-from inkwell.engine.quantization import dequantize_rows
-from inkwell.engine.rotary import Rotary
-from inkwell.engine.span import Span
-from inkwell.engine.step import Step, groups_of, native_step, reach_for, span_table, step_of, token_step
+from inkwell.engine.native.quantization import dequantize_rows
 
 
 class Decoder(nn.Module):

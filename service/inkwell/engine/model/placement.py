@@ -17,7 +17,7 @@ from accelerate.utils import get_max_memory
 from torch import nn
 
 from inkwell.checkpoints.model_config import ModelConfig
-from inkwell.engine.decoder import Decoder
+from inkwell.engine.model.decoder import Decoder
 from inkwell.errors import LoadFailed
 
 _USABLE = 0.9  # of a GPU's free memory; the rest is for what a step computes and for the libraries

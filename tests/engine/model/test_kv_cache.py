@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from inkwell.checkpoints.model_config import ModelConfig
-from inkwell.engine.kv_cache import KVCache
+from inkwell.engine.model.kv_cache import KVCache
 
 SHAPE = ModelConfig("gpt2", vocab_size=10, context=16, width=6, layers=2, heads=3, inner=24)
 
