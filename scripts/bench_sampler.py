@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 
 from inkwell.engine.contract import Sampling
-from inkwell.engine.sampler import Draw, choose, finite_rows
+from inkwell.engine.sampling.sampler import Draw, choose, finite_rows
 
 WAYS: dict[str, dict[str, float | int]] = {
     "greedy": {"temperature": 0.0},

@@ -13,7 +13,7 @@ from torch import Tensor
 from inkwell.engine.model.decoder import Decoder
 from inkwell.engine.model.kv_cache import KVCache
 from inkwell.engine.model.span import Span
-from inkwell.engine.sampler import Draw, choose
+from inkwell.engine.sampling.sampler import Draw, choose
 from inkwell.engine.sequence import Sequence as Tokens
 from inkwell.engine.slots import common_length
 from inkwell.engine.speculation import LONGEST_DRAFT, Drafter, Wish

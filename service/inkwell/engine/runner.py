@@ -9,8 +9,8 @@ from inkwell.engine.contract import PromptEvent
 from inkwell.engine.model.decoder import Decoder
 from inkwell.engine.model.kv_cache import KVCache
 from inkwell.engine.model.span import Span
+from inkwell.engine.sampling.prompt_logprobs import score
 from inkwell.engine.scheduler import Plan
-from inkwell.engine.scoring import score
 from inkwell.errors import InkwellError, InvalidLogits
 
 

@@ -1,7 +1,7 @@
 """Why no token can be chosen from a row of logits, as the error that its request gets."""
 
-from inkwell.engine.bias import bans_all
 from inkwell.engine.contract import Sampling
+from inkwell.engine.sampling.logit_bias import bans_all
 from inkwell.errors import InkwellError, InvalidLogits, InvalidParameter
 
 

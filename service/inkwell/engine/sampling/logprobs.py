@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from inkwell.engine.contract import TopTokens
-from inkwell.engine.ranking import few
-from inkwell.engine.weighing import weights_of_all
+from inkwell.engine.sampling.exact_weights import weights_of_all
+from inkwell.engine.sampling.top_tokens import few
 
 ROWS_AT_ONCE = 32  # of GPT-2's vocabulary: 6 MB of logits, and three times as much on the way to their sums
 

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from inkwell.engine.bias import biased
 from inkwell.engine.contract import Sampling
-from inkwell.engine.draw import Draw
-from inkwell.engine.penalties import penalised
-from inkwell.engine.randomness import uniform
-from inkwell.engine.ranking import UNDECIDED, Cuts, cuts_of, draw_ranked, few, likeliest
-from inkwell.engine.selection import draw_unranked
-from inkwell.engine.weighing import draw_from_all, reciprocal
+from inkwell.engine.sampling.counter_rng import uniform
+from inkwell.engine.sampling.draw import Draw
+from inkwell.engine.sampling.exact_weights import draw_from_all, reciprocal
+from inkwell.engine.sampling.full_vocabulary import draw_unranked
+from inkwell.engine.sampling.logit_bias import biased
+from inkwell.engine.sampling.penalties import penalised
+from inkwell.engine.sampling.top_tokens import UNDECIDED, Cuts, cuts_of, draw_ranked, few, likeliest
 
 __all__ = ["Draw", "choose", "finite_rows"]
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from inkwell.engine.logprobs import ROWS_AT_ONCE, tell
+from inkwell.engine.sampling.logprobs import ROWS_AT_ONCE, tell
 
 
 def random_logits(rows: int, vocabulary: int = 1000, spread: float = 4.0) -> torch.Tensor:

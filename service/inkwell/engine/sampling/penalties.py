@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from inkwell.engine.draw import Draw
+from inkwell.engine.sampling.draw import Draw
 
 
 def penalised(logits: Tensor, draws: Sequence[Draw]) -> Tensor:

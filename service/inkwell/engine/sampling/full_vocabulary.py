@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from inkwell.engine.ranking import Cuts, distances
-from inkwell.engine.weighing import scaled, target, weigh_
+from inkwell.engine.sampling.exact_weights import scaled, target, weigh_
+from inkwell.engine.sampling.top_tokens import Cuts, distances
 
 _BUCKETS = 2048
 _FINENESS = 64  # buckets for a difference of 1 between exponents; beyond 30 no weight is left

@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inkwell.engine import sampler
 from inkwell.engine.contract import Sampling
-from inkwell.engine.draw import Draw
-from inkwell.engine.inspection import distributions, inspect
+from inkwell.engine.sampling import sampler
+from inkwell.engine.sampling.draw import Draw
+from inkwell.engine.sampling.inspection import distributions, inspect
 
 SAMPLINGS = st.builds(
     Sampling,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from inkwell.engine.contract import Sampling
-from inkwell.engine.weighing import reciprocal, rounded, scaled, target, weigh_, weights_of_all
+from inkwell.engine.sampling.exact_weights import reciprocal, rounded, scaled, target, weigh_, weights_of_all
 
 UNDECIDED = -1  # no token: those that were ranked do not tell
 _GROUP = 16

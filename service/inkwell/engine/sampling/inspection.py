@@ -12,11 +12,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from inkwell.engine.bias import biased
 from inkwell.engine.contract import InspectionEvent, Sampling, Stage
-from inkwell.engine.draw import Draw
-from inkwell.engine.penalties import penalised
-from inkwell.engine.weighing import reciprocal, rounded, scaled, weigh_
+from inkwell.engine.sampling.draw import Draw
+from inkwell.engine.sampling.exact_weights import reciprocal, rounded, scaled, weigh_
+from inkwell.engine.sampling.logit_bias import biased
+from inkwell.engine.sampling.penalties import penalised
 
 _LOWEST = -1e3  # stands for -inf where the weight is 0 and their product must be 0
 

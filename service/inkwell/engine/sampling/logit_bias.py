@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from inkwell.engine.contract import Sampling
-from inkwell.engine.draw import Draw
+from inkwell.engine.sampling.draw import Draw
 
 _BAN = -100.0
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from torch import Tensor
 
 from inkwell.engine.contract import PromptEvent
-from inkwell.engine.faults import invalid_logits
-from inkwell.engine.logprobs import ROWS_AT_ONCE, Told, tell
-from inkwell.engine.sampler import finite_rows
+from inkwell.engine.sampling.faults import invalid_logits
+from inkwell.engine.sampling.logprobs import ROWS_AT_ONCE, Told, tell
+from inkwell.engine.sampling.sampler import finite_rows
 from inkwell.engine.scheduler import Row
 
 

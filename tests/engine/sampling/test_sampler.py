@@ -16,9 +16,9 @@ from transformers.generation.logits_process import (
     TypicalLogitsWarper,
 )
 
-from inkwell.engine import sampler
 from inkwell.engine.contract import Sampling
-from inkwell.engine.sampler import Draw, finite_rows
+from inkwell.engine.sampling import sampler
+from inkwell.engine.sampling.sampler import Draw, finite_rows
 
 
 def sampling(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, seed: int = 0, **more: Any) -> Sampling:

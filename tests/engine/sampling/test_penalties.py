@@ -5,8 +5,8 @@ import torch
 from transformers.generation.logits_process import RepetitionPenaltyLogitsProcessor
 
 from inkwell.engine.contract import Sampling
-from inkwell.engine.draw import Draw
-from inkwell.engine.penalties import penalised
+from inkwell.engine.sampling.draw import Draw
+from inkwell.engine.sampling.penalties import penalised
 
 VOCABULARY = 60
 PROMPT, GENERATED = (3, 4, 4, 5, 59), [5, 7, 7, 7, 0]

@@ -15,7 +15,7 @@ from transformers.generation.logits_process import (
 )
 
 from inkwell.engine.contract import Sampling
-from inkwell.engine.ranking import UNDECIDED, cuts_of, draw_ranked, few, likeliest
+from inkwell.engine.sampling.top_tokens import UNDECIDED, cuts_of, draw_ranked, few, likeliest
 
 
 def sampling(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, **more: Any) -> Sampling:

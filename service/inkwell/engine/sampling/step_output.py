@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from inkwell.engine.contract import InspectionEvent, Job
-from inkwell.engine.draw import Draw
-from inkwell.engine.faults import fault_of
-from inkwell.engine.inspection import inspect
-from inkwell.engine.logprobs import Told, tell
-from inkwell.engine.sampler import choose, finite_rows
+from inkwell.engine.sampling.draw import Draw
+from inkwell.engine.sampling.faults import fault_of
+from inkwell.engine.sampling.inspection import inspect
+from inkwell.engine.sampling.logprobs import Told, tell
+from inkwell.engine.sampling.sampler import choose, finite_rows
 from inkwell.engine.scheduler import Plan, Row
 from inkwell.engine.speculation import agreed
 from inkwell.errors import InkwellError

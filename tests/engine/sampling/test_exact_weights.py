@@ -7,7 +7,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkwell.engine.weighing import draw_from_all, reciprocal, rounded, scaled, target, weigh_, weights_of_all
+from inkwell.engine.sampling.exact_weights import (
+    draw_from_all,
+    reciprocal,
+    rounded,
+    scaled,
+    target,
+    weigh_,
+    weights_of_all,
+)
 
 
 def exponents(count: int, seed: int) -> torch.Tensor:

@@ -5,10 +5,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkwell.engine import sampler
-from inkwell.engine.bias import bans_all, biased
 from inkwell.engine.contract import Sampling
-from inkwell.engine.draw import Draw
+from inkwell.engine.sampling import sampler
+from inkwell.engine.sampling.draw import Draw
+from inkwell.engine.sampling.logit_bias import bans_all, biased
 
 VOCABULARY = 40
 Bias = tuple[tuple[int, float], ...]

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inkwell.engine.contract import Sampling
-from inkwell.engine.ranking import cuts_of, draw_ranked, few
-from inkwell.engine.selection import draw_unranked
-from tests.engine.test_sampler_ranking import CUTS, column, random_logits, sampling
+from inkwell.engine.sampling.full_vocabulary import draw_unranked
+from inkwell.engine.sampling.top_tokens import cuts_of, draw_ranked, few
+from tests.engine.sampling.test_top_tokens import CUTS, column, random_logits, sampling
 
 POINTS = [0.0, 0.13, 0.5, 0.87, 0.999, 1 - 2.0**-53]
 

@@ -1,0 +1,1 @@
+"""From logits to tokens: processors, exact sampling, log-probabilities and their inspection."""
