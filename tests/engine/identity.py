@@ -19,15 +19,15 @@ from inkwell.checkpoints.model_config import read_config
 from inkwell.engine.checkpoint.checkpoint import load_decoder
 from inkwell.engine.checkpoint.precision import Precision, resolve_precision
 from inkwell.engine.contract import FailureEvent, Job, Sampling
-from inkwell.engine.costs import StepCosts
-from inkwell.engine.draft import DraftModel
 from inkwell.engine.engine import Engine
 from inkwell.engine.model.decoder import Decoder
 from inkwell.engine.model.kv_cache import KVCache
 from inkwell.engine.native.library import open_kernels
 from inkwell.engine.runner import Runner
 from inkwell.engine.scheduler import Scheduler
-from inkwell.engine.speculation import Drafter, NgramDrafter, Speculation, Wish
+from inkwell.engine.speculation.draft_model import DraftModel
+from inkwell.engine.speculation.speculation import Drafter, NgramDrafter, Speculation, Wish
+from inkwell.engine.step_costs import StepCosts
 
 DEMO = Path(__file__).parents[2] / "models" / "demo"
 

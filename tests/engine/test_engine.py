@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from inkwell.engine.contract import EngineConfig, FailureEvent, Job, Sampling, TokenEvent
-from inkwell.engine.costs import StepCosts
 from inkwell.engine.engine import Engine
 from inkwell.engine.loading import load_model
 from inkwell.engine.runner import Computed, Runner
 from inkwell.engine.scheduler import Scheduler
-from inkwell.engine.speculation import Drafter, Speculation
+from inkwell.engine.speculation.speculation import Drafter, Speculation
+from inkwell.engine.step_costs import StepCosts
 from inkwell.errors import LoadFailed
 from tests.engine.tiny import save_tiny
 

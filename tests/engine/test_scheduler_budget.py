@@ -2,8 +2,8 @@
 
 import pytest
 
-from inkwell.engine.costs import StepCosts
 from inkwell.engine.scheduler import CROWDED, LEAST_PIECE, STRETCH, Scheduler
+from inkwell.engine.step_costs import StepCosts
 from tests.engine.test_scheduler import commit, decoding, job
 
 

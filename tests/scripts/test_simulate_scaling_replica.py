@@ -6,8 +6,8 @@ import random
 import pytest
 
 from inkwell.engine.contract import Job, Sampling
-from inkwell.engine.costs import StepCosts
 from inkwell.engine.scheduler import Scheduler
+from inkwell.engine.step_costs import StepCosts
 from scripts.benchmark.workloads import Size
 from scripts.scaling.closed import compared, run_closed
 from scripts.scaling.curve import CURVES, Check, Curve, Observation, curve_named, fitted, read_curve, write_curve

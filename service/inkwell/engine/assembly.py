@@ -4,14 +4,14 @@ Takes a decoder with its cache, gives an `Engine`, and says in words how it gues
 """
 
 from inkwell.engine.contract import EngineConfig
-from inkwell.engine.costs import StepCosts
-from inkwell.engine.draft import DraftModel
 from inkwell.engine.engine import Engine
 from inkwell.engine.model.decoder import Decoder
 from inkwell.engine.model.kv_cache import KVCache
 from inkwell.engine.runner import Runner
 from inkwell.engine.scheduler import Scheduler
-from inkwell.engine.speculation import NgramDrafter, Speculation
+from inkwell.engine.speculation.draft_model import DraftModel
+from inkwell.engine.speculation.speculation import NgramDrafter, Speculation
+from inkwell.engine.step_costs import StepCosts
 
 
 def assemble(

@@ -12,13 +12,13 @@ from dataclasses import replace
 import torch
 
 from inkwell.engine.contract import Event, FailureEvent, Job, TokenEvent
-from inkwell.engine.costs import StepCosts
+from inkwell.engine.queue_times import Waits
 from inkwell.engine.runner import Runner
 from inkwell.engine.sampling.logprobs import Told
 from inkwell.engine.sampling.step_output import choices_of
 from inkwell.engine.scheduler import Plan, Scheduler, Taken
-from inkwell.engine.speculation import Speculation
-from inkwell.engine.waits import Waits
+from inkwell.engine.speculation.speculation import Speculation
+from inkwell.engine.step_costs import StepCosts
 from inkwell.errors import EngineFailed, InkwellError
 
 

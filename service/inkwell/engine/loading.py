@@ -15,12 +15,12 @@ from inkwell.engine.assembly import assemble, drafts_in_words, speculates
 from inkwell.engine.checkpoint.checkpoint import load_decoder, stored_dtype
 from inkwell.engine.checkpoint.precision import Precision, resolve_precision
 from inkwell.engine.contract import EngineConfig, FailureEvent, Job, Sampling
-from inkwell.engine.draft import DraftModel
 from inkwell.engine.engine import Engine
 from inkwell.engine.model.cuda_graphs import SPARE_SLOTS, recorded
 from inkwell.engine.model.decoder import Decoder
 from inkwell.engine.model.kv_cache import KVCache
 from inkwell.engine.native.library import Kernels, open_kernels
+from inkwell.engine.speculation.draft_model import DraftModel
 from inkwell.errors import EngineFailed, LoadFailed
 from inkwell.system.cgroups import processors
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence as Tokens
 from dataclasses import dataclass
 
 from inkwell.engine.contract import FinishReason, Job
-from inkwell.engine.costs import StepCosts
 from inkwell.engine.sequence import Sequence
 from inkwell.engine.slots import LEAST_REUSED, Copy, Slots
+from inkwell.engine.step_costs import StepCosts
 
 # A step with a piece of a prompt in it takes so many times as long as without, for those who decode.
 STRETCH = 1.75

@@ -3,9 +3,9 @@
 from collections.abc import Sequence as Tokens
 from dataclasses import dataclass, field
 
-from inkwell.engine.acceptance import Acceptance
 from inkwell.engine.contract import FinishReason, Job
-from inkwell.engine.ngram import NgramIndex
+from inkwell.engine.speculation.acceptance import Acceptance
+from inkwell.engine.speculation.ngram import NgramIndex
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from inkwell.engine.sampling.inspection import inspect
 from inkwell.engine.sampling.logprobs import Told, tell
 from inkwell.engine.sampling.sampler import choose, finite_rows
 from inkwell.engine.scheduler import Plan, Row
-from inkwell.engine.speculation import agreed
+from inkwell.engine.speculation.speculation import agreed
 from inkwell.errors import InkwellError
 
 

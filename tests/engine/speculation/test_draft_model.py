@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from inkwell.engine.contract import EngineConfig, Job, Sampling
-from inkwell.engine.draft import DraftModel
 from inkwell.engine.loading import load_model
 from inkwell.engine.sequence import Sequence
-from inkwell.engine.speculation import Wish
+from inkwell.engine.speculation.draft_model import DraftModel
+from inkwell.engine.speculation.speculation import Wish
 from tests.engine.tiny import TINY, greedy, load_tiny, new_cache, random_tokens, save_tiny
 
 VOCABULARY = TINY["vocab_size"]

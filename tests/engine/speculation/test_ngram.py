@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkwell.engine.ngram import NgramIndex
+from inkwell.engine.speculation.ngram import NgramIndex
 
 
 def test_what_followed_the_same_tokens_last_time_is_drafted():

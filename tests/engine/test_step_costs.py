@@ -2,7 +2,7 @@
 
 import pytest
 
-from inkwell.engine.costs import StepCosts
+from inkwell.engine.step_costs import StepCosts
 
 
 def learned(fixed: float, per_row: float, per_token: float) -> StepCosts:

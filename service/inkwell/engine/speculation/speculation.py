@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from inkwell.engine.costs import StepCosts
 from inkwell.engine.scheduler import LEAST_PIECE, STRETCH, Plan, Row
 from inkwell.engine.sequence import Sequence as Tokens
+from inkwell.engine.step_costs import StepCosts
 
 # With more rows than these a step is bound by arithmetic, which drafts do not save, and everybody waits for them.
 MOST_ROWS = 8

@@ -16,7 +16,7 @@ from inkwell.engine.model.span import Span
 from inkwell.engine.sampling.sampler import Draw, choose
 from inkwell.engine.sequence import Sequence as Tokens
 from inkwell.engine.slots import common_length
-from inkwell.engine.speculation import LONGEST_DRAFT, Drafter, Wish
+from inkwell.engine.speculation.speculation import LONGEST_DRAFT, Drafter, Wish
 
 _NEAR = LONGEST_DRAFT + 1  # tokens that one step may bring; they are read together with the first drafted one
 

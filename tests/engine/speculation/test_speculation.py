@@ -2,12 +2,20 @@
 
 import pytest
 
-from inkwell.engine.acceptance import Acceptance
 from inkwell.engine.contract import Job, Sampling
-from inkwell.engine.costs import StepCosts
 from inkwell.engine.scheduler import LEAST_PIECE, STRETCH, Plan, Row
 from inkwell.engine.sequence import Sequence
-from inkwell.engine.speculation import LONGEST_DRAFT, MOST_ROWS, Drafter, NgramDrafter, Speculation, Wish, agreed
+from inkwell.engine.speculation.acceptance import Acceptance
+from inkwell.engine.speculation.speculation import (
+    LONGEST_DRAFT,
+    MOST_ROWS,
+    Drafter,
+    NgramDrafter,
+    Speculation,
+    Wish,
+    agreed,
+)
+from inkwell.engine.step_costs import StepCosts
 
 
 class Fixed(Drafter):

@@ -1,0 +1,1 @@
+"""Guessing tokens ahead and verifying them in one step, which never changes a text."""
