@@ -15,9 +15,9 @@ from pathlib import Path
 
 from inkwell.access.admission import DRAIN_FLAG
 from inkwell.access.keys import check_exposure, load_keys
+from inkwell.apache.apache_logs import Translator
 from inkwell.apache.config import authority
 from inkwell.apache.console import complain, say
-from inkwell.apache.foreign import Translator
 from inkwell.apache.httpd import environment, running_httpd
 from inkwell.apache.run_folder import run_folder
 from inkwell.apache.site import prepare_site, readable_keys, readable_models

@@ -10,7 +10,7 @@ from inkwell.engine.contract import Job, TokenEvent
 from inkwell.errors import WorkerDied
 from inkwell.generation.events import TextEvent
 from inkwell.generation.generation import Generation
-from inkwell.generation.origin import Origin
+from inkwell.generation.request_context import Origin
 from inkwell.models.model_store import Model
 from inkwell.observability.outcome import Summary
 from inkwell.parameters import GenerationRequest

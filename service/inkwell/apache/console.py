@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterable
 
-from inkwell.apache.foreign import Translator
+from inkwell.apache.apache_logs import Translator
 from inkwell.observability.logs import formatter
 
 STANDARD_OUTPUT = 1

@@ -13,10 +13,10 @@ from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
 
+from inkwell.apache.apache_logs import Translator
 from inkwell.apache.config import HTTPD_CONF
 from inkwell.apache.console import copy
-from inkwell.apache.foreign import Translator
-from inkwell.apache.leftovers import end_leftovers
+from inkwell.apache.orphans import end_leftovers
 from inkwell.settings.settings import PREFIX, Settings
 
 SETPRIV = "/usr/bin/setpriv"

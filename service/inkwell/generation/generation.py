@@ -10,7 +10,7 @@ from inkwell.engine.contract import Event, FailureEvent, InspectionEvent, Prompt
 from inkwell.errors import Cancelled, DeadlineExceeded, error_of
 from inkwell.generation.choice import Choice
 from inkwell.generation.events import Finish, Silence, TextEvent
-from inkwell.generation.origin import Origin, outcome_of
+from inkwell.generation.request_context import Origin, outcome_of
 from inkwell.models.model_store import Model
 from inkwell.observability.outcome import CANCELLED, OK, Summary
 from inkwell.once import Once

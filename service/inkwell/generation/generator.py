@@ -19,8 +19,8 @@ from inkwell.engine.contract import Job, Sampling
 from inkwell.errors import InvalidParameter, RequestError
 from inkwell.generation.choice import Choice
 from inkwell.generation.generation import Generation
-from inkwell.generation.origin import Origin
 from inkwell.generation.prompts import Names, Prompt, fitted
+from inkwell.generation.request_context import Origin
 from inkwell.generation.running import Running
 from inkwell.models.model_store import Model
 from inkwell.models.registry import Registry

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from inkwell.apache.foreign import Translator
+from inkwell.apache.apache_logs import Translator
 
 ID = "awH9F3c1Lx7yjlXUYkfJOQAAANI"
 REFUSED = f"inkwell-refused 431 1500 192.0.2.7 {ID} {ID}\n".encode()
