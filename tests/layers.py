@@ -1,4 +1,4 @@
-"""The layers of inkwell/: one table of who may import whom and which libraries, and what breaks it."""
+"""The floors of inkwell/: one table of who may import whom and which libraries, and what breaks it."""
 
 import ast
 import sys
@@ -9,137 +9,99 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE_ROOT = ROOT / "service"
 PACKAGE = SOURCE_ROOT / "inkwell"
 
-# What few need and everybody would wait for: accelerate and opentelemetry take a quarter of a second each.
-IMPORTED_LATE = {("engine.loading", "inkwell.engine.model.placement"), ("tracing", "inkwell.observability.otlp")}
-
-# A layer is a module or a package of inkwell/; it may import itself and what stands beside it here, and nothing else
-# of inkwell/. The longest name that fits a module is its layer.
-MAY_IMPORT: dict[str, set[str]] = {
-    "wsgi": {"app", "logs", "settings", "tracing"},
-    "dev": {"app", "errors", "logs", "settings", "tracing"},
-    "__main__": {"admission", "apache", "errors", "keys", "logs", "settings"},
-    "apache": {"catalog", "errors", "logs", "refusals", "settings"},
-    "app": {
-        "__init__",
-        "admission",
-        "api",
-        "chat",
-        "engine.contract",
-        "gauges",
-        "generation",
-        "keys",
-        "metrics",
-        "pace",
-        "preload",
-        "quota",
-        "refusals",
-        "registry",
-        "settings",
-        "tracing",
-    },
-    "api": {
-        "admission",
-        "catalog",
-        "chat",
-        "errors",
-        "generation",
-        "keys",
-        "metrics",
-        "params",
-        "preload",
-        "refusals",
-        "registry",
-        "summary",
-        "tracing",
-    },
-    "gauges": {"admission", "memory", "pace", "registry"},
-    "preload": {"errors", "registry"},
-    "generation": {
-        "admission",
-        "engine.contract",
-        "errors",
-        "keys",
-        "once",
-        "pace",
-        "params",
-        "quota",
-        "registry",
-        "summary",
-        "tokenizer",
-        "worker.stream",
-    },
-    "registry": {
-        "catalog",
-        "engine.contract",
-        "errors",
-        "metrics",
-        "model_config",
-        "once",
-        "tokenizer",
-        "worker.client",
-    },
-    "worker.client": {"engine.contract", "errors", "memory", "worker.messages", "worker.stream"},
-    "worker.stream": {"engine.contract", "errors", "once"},
-    "worker.messages": {"engine.contract"},
-    "worker.__main__": {"engine", "errors", "worker.messages"},
-    "worker.__init__": set(),
-    "engine": {"cgroups", "engine.contract", "errors", "model_config"},
-    "engine.contract": set(),
-    "params": {"chat", "errors"},
-    "metrics": {"engine.contract", "summary"},
-    "tracing": {"__init__", "otlp", "settings_otel", "summary"},
-    "otlp": {"settings_otel", "summary"},
-    "summary": set(),
-    "memory": {"cgroups"},
-    "cgroups": set(),
-    "admission": {"errors", "once", "pace"},
-    "keys": {"errors"},
-    "pace": {"once"},
-    "quota": {"errors", "keys"},
-    "once": set(),
-    "refusals": {"params"},
-    "tokenizer": {"errors"},
-    "model_config": {"errors"},
-    "settings": {"chat", "errors", "settings_otel", "settings_values"},
-    "settings_otel": {"errors"},
-    "settings_values": set(),
-    "chat": set(),
-    "errors": set(),
-    "catalog": set(),
-    "logs": set(),
-    "__init__": set(),
+# Libraries that take a quarter of a second each to import, and that few need.
+IMPORTED_LATE = {
+    ("engine.loading", "inkwell.engine.model.placement"),
+    ("observability.tracing", "inkwell.observability.otlp"),
 }
-# Which layers may import a library; one that is not named here may be imported nowhere.
+
+# A room is a module or a package of inkwell/, the longest name that fits. It may import itself, the rooms beside it
+# here and the library modules of LIBRARIES, and nothing else of inkwell/. Floor by floor from the top: a room imports
+# only from floors below its own.
+FLOORS: tuple[dict[str, set[str]], ...] = (
+    {
+        "wsgi": {"app", "observability", "settings"},
+        "dev": {"app", "errors", "observability", "settings"},
+        "__main__": {"access", "apache", "errors", "observability", "settings"},
+    },
+    {
+        "app": {
+            "__init__", "access", "dialects", "engine.contract", "generation", "http", "models", "observability",
+            "parameters", "settings",
+        },
+        "apache": {"checkpoints", "errors", "observability", "parameters", "settings"},
+    },
+    {"dialects": {"checkpoints", "errors", "generation", "http", "models", "parameters"}},
+    {"http": {"access", "errors", "generation", "models", "observability", "parameters", "system"}},
+    {
+        "generation": {
+            "access", "checkpoints", "engine.contract", "errors", "models", "observability", "once", "parameters",
+            "worker.stream",
+        }
+    },
+    {
+        "models": {
+            "checkpoints", "checkpoints.model_config", "engine.contract", "errors", "observability", "once",
+            "worker.client",
+        },
+    },
+    {
+        "worker.client": {"engine.contract", "errors", "system", "worker.messages", "worker.stream"},
+        "worker.__main__": {"engine", "errors", "worker.messages"},
+    },
+    {
+        "worker.messages": {"engine.contract"},
+        "worker.stream": {"engine.contract", "errors", "once"},
+        "worker.__init__": set(),
+        "engine": {
+            "checkpoints.model_config", "engine.checkpoint", "engine.contract", "engine.model", "engine.native",
+            "errors", "system",
+        },
+    },
+    {"engine.checkpoint": {"checkpoints.model_config", "engine.model", "engine.native", "errors"}},
+    {"engine.model": {"checkpoints.model_config", "engine.native", "errors"}},
+    {"engine.native": set(), "settings": {"errors", "observability", "parameters"}},
+    {
+        "access": {"errors", "once"},
+        "parameters": {"errors"},
+        "observability": {"__init__", "engine.contract", "errors"},
+    },
+    {"checkpoints": {"checkpoints.model_config", "errors"}},
+    {"checkpoints.model_config": {"errors"}, "engine.contract": set(), "system": set()},
+    {"errors": set(), "once": set(), "__init__": set()},
+)  # fmt: skip
+MAY_IMPORT = {room: below for floor in FLOORS for room, below in floor.items()}
+# Which rooms may import a library; one that is not named here may be imported nowhere.
 LIBRARIES: dict[str, set[str]] = {
-    "accelerate": {"engine"},
-    "flask": {"api", "app"},
-    "werkzeug": {"api", "app"},
-    "flasgger": {"api"},
-    "flask_swagger_ui": {"api"},
-    "limits": {"quota"},
+    "accelerate": {"engine.model"},
+    "flask": {"http", "dialects", "app"},
+    "werkzeug": {"http", "dialects", "app"},
+    "flasgger": {"http", "dialects"},
+    "flask_swagger_ui": {"http"},
+    "limits": {"access"},
     "mod_wsgi": {"wsgi"},
-    "opentelemetry": {"otlp"},
-    "prometheus_client": {"gauges", "metrics"},
-    "pythonjsonlogger": {"logs"},
-    "safetensors": {"engine"},
-    "tokenizers": {"tokenizer"},
-    "torch": {"engine"},
+    "opentelemetry": {"observability"},
+    "prometheus_client": {"http", "observability"},
+    "pythonjsonlogger": {"observability"},
+    "safetensors": {"engine.checkpoint"},
+    "tokenizers": {"checkpoints"},
+    "torch": {"engine", "engine.checkpoint", "engine.model", "engine.native"},
 }
 ENVIRONMENT = {"settings"}  # who may read os.environ
 DYNAMIC = ("__import__", "import_module")
 
 
-def layer_of(module: str) -> str | None:
-    """The layer of a module, named without `inkwell.` and, for a package, with `.__init__`."""
+def room_of(module: str) -> str | None:
+    """The room of a module, named without `inkwell.` and, for a package, with `.__init__`."""
     names = [name for name in MAY_IMPORT if module == name or module.startswith(f"{name}.")]
     return max(names, key=len, default=None)
 
 
 def violations(module: str, source: str) -> list[str]:
     """What a file of inkwell/ does that it may not."""
-    layer = layer_of(module)
-    if layer is None:
-        return [f"{module}: in no layer"]
+    room = room_of(module)
+    if room is None:
+        return [f"{module}: in no room"]
     tree = ast.parse(source)
     at_top = {node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)}
     found = []
@@ -152,9 +114,9 @@ def violations(module: str, source: str) -> list[str]:
         elif isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in DYNAMIC:
             found.append(f"{module}: line {node.lineno} imports by name")
         elif isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv"):
-            if layer not in ENVIRONMENT and getattr(node.value, "id", None) == "os":
+            if room not in ENVIRONMENT and getattr(node.value, "id", None) == "os":
                 found.append(f"{module}: line {node.lineno} reads the environment")
-    return found + [f"{module}: imports {name}" for name in imported(tree) if not allowed(layer, name)]
+    return found + [f"{module}: imports {name}" for name in imported(tree) if not allowed(room, name)]
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
@@ -172,12 +134,12 @@ def is_module(name: str) -> bool:
     return path.is_dir() or path.with_suffix(".py").is_file()
 
 
-def allowed(layer: str, name: str) -> bool:
+def allowed(room: str, name: str) -> bool:
     package, _, rest = name.partition(".")
     if package != "inkwell":
-        return package in sys.stdlib_module_names or layer in LIBRARIES.get(package, ())
-    target = layer_of(rest or "__init__")
-    return target == layer or target in MAY_IMPORT[layer]
+        return package in sys.stdlib_module_names or room in LIBRARIES.get(package, ())
+    target = room_of(rest or "__init__")
+    return target == room or target in MAY_IMPORT[room]
 
 
 def modules() -> dict[str, str]:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.layers import MAY_IMPORT, SOURCE_ROOT, imported, is_module, layer_of, modules, violations
+from tests.layers import FLOORS, MAY_IMPORT, SOURCE_ROOT, imported, is_module, modules, room_of, violations
 
 
 def test_the_service_keeps_to_the_table():
@@ -14,7 +14,14 @@ def test_the_service_keeps_to_the_table():
 
 
 def test_the_table_has_no_row_that_nobody_needs():
-    assert {layer_of(module) for module in modules()} == set(MAY_IMPORT)
+    assert {room_of(module) for module in modules()} == set(MAY_IMPORT)
+
+
+def test_every_room_imports_from_the_floors_below_it():
+    below: set[str] = set()
+    for floor in reversed(FLOORS):
+        assert {room: imports - below for room, imports in floor.items() if imports - below} == {}
+        below |= set(floor)
 
 
 def test_no_module_imports_itself_in_a_circle():
@@ -38,22 +45,22 @@ def test_no_module_imports_itself_in_a_circle():
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("params.table", "import flask"),
-        ("params.request", "from inkwell.generation import Generator"),
-        ("registry.registry", "from flask import Flask"),
+        ("parameters.table", "import flask"),
+        ("parameters.request", "from inkwell.generation import Generator"),
+        ("models.registry", "from flask import Flask"),
         ("generation.generator", "import werkzeug.exceptions"),
         ("generation.stops", "import torch"),
         ("generation.choice", "from inkwell.http.replies import facts"),
         ("generation.choice", "from inkwell.worker.messages import Step"),
-        ("keys", "import flask"),
-        ("quota", "from inkwell.settings.settings import Settings"),
-        ("pace", "from inkwell.access.keys import Client"),
-        ("api.auth", "import limits"),
-        ("api.generate", "import torch"),
-        ("api.generate", "import inkwell.engine.engine"),
-        ("api.generate", "from inkwell.engine.contract import Sampling"),
-        ("api.generate", "from inkwell.settings.settings import Settings"),
-        ("api.generate", "from inkwell import settings"),
+        ("access.keys", "import flask"),
+        ("access.quota", "from inkwell.settings.settings import Settings"),
+        ("access.throughput", "from inkwell.models.registry import Registry"),
+        ("http.auth", "import limits"),
+        ("dialects.native.routes", "import torch"),
+        ("dialects.native.routes", "import inkwell.engine.engine"),
+        ("dialects.native.routes", "from inkwell.engine.contract import Sampling"),
+        ("dialects.native.routes", "from inkwell.settings.settings import Settings"),
+        ("dialects.native.routes", "from inkwell import settings"),
         ("app", "import torch.nn"),
         ("app", "def f():\n    import torch"),
         ("app", "from .api import docs"),
@@ -61,8 +68,8 @@ def test_no_module_imports_itself_in_a_circle():
         ("app", "import os\nprint(os.environ)"),
         ("app", "import os\nos.getenv('X')"),
         ("app", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from inkwell.engine.engine import Engine"),
-        ("registry.model", "from inkwell.worker import messages"),
-        ("registry.model", "from inkwell.generation import Generator"),
+        ("models.model_store", "from inkwell.worker import messages"),
+        ("models.model_store", "from inkwell.generation import Generator"),
         ("worker.client", "from inkwell.engine.loading import load_model"),
         ("worker.client", "from inkwell.models.model_store import Model"),
         ("worker.__main__", "from inkwell.worker.client import Worker"),
@@ -87,11 +94,11 @@ def test_the_table_catches_a_violation(module: str, source: str):
             "engine.engine",
             "import torch\nfrom inkwell.engine.contract import Job\nfrom inkwell.errors import EngineFailed",
         ),
-        ("api.generate", "from flask import request\nfrom inkwell.http import sse"),
+        ("dialects.native.routes", "from flask import request\nfrom inkwell.http import replies"),
         ("settings", "import os\nprint(os.environ)"),
         ("app", "from inkwell import __version__"),
         ("generation.generation", "import logging\nfrom inkwell.worker.stream import TokenStream"),
-        ("quota", "import limits\nfrom inkwell.access.keys import Client"),
+        ("access.quota", "import limits\nfrom inkwell.access.keys import Client"),
     ],
 )
 def test_the_table_lets_the_permitted_pass(module: str, source: str):
@@ -99,7 +106,7 @@ def test_the_table_lets_the_permitted_pass(module: str, source: str):
 
 
 def test_the_web_tier_loads_neither_torch_nor_transformers():
-    program = "import sys, inkwell.app, inkwell.observability.logs; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    program = "import sys, inkwell.app; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     loaded = subprocess.run(
         [sys.executable, "-c", program], cwd=SOURCE_ROOT, capture_output=True, text=True, check=True
     )

@@ -1,7 +1,7 @@
 """A service curve: what one step of the engine takes for one model on one machine, as it was measured.
 
 A step takes fixed + per row that decodes + per token of a prompt, the measure by which the engine itself plans
-(`service/inkwell/engine/step_costs.py`). The files in `curves/` say on which machine and when, and what was measured beside the
+(engine/step_costs.py). The files in `curves/` say on which machine and when, and what was measured beside the
 fit, so that a simulation can be held against it. Raises ValueError for a file of another shape.
 """
 

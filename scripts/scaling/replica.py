@@ -1,6 +1,6 @@
 """One pod: admission, one line, steps of a batch, exactly as the engine plans them, on the clock of a service curve.
 
-The rules are those of `service/inkwell/engine/scheduler.py` for prompts that share no beginning: first come, first served; a
+The rules are those of engine/scheduler.py for prompts that share no beginning: first come, first served; a
 slot a request; every running row gets a token a step; pieces of prompts under a bound. Steps in which nothing changes
 are taken together, which is what makes an hour of a fleet a matter of seconds. Promises and speed are kept by the
 service's own `Pace`. A test holds this model against the real scheduler, step by step.

@@ -10,33 +10,32 @@ from inkwell.access.admission import Admission
 from inkwell.access.keys import check_exposure, load_keys
 from inkwell.access.quota import Quotas
 from inkwell.access.throughput import Pace
+from inkwell.dialects.cancel import routes as cancel
+from inkwell.dialects.models import routes as models
+from inkwell.dialects.native import routes as native
+from inkwell.dialects.next import routes as next_token
+from inkwell.dialects.openai import chat, completions
+from inkwell.dialects.openai.reply import fingerprinting
+from inkwell.dialects.score import routes as score
+from inkwell.dialects.tgi import routes as tgi
+from inkwell.dialects.tgi.info import ServiceFacts
+from inkwell.dialects.tokens import routes as tokens
 from inkwell.engine.contract import EngineConfig
 from inkwell.generation import Generator, Limits
-from inkwell.http import access_log as record
 from inkwell.http import (
+    access_log,
     auth,
-    chat,
     cors,
     docs,
-    generate,
+    error_handlers,
     health,
+    host_check,
     metrics,
-    models,
-    openai,
+    request_body,
     request_id,
-    requests,
-    score,
-    tgi,
-    tokens,
     traces,
 )
-from inkwell.http import error_handlers as problems
-from inkwell.http import host_check as hosts
-from inkwell.http import next as next_token
-from inkwell.http import request_body as body
 from inkwell.http.gauges import Gauges
-from inkwell.http.openai_reply import fingerprinting
-from inkwell.http.tgi_info import ServiceFacts
 from inkwell.models.drafts import Drafts
 from inkwell.models.model_store import Library
 from inkwell.models.preload import Preload
@@ -61,7 +60,7 @@ def create_app(settings: Settings, tracing: Tracing | None = None) -> Flask:
     admission = Admission(settings.max_requests, settings.state_dir, pace)
     preload = Preload(registry, settings.preload, settings.default_model, settings.retry_load_s)
     limits = Limits(settings.request_timeout_s, settings.max_samples, settings.max_tokens_per_request)
-    watchers = [counts.watch, record.watch, *([tracing.watch] if tracing else [])]
+    watchers = [counts.watch, access_log.watch, *([tracing.watch] if tracing else [])]
     generator = Generator(registry, admission, quotas, pace, settings.default_model, limits, watchers)
     counts.registry.register(Gauges(registry, admission, pace, __version__))
 
@@ -70,15 +69,15 @@ def create_app(settings: Settings, tracing: Tracing | None = None) -> Flask:
     app.json.sort_keys = False
     app.extensions["inkwell"] = registry  # for whoever ends the process: wsgi.py and the tests
     request_id.register(app)
-    record.register(app)
+    access_log.register(app)
     if tracing:
         traces.register(app, tracing)
-    problems.register(app)
+    error_handlers.register(app)
     cors.register(app, settings.cors_origins)  # before auth: a preflight carries no key
     if not (keys.configured or settings.open):
-        hosts.register(app, settings.hosts, settings.cors_origins)
+        host_check.register(app, settings.hosts, settings.cors_origins)
     auth.register(app, keys)
-    body.register(app, admission)
+    request_body.register(app, admission)
     metrics.register(app, counts)
     _register_dialects(app, generator, registry, settings)
     app.register_blueprint(models.blueprint(registry, settings.default_model))
@@ -91,14 +90,14 @@ def create_app(settings: Settings, tracing: Tracing | None = None) -> Flask:
 def _register_dialects(app: Flask, generator: Generator, registry: Registry, settings: Settings) -> None:
     """Everything that goes through the generator."""
     facts = ServiceFacts(__version__, settings.max_requests, settings.max_samples)
-    app.register_blueprint(generate.blueprint(generator, settings.ping_s))
+    app.register_blueprint(native.blueprint(generator, settings.ping_s))
     app.register_blueprint(tgi.blueprint(generator, registry, facts, settings.ping_s))
     app.register_blueprint(tokens.blueprint(generator))
     app.register_blueprint(score.blueprint(generator))
     app.register_blueprint(next_token.blueprint(generator))
-    app.register_blueprint(requests.blueprint(generator))
+    app.register_blueprint(cancel.blueprint(generator))
     fingerprint = fingerprinting(registry, __version__)
-    app.register_blueprint(openai.blueprint(generator, registry, fingerprint, settings.ping_s))
+    app.register_blueprint(completions.blueprint(generator, registry, fingerprint, settings.ping_s))
     app.register_blueprint(chat.blueprint(generator, _script(settings), fingerprint, settings.ping_s))
 
 

@@ -19,8 +19,8 @@ print("stopped" if stop.wait(0.3) else "went on")
 
 def outcome(command: list[str]) -> str:
     return subprocess.run(
-        command, cwd=PROJECT_ROOT / "service", start_new_session=True, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-        timeout=30, check=True,
+        command, cwd=PROJECT_ROOT / "service", start_new_session=True, stdin=subprocess.DEVNULL, capture_output=True,
+        text=True, timeout=30, check=True,
     ).stdout.strip()  # fmt: skip
 
 

@@ -180,8 +180,12 @@ def test_phases_follow_each_other_from_the_beginning_to_the_end():
     ids=["nothing", "a name alone", "disabled", "no exporter", "all disabled", "no exporter at all"],
 )
 def test_nothing_is_imported_where_nothing_is_asked_for(variables: dict[str, str]):
-    program = "import sys, inkwell.app\nfrom inkwell.settings.settings import otel_variables\nfrom inkwell.observability.tracing import tracing"
-    program += "\nassert tracing(otel_variables()) is None\nassert 'opentelemetry' not in sys.modules"
+    program = (
+        "import sys, inkwell.app\n"
+        "from inkwell.settings.settings import otel_variables\n"
+        "from inkwell.observability.tracing import tracing\n"
+    )
+    program += "assert tracing(otel_variables()) is None\nassert 'opentelemetry' not in sys.modules"
     environ = {"PATH": "/usr/bin", **variables}
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environ, check=True, timeout=60)
 

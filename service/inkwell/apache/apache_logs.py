@@ -1,8 +1,8 @@
 """Lines that others write into the log, as records: Apache's own, and what libraries print.
 
-Takes bytes, gives bytes. Requests that the application answers have a record already (`service/inkwell/http/access_log.py`); Apache
-tells only of those that it answers itself, in the form that httpd.conf.template names `refused`. Among them are those
-whose body did not come: mod_wsgi asks the application first and then reads, so they have a record as well.
+Takes bytes, gives bytes. Requests that the application answers have a record already (http/access_log.py); Apache logs
+only those that it answers itself, in the format that httpd.conf.template names `refused`. Among them are requests
+whose body did not arrive: mod_wsgi calls the application before it reads the body, so they have a record as well.
 """
 
 import json

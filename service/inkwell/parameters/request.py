@@ -11,7 +11,7 @@ Overflow = Literal["error", "truncate_left", "slide"]
 class GenerationRequest:
     """A valid request. `None` stands for what only the model or the service can decide.
 
-    `service/inkwell/parameters/table.py` says what each field means. A dialect that has no name for one leaves its default.
+    `table.py` says what each field means. A dialect that has no name for one leaves its default.
     """
 
     prompts: tuple[Prompt, ...]

@@ -14,10 +14,10 @@ from typing import Any, get_type_hints
 from inkwell.errors import SettingsError
 from inkwell.observability.otel_settings import SHOWN_CHARACTERS, check
 from inkwell.parameters.transcript import TEMPLATE, check_template
+from inkwell.settings import parsers as parse
 from inkwell.settings.parsers import PROJECT_ROOT as PROJECT_ROOT
 from inkwell.settings.parsers import SOURCE_ROOT as SOURCE_ROOT
 from inkwell.settings.parsers import Pairs
-from inkwell.settings.settings import parsers as parse
 
 PREFIX = "INKWELL_"
 TYPES = {

@@ -1,8 +1,8 @@
 """The body of `/v1/chat/completions`: messages, the script they are written by, and what is refused."""
 
 import pytest
-from inkwell.parameters.chat import Chat, parse_chat
 
+from inkwell.dialects.openai.chat_parameters import Chat, parse_chat
 from inkwell.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
 from inkwell.parameters.transcript import Message, Script
 

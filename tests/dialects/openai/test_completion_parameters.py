@@ -1,8 +1,8 @@
 """The body of `/v1/completions`: what is taken, what it becomes, and what is refused."""
 
 import pytest
-from inkwell.parameters.completions import MOST_PROMPTS, parse_completion
 
+from inkwell.dialects.openai.completion_parameters import MOST_PROMPTS, parse_completion
 from inkwell.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
 
 

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 from typing import get_args
 
 import pytest
-from inkwell.http.completion_reply import CompletionReply, logprobs, token_text
-from inkwell.http.openai_reply import REASONS, Terms
 
+from inkwell.dialects.openai.completion_reply import CompletionReply, logprobs, token_text
+from inkwell.dialects.openai.reply import REASONS, Terms
 from inkwell.generation import Finish, TextEvent, TextToken
 
 

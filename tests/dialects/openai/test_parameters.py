@@ -3,8 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from inkwell.dialects.openai import chat_parameters as chat
+from inkwell.dialects.openai import completion_parameters as completions
 from inkwell.errors import RequestError
-from inkwell.parameters import GenerationRequest, chat, completions
+from inkwell.parameters import GenerationRequest
 from inkwell.parameters.transcript import Script, transcribe
 
 ANY_JSON = st.recursive(

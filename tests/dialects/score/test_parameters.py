@@ -1,10 +1,10 @@
 """What `/v1/score`, `/v1/next` and the tokenisers' endpoints take and refuse."""
 
 import pytest
-from inkwell.parameters.next import parse_next
-from inkwell.parameters.score import ScoreRequest, parse_score
-from inkwell.parameters.tokens import DETOKENIZE_PARAMETERS
 
+from inkwell.dialects.next.parameters import parse_next
+from inkwell.dialects.score.parameters import ScoreRequest, parse_score
+from inkwell.dialects.tokens.parameters import DETOKENIZE_PARAMETERS
 from inkwell.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
 from inkwell.parameters import GenerationRequest
 from inkwell.parameters.reading import read_json

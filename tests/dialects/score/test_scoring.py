@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from inkwell.parameters.score import ScoreRequest
 
 from inkwell.checkpoints.catalog import scan
+from inkwell.dialects.score.parameters import ScoreRequest
 from inkwell.dialects.score.scoring import Part, parts
 from inkwell.errors import InvalidParameter
 from inkwell.models.model_store import Library, Model

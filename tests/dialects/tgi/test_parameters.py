@@ -1,8 +1,8 @@
 """TGI's table: what its names become, when a text is drawn, and what is refused."""
 
 import pytest
-from inkwell.parameters.tgi import REFUSED, TGI_PARAMETERS, TgiRequest, parse_tgi
 
+from inkwell.dialects.tgi.parameters import REFUSED, TGI_PARAMETERS, TgiRequest, parse_tgi
 from inkwell.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
 from inkwell.parameters import GenerationRequest
 

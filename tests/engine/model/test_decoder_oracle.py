@@ -174,7 +174,7 @@ def test_the_crowd_says_what_transformers_says_for_each_request(family: str, tmp
     ]
 
 
-# Sums of more than 1024 terms, and odd widths, are what wavers by rows on some CPUs (service/inkwell/engine/model/linear.py).
+# Sums of more than 1024 terms, and odd widths, are what wavers by rows on some CPUs (engine/model/linear.py).
 @pytest.mark.parametrize("family", ["gpt2", "gptj"])
 @pytest.mark.parametrize(("width", "heads", "inner"), [(192, 6, None), (320, 5, 4096), (30, 3, None)])
 def test_in_bfloat16_a_row_has_the_same_bits_alone_and_in_any_crowd(

@@ -3,8 +3,8 @@
 from flasgger import swag_from
 from flask import Blueprint, Response, g, jsonify
 
+from inkwell.dialects.cancel import openapi
 from inkwell.generation import Generator
-from inkwell.http import requests_spec
 
 
 def blueprint(generator: Generator) -> Blueprint:
@@ -12,7 +12,7 @@ def blueprint(generator: Generator) -> Blueprint:
     routes = Blueprint("requests", __name__)
 
     @routes.delete("/v1/requests/<request_id>")
-    @swag_from(requests_spec.cancel())
+    @swag_from(openapi.cancel())
     def cancel(request_id: str) -> Response:
         return jsonify({"id": request_id, "cancelled": generator.running.cancel(request_id, g.client)})
 

@@ -1,7 +1,7 @@
 """The OpenAPI description of `/v1/next`."""
 
+from inkwell.dialects.next.parameters import NEXT_PARAMETERS
 from inkwell.http.openapi import BODY_REFUSALS, Spec, body_schema, error_responses, json_reply
-from inkwell.parameters.next import NEXT_PARAMETERS
 
 DESCRIPTION = (
     "Tells the likeliest next tokens behind `prompt`, with their probability in the model's own distribution (the "

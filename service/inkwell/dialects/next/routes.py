@@ -5,11 +5,11 @@ from typing import Any
 from flasgger import swag_from
 from flask import Blueprint, Response, g, request
 
+from inkwell.dialects.next import openapi
+from inkwell.dialects.next.parameters import parse_next
 from inkwell.generation import Generation, Generator, Names
-from inkwell.http import next_spec
 from inkwell.http.replies import facts, whole
 from inkwell.http.request_body import read_json
-from inkwell.parameters.next import parse_next
 
 NAMES = Names(prompt="prompt", model="model")
 
@@ -19,7 +19,7 @@ def blueprint(generator: Generator) -> Blueprint:
     routes = Blueprint("next", __name__)
 
     @routes.post("/v1/next")
-    @swag_from(next_spec.next_token())
+    @swag_from(openapi.next_token())
     def next_token() -> Response:
         generation = generator.start(parse_next(read_json(request)), g.request_id, g.client, NAMES)
         return whole(generation, lambda _: _reply(generation, g.request_id))

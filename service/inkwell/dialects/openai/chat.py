@@ -5,15 +5,15 @@ from typing import Any
 from flasgger import swag_from
 from flask import Blueprint, Response, g, request
 
+from inkwell.dialects.openai import chat_openapi
+from inkwell.dialects.openai.chat_parameters import Chat, parse_chat
+from inkwell.dialects.openai.chat_reply import ChatReply
+from inkwell.dialects.openai.reply import Fingerprint, Terms
 from inkwell.errors import ContextLengthExceeded
 from inkwell.generation import Generator, Names
-from inkwell.http import chat_spec
-from inkwell.http.chat_reply import ChatReply
-from inkwell.http.openai_reply import Fingerprint, Terms
 from inkwell.http.request_body import read_json
 from inkwell.models.model_store import Model
 from inkwell.parameters import MAX_INPUT_BYTES, GenerationRequest
-from inkwell.parameters.chat import Chat, parse_chat
 from inkwell.parameters.transcript import Script, Transcript, transcribe
 
 
@@ -22,7 +22,7 @@ def blueprint(generator: Generator, script: Script, fingerprint: Fingerprint, pi
     routes = Blueprint("chat", __name__, url_prefix="/v1")
 
     @routes.post("/chat/completions")
-    @swag_from(chat_spec.chat_completions())
+    @swag_from(chat_openapi.chat_completions())
     def chat_completions() -> Response:
         asked = parse_chat(read_json(request), script)
         names = Names(prompt="messages", length=asked.length_name, model="model")

@@ -1,8 +1,8 @@
 """The OpenAPI description of `/v1/chat/completions`."""
 
-from inkwell.http.openai_spec import COUNT, TEXT, finish_reason, replies
+from inkwell.dialects.openai.chat_parameters import PARAMETERS, REFUSED
+from inkwell.dialects.openai.openapi import COUNT, TEXT, finish_reason, replies
 from inkwell.http.openapi import BODY_REFUSALS, Spec, body_schema, error_responses
-from inkwell.parameters.chat import PARAMETERS, REFUSED
 
 DESCRIPTION = (
     "As OpenAI's endpoint of this name. These models were never taught to chat: they are shown the conversation as a "

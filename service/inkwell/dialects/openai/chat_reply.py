@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from inkwell.dialects.openai.reply import REASONS, Json, Reply, Terms
 from inkwell.generation import Choice, Generation, TextEvent, TextToken
-from inkwell.http.openai_reply import REASONS, Json, Reply, Terms
 
 
 class ChatReply(Reply):

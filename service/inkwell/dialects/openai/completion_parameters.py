@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from inkwell.errors import InvalidParameter
-from inkwell.parameters.openai import (
+from inkwell.dialects.openai.parameters import (
     DEFAULT_TOKENS,
     MODEL,
     OWN,
@@ -19,6 +18,7 @@ from inkwell.parameters.openai import (
     generation_request,
     without,
 )
+from inkwell.errors import InvalidParameter
 from inkwell.parameters.parameter import Parameter, checked_text
 from inkwell.parameters.reading import read_json
 from inkwell.parameters.request import GenerationRequest, Prompt

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from inkwell.dialects.openai.reply import REASONS, Json, Reply, Terms
 from inkwell.generation import Choice, Generation, TextEvent, TextToken
-from inkwell.http.openai_reply import REASONS, Json, Reply, Terms
 
 Spelling = Callable[[int], bytes]
 

@@ -7,15 +7,15 @@ from flasgger import swag_from
 from flask import Blueprint, Response, g, jsonify, request
 
 from inkwell.checkpoints.catalog import Folder
+from inkwell.dialects.models.routes import entry
+from inkwell.dialects.openai import openapi
+from inkwell.dialects.openai.completion_parameters import Completion, parse_completion
+from inkwell.dialects.openai.completion_reply import CompletionReply
+from inkwell.dialects.openai.reply import Fingerprint, Terms
 from inkwell.errors import InvalidParameter
 from inkwell.generation import Generator, Names
-from inkwell.http import openai_spec
-from inkwell.http.completion_reply import CompletionReply
-from inkwell.http.models import entry
-from inkwell.http.openai_reply import Fingerprint, Terms
 from inkwell.http.request_body import read_json
 from inkwell.models.registry import Registry
-from inkwell.parameters.completions import Completion, parse_completion
 
 NAMES = Names(prompt="prompt", length="max_tokens", model="model")
 SERVABLE = ("available", "loading", "ready")
@@ -26,25 +26,25 @@ def blueprint(generator: Generator, registry: Registry, fingerprint: Fingerprint
     routes = Blueprint("openai", __name__, url_prefix="/v1")
 
     @routes.post("/completions")
-    @swag_from(openai_spec.completions())
+    @swag_from(openapi.completions())
     def completions() -> Response:
         return _answer(generator, parse_completion(read_json(request)), fingerprint, ping_s)
 
     @routes.post("/engines/<path:engine>/completions")
-    @swag_from(openai_spec.engine_completions())
+    @swag_from(openapi.engine_completions())
     def engine_completions(engine: str) -> Response:
         values = _with_model(read_json(request), _plain(engine))
         return _answer(generator, parse_completion(values), fingerprint, ping_s)
 
     @routes.get("/models")
-    @swag_from(openai_spec.models())
+    @swag_from(openapi.models())
     def models() -> Response:
         folders = registry.library.folders().values()
         listed = [each for folder in folders if (each := _model(registry, folder))["state"] in SERVABLE]
         return jsonify({"object": "list", "data": listed})
 
     @routes.get("/models/<path:model>")
-    @swag_from(openai_spec.model())
+    @swag_from(openapi.model())
     def model(model: str) -> Response:
         found = generator.model(_plain(model), NAMES)
         return jsonify(_model(registry, Folder(found.name, found.path, "available")))

@@ -1,7 +1,7 @@
 """The OpenAPI descriptions of `/v1/completions` and `/v1/models`, and what all of OpenAI's replies share."""
 
+from inkwell.dialects.openai.completion_parameters import PARAMETERS, REFUSED
 from inkwell.http.openapi import BODY_REFUSALS, Spec, body_schema, error_responses, event_stream, json_reply
-from inkwell.parameters.completions import PARAMETERS, REFUSED
 
 DESCRIPTION = (
     "As OpenAI's endpoint of this name, so its clients work with this service as their base URL. Each text of each "

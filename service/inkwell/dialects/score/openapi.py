@@ -1,7 +1,7 @@
 """The OpenAPI description of `/v1/score`."""
 
+from inkwell.dialects.score.parameters import SCORE_PARAMETERS
 from inkwell.http.openapi import BODY_REFUSALS, Spec, body_schema, error_responses, json_reply
-from inkwell.parameters.score import SCORE_PARAMETERS
 
 DESCRIPTION = (
     "Computes `text`, or `prompt` with each of `continuations`, once, and tells how likely each token was. Nothing is "

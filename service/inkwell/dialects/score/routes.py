@@ -5,14 +5,14 @@ from typing import Any
 from flasgger import swag_from
 from flask import Blueprint, Response, g, request
 
+from inkwell.dialects.score import openapi
+from inkwell.dialects.score.parameters import ScoreRequest, parse_score
 from inkwell.dialects.score.scoring import Part, Score, parts, score, scoring_request
 from inkwell.generation import Generation, Generator, Names, TextToken
-from inkwell.http import score_spec
 from inkwell.http.replies import facts, whole
 from inkwell.http.request_body import read_json
 from inkwell.models.model_store import Model
 from inkwell.parameters import GenerationRequest
-from inkwell.parameters.score import ScoreRequest, parse_score
 
 TEXT, CONTINUATIONS = (Names(prompt=name, model="model") for name in ("text", "continuations"))
 
@@ -22,7 +22,7 @@ def blueprint(generator: Generator) -> Blueprint:
     routes = Blueprint("score", __name__)
 
     @routes.post("/v1/score")
-    @swag_from(score_spec.score())
+    @swag_from(openapi.score())
     def score_text() -> Response:
         wanted = parse_score(read_json(request))
         names = CONTINUATIONS if wanted.text is None else TEXT

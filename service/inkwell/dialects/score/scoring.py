@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from inkwell.dialects.score.parameters import ScoreRequest
 from inkwell.errors import InvalidParameter
 from inkwell.generation.choice import Choice
 from inkwell.generation.events import TextToken
 from inkwell.models.model_store import Model
 from inkwell.parameters import GenerationRequest
-from inkwell.parameters.score import ScoreRequest
 
 LARGEST_EXPONENT = 700.0  # e to the power of more is no float
 

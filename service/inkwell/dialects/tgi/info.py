@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
+from inkwell.dialects.tgi.parameters import MOST_TOP_TOKENS
 from inkwell.models.model_store import Model
 from inkwell.models.registry import Registry
 from inkwell.parameters.lists import MOST_STOPS
 from inkwell.parameters.table import BY_NAME
-from inkwell.parameters.tgi import MOST_TOP_TOKENS
 
 
 @dataclass(frozen=True, slots=True)

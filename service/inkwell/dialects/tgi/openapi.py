@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from inkwell.dialects.tgi.parameters import ENVELOPE, TGI_PARAMETERS
 from inkwell.http.openapi import BODY_REFUSALS, Spec, body_schema, error_responses, event_stream, json_reply
-from inkwell.parameters.tgi import ENVELOPE, TGI_PARAMETERS
 
 TEXT: Spec = {"type": "string"}
 NUMBER: Spec = {"type": "number"}

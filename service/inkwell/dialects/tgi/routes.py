@@ -5,14 +5,14 @@ from typing import Any
 from flasgger import swag_from
 from flask import Blueprint, Response, g, jsonify, request
 
+from inkwell.dialects.tgi import openapi
+from inkwell.dialects.tgi.info import ServiceFacts, info
+from inkwell.dialects.tgi.parameters import TgiRequest, parse_tgi
+from inkwell.dialects.tgi.reply import StreamShape, reply
 from inkwell.generation import Choice, Generation, Generator, Names
-from inkwell.http import tgi_spec
 from inkwell.http.replies import streamed, whole
 from inkwell.http.request_body import read_json
-from inkwell.http.tgi_info import ServiceFacts, info
-from inkwell.http.tgi_shapes import StreamShape, reply
 from inkwell.models.registry import Registry
-from inkwell.parameters.tgi import TgiRequest, parse_tgi
 
 NAMES = Names(prompt="inputs", length="max_new_tokens", model="model")
 
@@ -22,22 +22,22 @@ def blueprint(generator: Generator, registry: Registry, facts: ServiceFacts, pin
     routes = Blueprint("tgi", __name__)
 
     @routes.post("/generate")
-    @swag_from(tgi_spec.generate())
+    @swag_from(openapi.generate())
     def generate() -> Response:
         return _answer(generator, parse_tgi(read_json(request)), ping_s)
 
     @routes.post("/generate_stream")
-    @swag_from(tgi_spec.generate_stream())
+    @swag_from(openapi.generate_stream())
     def generate_stream() -> Response:
         return _answer(generator, parse_tgi(read_json(request), stream=True), ping_s)
 
     @routes.post("/")
-    @swag_from(tgi_spec.base())
+    @swag_from(openapi.base())
     def base() -> Response:
         return _answer(generator, parse_tgi(read_json(request)), ping_s, as_list=True)
 
     @routes.get("/info")
-    @swag_from(tgi_spec.info())
+    @swag_from(openapi.info())
     def model_info() -> Response:
         return jsonify(info(generator.model(None), registry, facts))
 

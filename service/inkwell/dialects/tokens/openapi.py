@@ -1,8 +1,8 @@
 """The OpenAPI description of `/tokenize` and `/detokenize`."""
 
+from inkwell.dialects.tokens.parameters import DETOKENIZE_PARAMETERS, TOKENIZE_PARAMETERS
 from inkwell.http.openapi import BODY_REFUSALS, Spec, body_schema, error_responses, json_reply
 from inkwell.parameters.parameter import Parameter
-from inkwell.parameters.tokens import DETOKENIZE_PARAMETERS, TOKENIZE_PARAMETERS
 
 CHARACTERS = "The characters that the token has a part in; tokens that share one all have it."
 

@@ -8,14 +8,14 @@ from typing import Any
 from flasgger import swag_from
 from flask import Blueprint, Response, jsonify, request
 
+from inkwell.dialects.tokens import openapi
+from inkwell.dialects.tokens.parameters import DETOKENIZE_PARAMETERS, TOKENIZE_PARAMETERS
 from inkwell.dialects.tokens.token_spans import Span, spans
 from inkwell.errors import InvalidParameter
 from inkwell.generation import Generator, Names
-from inkwell.http import tokens_spec
 from inkwell.http.request_body import read_json
 from inkwell.models.model_store import Model
 from inkwell.parameters import reading
-from inkwell.parameters.tokens import DETOKENIZE_PARAMETERS, TOKENIZE_PARAMETERS
 
 NAMES = Names(model="model")
 
@@ -25,7 +25,7 @@ def blueprint(generator: Generator) -> Blueprint:
     routes = Blueprint("tokens", __name__)
 
     @routes.post("/tokenize")
-    @swag_from(tokens_spec.tokenize())
+    @swag_from(openapi.tokenize())
     def tokenize() -> Response:
         wanted = reading.read_json(TOKENIZE_PARAMETERS, read_json(request))
         with generator.admitted():
@@ -34,7 +34,7 @@ def blueprint(generator: Generator) -> Blueprint:
         return jsonify([_token(each) for each in found])
 
     @routes.post("/detokenize")
-    @swag_from(tokens_spec.detokenize())
+    @swag_from(openapi.detokenize())
     def detokenize() -> Response:
         wanted = reading.read_json(DETOKENIZE_PARAMETERS, read_json(request))
         with generator.admitted():

@@ -1,6 +1,6 @@
 """The activation functions of the MLP, by the names that `config.json` uses.
 
-Tensor in, tensor of the same shape out. `ACTIVATIONS` in `service/inkwell/checkpoints/model_config.py` lists the same names for readers
+Tensor in, tensor of the same shape out. `ACTIVATIONS` in checkpoints/model_config.py lists the same names for readers
 without torch; a test holds the two together. Functions with parameters of their own (prelu, xielu) are left out,
 because no GPT-2 or GPT-J checkpoint stores such parameters.
 """
