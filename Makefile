@@ -177,7 +177,7 @@ $(VENV)/bin/nginx: | system-test $(PYTHON)
 $(VENV)/bin/podman: | system-test $(PYTHON)
 	$(call fetch_program,podman,usr/bin/podman)
 
-$(VENV)/.bench-ready: requirements-bench.txt $(VENV)/.serve-ready
+$(VENV)/.bench-ready: requirements-bench.txt requirements-oracle.txt $(VENV)/.serve-ready
 	$(call pip_install,$<)
 
 # An environment of its own: the exporter wants other releases than the service has. It also brings a torchvision that

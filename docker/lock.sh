@@ -15,10 +15,9 @@ lock() { # FILE FIRST_LINE OPTION...: what standard input asks for
     rm "$file.new"
 }
 
-# transformers is the oracle of the tests; the service does not import it.
-grep -v '^transformers==' requirements.txt | lock docker/requirements.lock \
+lock docker/requirements.lock \
     "# What the image installs beside torch; \`make lock\` writes it, and pip checks every hash." \
-    --no-emit-package torch --find-links "$torch"
+    --no-emit-package torch --find-links "$torch" < requirements.txt
 grep '^torch==' requirements.txt | lock docker/torch-cuda.lock \
     "# torch with CUDA and all that it needs, for DEVICE=cuda; \`make lock\` writes it, and pip checks every hash." \
     --constraint docker/requirements.lock

@@ -1,7 +1,7 @@
 """Measure Inkwell and its peers side by side: `bench.py` or `make bench`; docs/performance.md says what and how.
 
 Prints tables, writes them with all figures and pictures into the results folder. Exit status 1 when any target failed
-or gave another number of tokens than it was asked for.
+or gave another number of tokens than it was asked for, 2 without what requirements-bench.txt lists.
 """
 
 import json
@@ -18,6 +18,10 @@ sys.path[:0] = [
     str(PROJECT_ROOT),
     str(PROJECT_ROOT / "service"),
 ]  # started as a file, Python finds its own folder alone
+
+from scripts.requirements import require  # noqa: E402
+
+require("requirements-bench.txt")
 
 from scripts.benchmark.measurement import measure  # noqa: E402
 from scripts.benchmark.options import parse_options  # noqa: E402

@@ -3,7 +3,7 @@
 Makes a checkpoint with random weights (or takes --model FOLDER), compares greedy texts of the engine, alone and in a
 crowd, with those of `transformers` on the same device, and measures a step of one row, and of many, against the limit
 that the GPU's memory sets. Needs no network and nothing of the web tier. Exit status: 0 when the texts are equal, 1
-when they are not, 2 without a GPU. Times never decide it.
+when they are not, 2 without a GPU or without what requirements-oracle.txt lists. Times never decide it.
 """
 
 import argparse
@@ -20,6 +20,10 @@ sys.path[:0] = [
     str(PROJECT_ROOT),
     str(PROJECT_ROOT / "service"),
 ]  # started as a file, Python finds its own folder alone
+
+from scripts.requirements import require  # noqa: E402
+
+require("requirements-oracle.txt")
 
 import torch  # noqa: E402
 from transformers import AutoModelForCausalLM, PreTrainedModel  # noqa: E402
