@@ -11,6 +11,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from inkwell.models.model_store import Model
+from tests.generation.texts import bytewise
+from tests.generation.texts import demo as demo_model
 from tests.servable import save_servable
 from tests.serving import MAX_REQUESTS, RETRY_LOAD_S, running_app, running_server
 
@@ -70,3 +73,15 @@ def server(app: Flask) -> Iterator[str]:
     """The address of the same application behind a real socket."""
     with running_server(app) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def words() -> Model:
+    """The demo model, without a worker."""
+    return demo_model()
+
+
+@pytest.fixture(scope="session")
+def letters(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A token a byte and a context of 16, without a worker."""
+    return bytewise(tmp_path_factory.mktemp("letters"), context=16)

@@ -9,7 +9,9 @@ from inkwell.errors import EngineFailed, InkwellError, ModelCorrupt, error_kinds
 
 
 def descendants(kind: type[InkwellError]) -> list[type[InkwellError]]:
-    return [kind, *(each for child in kind.__subclasses__() for each in descendants(child))]
+    """The class and all below it; a script's own errors, which other tests may have imported, are none of the tree."""
+    children = [child for child in kind.__subclasses__() if child.__module__ == errors.__name__]
+    return [kind, *(each for child in children for each in descendants(child))]
 
 
 TREE = descendants(InkwellError)

@@ -30,7 +30,7 @@ NEEDS = {
 }
 # Run in environments of their own, whose packages are listed by the one that matters.
 ELSEWHERE = ("scripts/benchmark/targets/openvino.py", "tests/clients/contract_hooks.py", "tests/clients/suites/")
-OURS = {"scripts", "service", "tests"}
+OURS = {"inkwell", "scripts", "tests"}
 DISTRIBUTIONS = packages_distributions()
 
 
@@ -86,7 +86,9 @@ def test_whatever_is_imported_is_pinned_for_those_who_import_it() -> None:
     assert {path: names for path, names in found.items() if names} == {}
 
 
-@pytest.mark.parametrize("path", ["service/engine/loading.py", "scripts/conversion.py", "scripts/make_random_model.py"])
+@pytest.mark.parametrize(
+    "path", ["service/inkwell/engine/loading.py", "scripts/conversion.py", "scripts/make_random_model.py"]
+)
 def test_the_oracle_is_not_for_the_service_nor_for_its_tools(path: str) -> None:
     assert unlisted(path, "import torch\nfrom transformers import GPT2LMHeadModel") == {"transformers"}
     assert unlisted("tests/engine/tiny.py", "from transformers import GPT2LMHeadModel") == set()

@@ -1,4 +1,4 @@
-"""Models that many tests of texts share; no worker runs for them."""
+"""A run of prepared tokens through a generation, on a model without a worker."""
 
 from collections.abc import Callable
 
@@ -6,19 +6,6 @@ import pytest
 
 from inkwell.models.model_store import Model
 from tests.generation.runs import Run
-from tests.generation.texts import bytewise, demo
-
-
-@pytest.fixture(scope="session")
-def words() -> Model:
-    """The demo model."""
-    return demo()
-
-
-@pytest.fixture(scope="session")
-def letters(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    """A token a byte, and a context of 16."""
-    return bytewise(tmp_path_factory.mktemp("letters"), context=16)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from inkwell.settings.settings import Settings, otel_variables
 from tests.collector import Collector, Received, running_collector
 from tests.live import live_server
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PATH = "/text-generate"
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SERVER = 2  # the kind of a span that answers
@@ -187,7 +187,7 @@ def test_nothing_is_imported_where_nothing_is_asked_for(variables: dict[str, str
     )
     program += "assert tracing(otel_variables()) is None\nassert 'opentelemetry' not in sys.modules"
     environ = {"PATH": "/usr/bin", **variables}
-    subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environ, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT / "service", env=environ, check=True, timeout=60)
 
 
 @pytest.mark.slow

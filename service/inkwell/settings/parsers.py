@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-SOURCE_ROOT = Path(__file__).resolve().parents[1]  # the folder that holds the package
+SOURCE_ROOT = Path(__file__).resolve().parents[2]  # the folder that holds the package
 PROJECT_ROOT = SOURCE_ROOT.parent
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
 # As browsers write an origin: lower case, no path. Another spelling would be accepted here and never match there.

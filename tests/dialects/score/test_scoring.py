@@ -11,7 +11,7 @@ from inkwell.errors import InvalidParameter
 from inkwell.models.model_store import Library, Model
 from tests.servable import save_servable
 
-MODELS = Path(__file__).resolve().parents[2] / "models"
+MODELS = Path(__file__).resolve().parents[3] / "models"
 
 
 @pytest.fixture(scope="module")

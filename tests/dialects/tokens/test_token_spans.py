@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from inkwell.checkpoints.tokenizer import TextTokenizer, load_tokenizer
 from inkwell.dialects.tokens.token_spans import spans
 
-DEMO = Path(__file__).resolve().parents[2] / "models" / "demo"
+DEMO = Path(__file__).resolve().parents[3] / "models" / "demo"
 
 
 @pytest.fixture(scope="module")
