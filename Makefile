@@ -107,9 +107,10 @@ simulate: $(VENV)/.bench-ready ## Simulate pods that scale: tables and pictures 
 	@$(PYTHON) scripts/simulate_scaling.py $(or $(SIMULATE),page)
 
 .PHONY: lint
-lint: $(VENV)/.test-ready ## Check style and format
+lint: $(VENV)/.test-ready ## Check style, format and types
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
 
 .PHONY: fmt
 fmt: $(VENV)/.test-ready ## Mend format, and style where that is safe
@@ -140,7 +141,7 @@ model: $(VENV)/.serve-ready ## Download a checkpoint: make model NAME=124M
 .PHONY: clean
 clean: ## Remove what the other targets made, except downloaded models
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
-	@rm -rf .pytest_cache .ruff_cache .hypothesis $(or $(RUNTIME),$(VENV) $(OPENVINO_VENV))
+	@rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis $(or $(RUNTIME),$(VENV) $(OPENVINO_VENV))
 
 # --- What the targets above need; the files that end in -ready are stamps
 

@@ -124,7 +124,7 @@ def _fetch_all(
                 check_small_files(folder)
             if bar.disable:
                 say(f"{name}: {file.name}, {size_text(file.size_bytes)}")
-            hub.fetch(listing, file, folder, bar.update)
+            hub.fetch(listing, file, folder, lambda count: bar.update(count))
 
 
 def _is_right(path: Path, file: RemoteFile) -> bool:

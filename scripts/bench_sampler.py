@@ -8,6 +8,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 
@@ -48,7 +49,7 @@ def main() -> None:
     print(f"{options.rows} rows x {options.vocabulary}, {options.threads} threads: least and median ms")
     for name, way in WAYS.items():
         draws = [Draw(_sampling(way, seed), text[:200], text[200:]) for seed in range(options.rows)]
-        _print(name, _times(lambda draws=draws: choose(logits, draws), clock, options.repeats))
+        _print(name, _times(partial(choose, logits, draws), clock, options.repeats))
     _print("finite_rows", _times(lambda: finite_rows(logits), clock, options.repeats))
 
 

@@ -16,10 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [
-    str(PROJECT_ROOT),
-    str(PROJECT_ROOT / "service"),
-]  # started as a file, Python finds its own folder alone
+# Started as a file, Python only finds the folder of that file.
+sys.path[:0] = [str(PROJECT_ROOT), str(PROJECT_ROOT / "service")]
 
 from scripts.requirements import require  # noqa: E402
 
@@ -79,7 +77,7 @@ def _check(folder: Path, dtype: str) -> bool:
     del loaded
     gc.collect()
     torch.cuda.empty_cache()
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype)).cuda().eval()
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), device_map="cuda").eval()
     right = [_follows(model, prompt, text, NEAR[dtype]) for prompt, text in zip(prompts, alone, strict=True)]
     right += [_follows(model, prompt, crowd[key], NEAR[dtype]) for key, prompt in enumerate(prompts)]
     same = sum(text == crowd[key] for key, text in enumerate(alone))

@@ -40,7 +40,7 @@ def _weight_map(index: Path) -> dict[str, str]:
     try:
         if index.stat().st_size > INDEX_BYTES_MAX:
             raise ModelCorrupt(f"{index.name} is larger than {INDEX_BYTES_MAX:,} bytes")
-        weight_map = json.loads(index.read_text("utf-8"))["weight_map"]
+        weight_map: dict[str, str] = json.loads(index.read_text("utf-8"))["weight_map"]
         if not weight_map or not all(SAFE_SHARD.fullmatch(shard) for shard in weight_map.values()):
             raise ModelCorrupt(f"{index.name} names files that are no shards")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:

@@ -78,7 +78,7 @@ def _load(folder: Path) -> dict[str, Tensor]:
 
 def _weight_map(index: Path) -> dict[str, str]:
     try:
-        weight_map = json.loads(index.read_text("utf-8"))["weight_map"]
+        weight_map: dict[str, str] = json.loads(index.read_text("utf-8"))["weight_map"]
         places = set(weight_map.values())
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConversionRefused(f"{index.name} cannot be read ({error!r})") from error

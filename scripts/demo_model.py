@@ -14,23 +14,42 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+class Attention(nn.Module):
+    """The products of one layer's attention. q, k and v are separate because Muon orthogonalises each update alone."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.q, self.k, self.v = nn.Linear(width, width), nn.Linear(width, width), nn.Linear(width, width)
+        self.c_proj = nn.Linear(width, width)
+
+
+class Mlp(nn.Module):
+    """The two products of one layer's MLP."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.c_fc, self.c_proj = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+
 class Block(nn.Module):
-    """One GPT-2 layer. q, k and v are apart because Muon makes each update orthogonal by itself."""
+    """One GPT-2 layer."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads, self.dropout = heads, nn.Dropout(dropout)
         self.ln_1, self.ln_2 = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attn = nn.ModuleDict({name: nn.Linear(width, width) for name in ("q", "k", "v", "c_proj")})
-        self.mlp = nn.ModuleDict({"c_fc": nn.Linear(width, 4 * width), "c_proj": nn.Linear(4 * width, width)})
+        self.attn, self.mlp = Attention(width), Mlp(width)
 
     def forward(self, x: Tensor) -> Tensor:  # [B, T, D]
-        weight = torch.cat([self.attn[name].weight for name in "qkv"])
-        bias = torch.cat([self.attn[name].bias for name in "qkv"])
+        parts = (self.attn.q, self.attn.k, self.attn.v)
+        weight, bias = torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
         qkv = F.linear(self.ln_1(x), weight, bias).unflatten(-1, (3, self.heads, -1))  # [B, T, 3, H, d]
-        h = F.scaled_dot_product_attention(*qkv.permute(2, 0, 3, 1, 4), is_causal=True)  # [B, H, T, d]
-        x = x + self.dropout(self.attn["c_proj"](h.transpose(1, 2).flatten(2)))
-        return x + self.dropout(self.mlp["c_proj"](F.gelu(self.mlp["c_fc"](self.ln_2(x)), approximate="tanh")))
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        h = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # [B, H, T, d]
+        x = x + self.dropout(self.attn.c_proj(h.transpose(1, 2).flatten(2)))
+        h = F.gelu(self.mlp.c_fc(self.ln_2(x)), approximate="tanh")
+        x = x + self.dropout(self.mlp.c_proj(h))
+        return x
 
 
 class GPT2(nn.Module):
@@ -56,7 +75,7 @@ class GPT2(nn.Module):
 
     def tensors(self) -> dict[str, Tensor]:
         """Names and [in, out] orientation as transformers saves them; no head, because it is tied."""
-        state = dict(self.named_parameters())
+        state: dict[str, Tensor] = dict(self.named_parameters())
         for name in [name for name in state if ".q." in name]:
             parts = [state.pop(name.replace(".q.", f".{part}.")) for part in "qkv"]
             state[name.replace(".q.", ".c_attn.")] = torch.cat(parts)

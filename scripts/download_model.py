@@ -16,10 +16,8 @@ from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 MODELS_DIR = PROJECT_ROOT / "models"
-sys.path[:0] = [
-    str(PROJECT_ROOT),
-    str(PROJECT_ROOT / "service"),
-]  # started as a file, Python finds its own folder alone
+# Started as a file, Python only finds the folder of that file.
+sys.path[:0] = [str(PROJECT_ROOT), str(PROJECT_ROOT / "service")]
 # Else the client asks the hub for one more file before its first request, to complete its user agent.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 

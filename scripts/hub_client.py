@@ -48,7 +48,7 @@ class Hub:
                 "proxy or a login page of the network stands in between"
             ) from error
 
-    def fetch(self, listing: Listing, file: RemoteFile, folder: Path, advance: Callable[[int], None]) -> None:
+    def fetch(self, listing: Listing, file: RemoteFile, folder: Path, advance: Callable[[int], object]) -> None:
         """Bring `file` into `folder`, going on from what is there; its name appears when its content is right."""
         final, partial = folder / file.name, folder / file.partial_name
         url = hf_hub_url(listing.hub_id, file.name, revision=listing.revision)
@@ -105,7 +105,7 @@ def _remote_file(sibling: RepoSibling) -> RemoteFile:
     return RemoteFile(sibling.rfilename, sibling.size, checksum)
 
 
-def _receive(url: str, file: RemoteFile, final: Path, partial: Path, advance: Callable[[int], None]) -> None:
+def _receive(url: str, file: RemoteFile, final: Path, partial: Path, advance: Callable[[int], object]) -> None:
     """One request for the bytes that are missing."""
     offset = _size(partial)
     if final.exists() or (partial.exists() and offset == file.size_bytes):
@@ -129,7 +129,7 @@ def _receive(url: str, file: RemoteFile, final: Path, partial: Path, advance: Ca
 
 
 def _store(
-    response: httpx2.Response, file: RemoteFile, partial: Path, offset: int, advance: Callable[[int], None]
+    response: httpx2.Response, file: RemoteFile, partial: Path, offset: int, advance: Callable[[int], object]
 ) -> None:
     """Write what arrives at the place where it belongs.
 

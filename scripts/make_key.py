@@ -10,10 +10,8 @@ import sys
 from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [
-    str(PROJECT_ROOT),
-    str(PROJECT_ROOT / "service"),
-]  # started as a file, Python finds its own folder alone
+# Started as a file, Python only finds the folder of that file.
+sys.path[:0] = [str(PROJECT_ROOT), str(PROJECT_ROOT / "service")]
 
 from inkwell.access.keys import INFER, load_keys  # noqa: E402
 from inkwell.errors import SettingsError  # noqa: E402

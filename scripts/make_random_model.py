@@ -16,10 +16,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [
-    str(PROJECT_ROOT),
-    str(PROJECT_ROOT / "service"),
-]  # started as a file, Python finds its own folder alone
+# Started as a file, Python only finds the folder of that file.
+sys.path[:0] = [str(PROJECT_ROOT), str(PROJECT_ROOT / "service")]
 
 import torch  # noqa: E402
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: E402
@@ -75,7 +73,7 @@ def make(order: Order) -> None:
 
 
 def _write_shards(order: Order, tensors: Sequence[Piece], generator: torch.Generator) -> None:
-    weight_map = {}
+    weight_map: dict[str, str] = {}
     for number, part in enumerate(_parts(tensors, order.shards), start=1):
         name = f"model-{number:05}-of-{order.shards:05}.safetensors"
         _write_weights(order.out / name, part, order.dtype, generator)
@@ -150,7 +148,9 @@ def _write_tokenizer(path: Path, vocab_size: int) -> int:
         tokenizer.decoder = decoders.ByteLevel()
         tokenizer.add_special_tokens([END_OF_TEXT])
         tokenizer.save(str(path))
-    return int(Tokenizer.from_file(str(path)).token_to_id(END_OF_TEXT))
+    end_of_text: int | None = Tokenizer.from_file(str(path)).token_to_id(END_OF_TEXT)
+    assert end_of_text is not None, "both tokenizers have it"
+    return end_of_text
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

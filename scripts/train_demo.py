@@ -12,7 +12,9 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -109,10 +111,17 @@ class Trainer:
         self.pool = ThreadPoolExecutor(args.threads, initializer=torch.set_num_threads, initargs=(1,))
         self.optimizers = self.make_optimizers()
         self.tokens, self.steps, self.loss = 0, 0, math.log(self.tokenizer.get_vocab_size())
-        self.summary = {"parameters": sum(p.numel() for p in self.model.parameters()), "train_stories": len(stories)}
-        self.summary |= {"train_tokens": len(self.stream), "held_out_tokens": len(self.held) - 1, "history": []}
-        self.summary |= {"held_out_stories": len(held), "held_out_bytes": sum(len(story.encode()) for story in held)}
-        self.summary["options"] = {k: v for k, v in vars(args).items() if not isinstance(v, Path)}
+        self.history: list[dict[str, float]] = []
+        self.summary: dict[str, Any] = {
+            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+            "train_stories": len(stories),
+            "train_tokens": len(self.stream),
+            "held_out_tokens": len(self.held) - 1,
+            "history": self.history,
+            "held_out_stories": len(held),
+            "held_out_bytes": sum(len(story.encode()) for story in held),
+            "options": {name: value for name, value in vars(args).items() if not isinstance(value, Path)},
+        }
 
     def make_optimizers(self) -> list[torch.optim.Optimizer]:
         """Muon for the matrices of the layers, AdamW for the rest; norms and biases do not decay.
@@ -166,7 +175,7 @@ class Trainer:
             share = minutes / self.args.minutes
             if self.steps % 100 == 0:
                 print(f"{minutes:.1f} min {self.tokens} tokens {self.tokens / minutes / 60:.0f}/s loss {self.loss:.3f}")
-            if share >= 1 or minutes >= self.args.export_minutes * (1 + len(self.summary["history"])):
+            if share >= 1 or minutes >= self.args.export_minutes * (1 + len(self.history)):
                 self.report(minutes, window, last=share >= 1)
 
     def report(self, minutes: float, context: int, last: bool) -> None:
@@ -177,15 +186,17 @@ class Trainer:
         with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16 and not last):
             bits = bits_per_byte(self.model, self.held, self.summary["held_out_bytes"], context)
         self.model.train()
-        point = {"minutes": round(minutes, 1), "tokens_seen": self.tokens, "steps": self.steps}
+        point: dict[str, float] = {"minutes": round(minutes, 1), "tokens_seen": self.tokens, "steps": self.steps}
         point |= {"train_loss": round(self.loss, 4), "held_out_bits_per_byte": round(bits, 4), "context": context}
-        self.summary["history"].append(point)
+        self.history.append(point)
         self.summary |= point
         print(json.dumps(point))
         self.export()
 
     def config(self) -> dict[str, object]:
-        args, kind = self.args, {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "torch_dtype": "float16"}
+        args = self.args
+        kind: dict[str, object] = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}
+        kind |= {"torch_dtype": "float16"}
         kind |= {"vocab_size": self.tokenizer.get_vocab_size(), "n_positions": args.positions, "n_embd": args.width}
         kind |= {"n_layer": args.layers, "n_head": args.heads, "activation_function": "gelu_new"}
         kind |= {"resid_pdrop": args.dropout, "embd_pdrop": args.dropout, "attn_pdrop": 0.0}
@@ -220,6 +231,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.origin:
         take_shape(args)
+    assert isinstance(sys.stdout, TextIOWrapper)
     sys.stdout.reconfigure(line_buffering=True)  # progress is read from a log file
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)

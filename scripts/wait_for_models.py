@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [
-    str(PROJECT_ROOT),
-    str(PROJECT_ROOT / "service"),
-]  # started as a file, Python finds its own folder alone
+# Started as a file, Python only finds the folder of that file.
+sys.path[:0] = [str(PROJECT_ROOT), str(PROJECT_ROOT / "service")]
 
 from inkwell.checkpoints.catalog import canonical, known_model, scan  # noqa: E402
 from scripts.incoming import came_from, origin_text  # noqa: E402

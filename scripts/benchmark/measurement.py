@@ -89,7 +89,7 @@ def _target(
     )  # fmt: skip
     tokens = sum(_tokens(run) for run in runs)
     with tqdm(total=tokens, desc=label, unit=" tok", dynamic_ncols=True) as bar:
-        return run_target(label, order, python, bar.update)
+        return run_target(label, order, python, lambda count: bar.update(count))
 
 
 def _tokens(run: Run) -> int:

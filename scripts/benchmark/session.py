@@ -16,7 +16,7 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 SHOWN_CHARACTERS = 1500  # of what a failed target printed
 CURVE = tuple(range(101))  # percentiles that are kept of a distribution
 
-OnTokens = Callable[[int], None]
+OnTokens = Callable[[int], object]
 Line = dict[str, Any]
 
 

@@ -91,8 +91,8 @@ def workloads(names: Sequence[str], clients: Sequence[int], rate_per_s: float, s
         if name == "w1":
             found.append(Workload("w1", "closed", (Size(*scale.w1),), 1, (Size(*scale.w1),)))
         elif name == "w2":
-            sizes = (Size(scale.w2_prompt, 1),)
-            found.append(Workload("w2", "closed", sizes, 1, sizes))
+            size = Size(scale.w2_prompt, 1)
+            found.append(Workload("w2", "closed", (size,), 1, (size,)))
         elif name == "w3":
             for count in clients:
                 label = f"w3-{count}"

@@ -2,11 +2,11 @@
 
 import os
 import time
-from dataclasses import fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from inkwell.engine.contract import EngineConfig, FailureEvent, Job, Sampling
+from inkwell.engine.contract import EngineConfig, FailureEvent, Job, Sampling, TokenEvent
 from inkwell.engine.loading import load_model
 from scripts.benchmark.exchange import Order, Record, Request
 
@@ -37,6 +37,7 @@ class InkwellEngine:
         finished = []
         for event in events:
             record, output = self._open[event.key]
+            assert isinstance(event, TokenEvent | FailureEvent), "nothing else was asked for"
             if isinstance(event, FailureEvent):
                 record.error = f"{event.code}: {event.message} ({event.cause})"
             elif event.token is not None:
@@ -57,8 +58,8 @@ class InkwellEngine:
 
 def engine_config(order: Order) -> EngineConfig:
     """The engine's configuration; names in `order.engine` that it does not have raise KeyError."""
-    kinds = {item.name: type(item.default) for item in fields(EngineConfig)}
-    given = {name: kinds[name](value) for name, value in order.engine.items()}
+    defaults: dict[str, Any] = asdict(EngineConfig())
+    given = {name: type(defaults[name])(value) for name, value in order.engine.items()}
     return EngineConfig(**{"dtype": order.dtype, "threads": order.threads, "max_rows": order.rows, **given})
 
 
