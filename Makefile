@@ -74,7 +74,7 @@ endef
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  PORT=9000 and MODEL=124M go with serve and dev; INKWELL_* variables set everything else (README.md)"
+	@echo "  PORT=9000 and MODEL=124M go with serve and dev; INKWELL_* variables set everything else (docs/reference.md)"
 
 .PHONY: serve
 serve: $(VENV)/.serve-ready ## Set everything up and serve on http://127.0.0.1:8000
@@ -118,7 +118,7 @@ fmt: $(VENV)/.test-ready ## Mend format, and style where that is safe
 	@$(PYTHON) -m ruff format .
 
 .PHONY: docs
-docs: $(VENV)/.serve-ready ## Render the generated parts of README.md
+docs: $(VENV)/.serve-ready ## Render the tables, the floors and the tree of docs/reference.md and docs/architecture.md
 	@$(PYTHON) scripts/render_docs.py
 
 .PHONY: image

@@ -2,6 +2,7 @@
 
 import ast
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +90,7 @@ LIBRARIES: dict[str, set[str]] = {
 }
 ENVIRONMENT = {"settings"}  # who may read os.environ
 DYNAMIC = ("__import__", "import_module")
+DRAWING_CHARACTERS = 110
 
 
 def room_of(module: str) -> str | None:
@@ -146,3 +148,21 @@ def modules() -> dict[str, str]:
     """Every module of inkwell/ with its source."""
     root = PACKAGE
     return {".".join(path.relative_to(root).with_suffix("").parts): path.read_text() for path in root.rglob("*.py")}
+
+
+def drawing() -> str:
+    """The floors as text, the highest first: each room, its libraries in brackets, and the rooms that it may import."""
+    floors = ("\n".join(_room_lines(room) for room in sorted(floor)) for floor in FLOORS)
+    return f"\n{'-' * DRAWING_CHARACTERS}\n".join(floors)
+
+
+def _room_lines(room: str) -> str:
+    libraries = sorted(library for library, rooms in LIBRARIES.items() if room in rooms)
+    words = [f"[{', '.join(libraries)}]"] * bool(libraries) + [", ".join(sorted(MAY_IMPORT[room])) or "nothing"]
+    margin = max(map(len, MAY_IMPORT)) + 2
+    return textwrap.fill(
+        f"{room:<{margin}}" + " ".join(words),
+        DRAWING_CHARACTERS,
+        subsequent_indent=" " * margin,
+        break_on_hyphens=False,
+    )

@@ -15,7 +15,7 @@ from tests.servable import continued
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-SIZE_LIMIT_MIB = 1_080  # README.md says 1,003
+SIZE_LIMIT_MIB = 1_080  # docs/docker.md says 1,003
 PROMPT = {"input_text": "Once upon a time", "length": "20", "seed": "1"}
 
 

@@ -1,7 +1,7 @@
 """What is refused before any of our own code looks at a request, by Apache or by Flask: status, code, message, limits.
 
-A leaf: the application answers with these rows, Apache's configuration serves them as files, the README lists them.
-The limits stand here because the messages name them.
+The application answers with these rows, Apache's configuration serves them as files, and docs/reference.md lists them.
+The limits are here because the messages name them.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Every parameter of a generation, once: name, type, default, range, meaning and example.
 
 These are the native names, and the rows that the dialects' tables are made of. The table makes the parser, the Swagger
-page and the README.
+page and docs/reference.md.
 """
 
 from collections.abc import Mapping

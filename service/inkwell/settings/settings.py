@@ -192,7 +192,7 @@ def _nearest(name: str, known: list[str]) -> str:
 
 
 def settings_table() -> list[tuple[str, str, str, str]]:
-    """Rows of (variable, type, default, meaning) for the README, in the order of the fields."""
+    """Rows of (variable, type, default, meaning) for docs/reference.md, in the order of the fields."""
     types = get_type_hints(Settings)
     return [
         (PREFIX + item.name.upper(), TYPES[types[item.name]], item.metadata["default"], item.metadata["help"])
