@@ -77,7 +77,7 @@ LIBRARIES: dict[str, set[str]] = {
     "accelerate": {"engine.model"},
     "flask": {"http", "dialects", "app"},
     "werkzeug": {"http", "dialects", "app"},
-    "flasgger": {"http", "dialects"},
+    "flasgger": {"http"},
     "flask_swagger_ui": {"http"},
     "limits": {"access"},
     "mod_wsgi": {"wsgi"},
@@ -104,6 +104,7 @@ def violations(module: str, source: str) -> list[str]:
     room = room_of(module)
     if room is None:
         return [f"{module}: in no room"]
+    own = dialect_of(module)
     tree = ast.parse(source)
     at_top = {node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)}
     found = []
@@ -118,7 +119,18 @@ def violations(module: str, source: str) -> list[str]:
         elif isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv"):
             if room not in ENVIRONMENT and getattr(node.value, "id", None) == "os":
                 found.append(f"{module}: line {node.lineno} reads the environment")
-    return found + [f"{module}: imports {name}" for name in imported(tree) if not allowed(room, name)]
+    names = set(imported(tree))
+    if own is not None:
+        found += [
+            f"{module}: imports the dialect {other}" for other in map(dialect_of, names) if other not in (None, own)
+        ]
+    return found + [f"{module}: imports {name}" for name in names if not allowed(room, name)]
+
+
+def dialect_of(module: str) -> str | None:
+    """The dialect of a module, which may be named with or without `inkwell.`."""
+    folders = module.removeprefix("inkwell.").split(".")
+    return folders[1] if folders[0] == "dialects" and len(folders) > 1 else None
 
 
 def imported(tree: ast.Module) -> Iterator[str]:

@@ -1,25 +1,29 @@
-"""Wires the service: the only place where its parts meet.
+"""Wires the service: the only module in which all its parts meet.
 
-Takes settings, gives a Flask application. Nothing here or above imports torch: models live in worker processes.
+Takes settings, gives a Flask application. Nothing here imports torch: models live in worker processes.
 """
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from flask import Flask
+from flask.json.provider import DefaultJSONProvider
 
 from inkwell import __version__
 from inkwell.access.admission import Admission
-from inkwell.access.keys import check_exposure, load_keys
+from inkwell.access.keys import Keys, check_exposure, load_keys
 from inkwell.access.quota import Quotas
 from inkwell.access.throughput import Pace
-from inkwell.dialects.cancel import routes as cancel
-from inkwell.dialects.models import routes as models
-from inkwell.dialects.native import routes as native
-from inkwell.dialects.next import routes as next_token
-from inkwell.dialects.openai import chat, completions
-from inkwell.dialects.openai.reply import fingerprinting
-from inkwell.dialects.score import routes as score
-from inkwell.dialects.tgi import routes as tgi
-from inkwell.dialects.tgi.info import ServiceFacts
-from inkwell.dialects.tokens import routes as tokens
+from inkwell.dialects import (
+    cancel,
+    models,
+    native,
+    openai,
+    score,
+    tgi,
+    tokens,
+)
+from inkwell.dialects import next as next_token
 from inkwell.engine.contract import EngineConfig
 from inkwell.generation import Generator, Limits
 from inkwell.http import (
@@ -31,11 +35,14 @@ from inkwell.http import (
     health,
     host_check,
     metrics,
+    replies,
     request_body,
     request_id,
+    security_headers,
     traces,
 )
 from inkwell.http.gauges import Gauges
+from inkwell.http.services import Services
 from inkwell.models.drafts import Drafts
 from inkwell.models.model_store import Library
 from inkwell.models.preload import Preload
@@ -47,10 +54,29 @@ from inkwell.parameters.transcript import Script
 from inkwell.settings.settings import Settings
 
 
-def create_app(settings: Settings, tracing: Tracing | None = None) -> Flask:
+class Dialect(Protocol):
+    """What a folder of dialects/ exports."""
+
+    def register(self, app: Flask, services: Services) -> None:
+        """Serve the dialect's endpoints."""
+
+
+DIALECTS: tuple[Dialect, ...] = (
+    native,
+    openai,
+    tgi,
+    models,
+    tokens,
+    score,
+    next_token,
+    cancel,
+)
+
+
+def create_app(settings: Settings, tracing: Tracing | None = None, dialects: Sequence[Dialect] = DIALECTS) -> Flask:
     """The application; models named by `settings.preload` begin to load at once, in the background.
 
-    Raises SettingsError for keys that cannot be read, and for an open door to other machines that nobody asked for.
+    Raises SettingsError for keys that cannot be read, and for a service without keys that other machines could reach.
     """
     keys = load_keys(settings.keys_file, settings.keys)
     check_exposure(keys, settings.host, settings.open)
@@ -64,10 +90,30 @@ def create_app(settings: Settings, tracing: Tracing | None = None) -> Flask:
     generator = Generator(registry, admission, quotas, pace, settings.default_model, limits, watchers)
     counts.registry.register(Gauges(registry, admission, pace, __version__))
 
+    app = _application(settings, keys, tracing)
+    app.extensions["inkwell"] = registry  # wsgi.py and the tests close it at the end of the process
+    request_body.register(app, admission)
+    replies.register(app, settings.ping_s)
+    metrics.register(app, counts)
+    services = Services(
+        generator, registry, settings.default_model, limits, settings.max_requests, _script(settings), __version__
+    )
+    for dialect in dialects:
+        dialect.register(app, services)
+    health.register(app, registry, admission, preload, settings.default_model)
+    docs.register(app, __version__)
+    auth.check_scopes(app)
+    preload.start()
+    return app
+
+
+def _application(settings: Settings, keys: Keys, tracing: Tracing | None) -> Flask:
+    """An application without endpoints: what happens before and after every view, in this order."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES
-    app.json.sort_keys = False
-    app.extensions["inkwell"] = registry  # for whoever ends the process: wsgi.py and the tests
+    app.json = json = DefaultJSONProvider(app)
+    json.sort_keys = False
+    security_headers.register(app)
     request_id.register(app)
     access_log.register(app)
     if tracing:
@@ -77,28 +123,7 @@ def create_app(settings: Settings, tracing: Tracing | None = None) -> Flask:
     if not (keys.configured or settings.open):
         host_check.register(app, settings.hosts, settings.cors_origins)
     auth.register(app, keys)
-    request_body.register(app, admission)
-    metrics.register(app, counts)
-    _register_dialects(app, generator, registry, settings)
-    app.register_blueprint(models.blueprint(registry, settings.default_model))
-    app.register_blueprint(health.blueprint(registry, admission, preload, settings.default_model))
-    docs.register(app, __version__)
-    preload.start()
     return app
-
-
-def _register_dialects(app: Flask, generator: Generator, registry: Registry, settings: Settings) -> None:
-    """Everything that goes through the generator."""
-    facts = ServiceFacts(__version__, settings.max_requests, settings.max_samples)
-    app.register_blueprint(native.blueprint(generator, settings.ping_s))
-    app.register_blueprint(tgi.blueprint(generator, registry, facts, settings.ping_s))
-    app.register_blueprint(tokens.blueprint(generator))
-    app.register_blueprint(score.blueprint(generator))
-    app.register_blueprint(next_token.blueprint(generator))
-    app.register_blueprint(cancel.blueprint(generator))
-    fingerprint = fingerprinting(registry, __version__)
-    app.register_blueprint(completions.blueprint(generator, registry, fingerprint, settings.ping_s))
-    app.register_blueprint(chat.blueprint(generator, _script(settings), fingerprint, settings.ping_s))
 
 
 def _script(settings: Settings) -> Script:
@@ -123,6 +148,6 @@ def _registry(settings: Settings, counts: Metrics) -> Registry:
         max_memory=settings.max_memory,
     )
     library = Library(settings.models_dir, dict(settings.model_aliases))
-    load_timeout_s = min(settings.load_timeout_s, settings.request_timeout_s)  # who waits is under a deadline already
+    load_timeout_s = min(settings.load_timeout_s, settings.request_timeout_s)  # the request has a deadline of its own
     drafts = Drafts(library, settings.draft_models if settings.speculation != "off" else ())
     return Registry(library, config, settings.max_models, load_timeout_s, settings.retry_load_s, drafts, counts)

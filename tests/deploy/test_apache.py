@@ -61,7 +61,7 @@ def test_every_refusal_has_the_one_json_shape(server: LiveServer, case: str) -> 
     assert status == expected_status
     assert headers["content-type"] == "application/json"
     assert headers["server"] == "Apache"
-    assert headers["x-request-id"]
+    assert headers["x-request-id"] and headers["x-content-type-options"] == "nosniff"
     error = json.loads(body)["error"]
     assert set(error) == {"message", "type", "param", "code"}
     assert error["type"] in ("invalid_request_error", "permission_error")
@@ -96,6 +96,7 @@ def test_the_longest_prompt_passes_in_a_query_with_every_byte_escaped(server: Li
 def test_every_answer_names_its_request_once_and_apache_without_a_version(server: LiveServer, path: str) -> None:
     response = requests.get(f"{server.url}{path}", headers={"X-Request-Id": "mine-1"}, timeout=10)
     assert response.headers["X-Request-Id"] == "mine-1"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"  # requests joins what comes twice
     assert response.headers["Server"] == "Apache"
 
 

@@ -3,15 +3,19 @@
 import hashlib
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from flask import Flask, g
+from flask import Blueprint, Flask, g
 from flask.testing import FlaskClient
 
 from inkwell.access.keys import ANYONE, INFER, NOBODY, SCOPES
-from inkwell.http.auth import BLUEPRINTS, ENDPOINTS, PUBLIC, scope_of
+from inkwell.app import create_app
+from inkwell.http.auth import PUBLIC, ScopedBlueprint, check_scopes, scope_of
+from inkwell.http.services import Services
+from inkwell.settings.settings import Settings
 from tests.serving import problem, running_app
 
 KEYS = {"alice": "ink-alice", "root": "ink-root", "both": "ink-both"}
@@ -37,23 +41,29 @@ def bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
+def scopes_of(app: Flask) -> dict[str, str | None]:
+    """The scope of each endpoint."""
+    with app.app_context():
+        return {rule.endpoint: scope_of(rule.endpoint) for rule in app.url_map.iter_rules()}
+
+
 def test_every_endpoint_has_a_scope(guarded: Flask):
-    endpoints = {rule.endpoint for rule in guarded.url_map.iter_rules()}
-    assert {endpoint for endpoint in endpoints if scope_of(endpoint) not in (PUBLIC, *SCOPES)} == set()
+    assert set(scopes_of(guarded).values()) <= {PUBLIC, *SCOPES}
 
 
 def test_only_these_addresses_are_open(guarded: Flask):
-    """Written out a second time, so that nothing becomes public by a slip in the table."""
-    public = {rule.rule for rule in guarded.url_map.iter_rules() if scope_of(rule.endpoint) == PUBLIC}
+    """Written out a second time, so that nothing becomes public by a slip."""
+    scopes = scopes_of(guarded)
+    public = {rule.rule for rule in guarded.url_map.iter_rules() if scopes[rule.endpoint] == PUBLIC}
     pages = {"/apidocs/", "/apidocs/assets/<name>", "/apidocs/static/<path:filename>", "/apispec_1.json"}
     playground = {rule for rule in public if rule.startswith("/playground")}
     assert public - playground == {"/", "/health", "/livez", "/readyz", *pages}
 
 
 def test_every_closed_address_asks_for_a_key(guarded: Flask, asker: FlaskClient):
-    tried = 0
+    tried, scopes = 0, scopes_of(guarded)
     for rule in guarded.url_map.iter_rules():
-        for method in rule.methods - {"HEAD"} if scope_of(rule.endpoint) != PUBLIC else ():
+        for method in rule.methods - {"HEAD"} if scopes[rule.endpoint] != PUBLIC else ():
             response = asker.open(re.sub("<[^>]+>", "1", rule.rule), method=method)
             problem(response, 401, "invalid_api_key")
             assert response.headers["WWW-Authenticate"] == "Bearer"
@@ -139,11 +149,47 @@ def test_where_nothing_would_be_called_no_key_is_asked_for(asker: FlaskClient, p
     assert asker.open(path, method=method).status_code == status
 
 
-def test_an_endpoint_that_stands_in_no_table_is_closed_to_everybody(models_dir: Path):
-    assert scope_of("newcomer") is scope_of("newcomer.view") is scope_of("flasgger.newcomer") is None
+def test_an_endpoint_without_a_scope_is_closed_to_everybody(models_dir: Path):
     with running_app(models_dir) as app:
-        app.add_url_rule("/newcomer", view_func=lambda: "open")
+        app.add_url_rule("/newcomer", "newcomer", lambda: "open")
+        assert scopes_of(app)["newcomer"] is None
         problem(app.test_client().get("/newcomer"), 403, "permission_denied")
+
+
+class Newcomer:
+    """A dialect of one endpoint."""
+
+    def __init__(self, make: Callable[[], Blueprint]) -> None:
+        self._make = make
+
+    def register(self, app: Flask, services: Services) -> None:
+        routes = self._make()
+        routes.add_url_rule("/newcomer", "view", lambda: "open")
+        app.register_blueprint(routes)
+
+
+@pytest.mark.parametrize(
+    ("make", "refused"),
+    [
+        (lambda: Blueprint("newcomer", __name__), True),
+        (lambda: ScopedBlueprint("newcomer", __name__, scope="infre"), True),
+        (lambda: ScopedBlueprint("newcomer", __name__, scope=INFER), False),
+    ],
+    ids=["no scope", "an unknown scope", "a scope"],
+)
+def test_a_blueprint_that_declares_no_scope_is_refused_at_the_start(
+    models_dir: Path, make: Callable[[], Blueprint], refused: bool
+):
+    settings = Settings.from_environ({"INKWELL_MODELS_DIR": str(models_dir)})
+    with pytest.raises(LookupError, match="newcomer.view") if refused else nullcontext():
+        create_app(settings, dialects=[Newcomer(make)])
+
+
+def test_an_endpoint_beside_a_library_s_declared_one_is_refused_at_the_start(models_dir: Path):
+    with running_app(models_dir) as app:
+        app.add_url_rule("/newcomer", "flasgger.newcomer", lambda: "open")
+        with pytest.raises(LookupError, match="flasgger.newcomer"):
+            check_scopes(app)
 
 
 def test_the_host_header_decides_nothing(asker: FlaskClient):
@@ -168,8 +214,3 @@ def test_the_view_learns_who_asks(asker: FlaskClient):
     with asker:
         asker.get("/livez", headers=bearer(FAILED))
         assert g.client is NOBODY and not NOBODY.scopes
-
-
-def test_the_table_knows_no_scope_that_keys_cannot_have():
-    scopes = {*ENDPOINTS.values(), *BLUEPRINTS.values()}
-    assert {PUBLIC, INFER} < scopes <= {PUBLIC, *SCOPES}

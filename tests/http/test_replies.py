@@ -7,7 +7,7 @@ import pytest
 from flask import Flask, g
 
 from inkwell.http.access_log import Record
-from inkwell.http.replies import streamed, whole
+from inkwell.http.replies import register, streamed, whole
 from tests.generation.runs import Run, end_of, ids
 from tests.generation.texts import bytewise
 
@@ -21,20 +21,26 @@ def one(tmp_path: Path) -> Run:
     return run
 
 
+def application() -> Flask:
+    app = Flask("replies")
+    register(app, ping_s=60)
+    return app
+
+
 def broken(_: object) -> list[dict[str, object]]:
     raise TypeError("a defect of our own")
 
 
 def test_a_whole_reply_that_cannot_be_shaped_has_failed(one: Run):
-    with Flask("replies").test_request_context(), pytest.raises(TypeError):
+    with application().test_request_context(), pytest.raises(TypeError):
         whole(one.generation, broken)
     assert end_of(one).outcome == "internal_error"
 
 
 def test_a_stream_whose_events_cannot_be_shaped_has_failed_and_says_so(one: Run):
-    with Flask("replies").test_request_context():
+    with application().test_request_context():
         g.record = Record("mine")
-        response = streamed(one.generation, broken, list, 60)
+        response = streamed(one.generation, broken, list)
         (event,) = response.get_data(as_text=True).strip().split("\n\n")
         response.close()
         assert json.loads(event.removeprefix("data: "))["error"]["code"] == g.record.code == "internal_error"

@@ -1,1 +1,1 @@
-"""One folder for each API that clients speak. Deleting a folder and its line in app.py removes the feature."""
+"""One folder a dialect: delete it and its name in app.py, and the dialect is gone. None imports another."""

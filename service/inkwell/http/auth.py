@@ -1,37 +1,32 @@
-"""Who asks, and may they: a key's client and its scopes against one table of endpoints. Denied by default.
+"""Authentication and authorisation: a key's client, and the scope that the endpoint needs. Denied by default.
 
-Judged by the endpoint that Flask will call, never by the text of the address. Sets `g.client` for every request.
+A blueprint declares its scope when it is made, an endpoint outside our blueprints by `declare`; an application with
+an endpoint that does neither is refused at its start. A request is judged by the endpoint that Flask will call, never
+by the text of its address. Sets `g.client` for every request.
 """
 
 import re
+from typing import Any
 
-from flask import Flask, g, request
+from flask import Blueprint, Flask, current_app, g, request
 
-from inkwell.access.keys import ANYONE, INFER, METRICS, NOBODY, Client, Keys
+from inkwell.access.keys import ANYONE, NOBODY, SCOPES, Client, Keys
+from inkwell.access.keys import INFER as INFER  # for dialects
 from inkwell.errors import Forbidden, Unauthorized
 
-PUBLIC = "public"
-# An endpoint is named `blueprint.function`; one that stands in neither table is closed to everybody.
-ENDPOINTS = {
-    "root": PUBLIC,
-    "flasgger.apispec_1": PUBLIC,
-}
-BLUEPRINTS = {
-    "chat": INFER,
-    "docs": PUBLIC,
-    "generate": INFER,
-    "health": PUBLIC,
-    "metrics": METRICS,
-    "models": INFER,
-    "next": INFER,
-    "openai": INFER,
-    "requests": INFER,
-    "score": INFER,
-    "tgi": INFER,
-    "tokens": INFER,
-}
+PUBLIC = "public"  # the scope of endpoints that need no key
+KNOWN = SCOPES | {PUBLIC}
+DECLARED = "inkwell.scopes"  # where the application has those of endpoints outside our blueprints
 BEARER = re.compile(r"bearer +(\S+)", re.IGNORECASE)
 NEEDED = "a valid key is needed, in the header Authorization: Bearer KEY or X-Api-Key: KEY"
+
+
+class ScopedBlueprint(Blueprint):
+    """A blueprint whose endpoints are open to keys of one scope, or to everybody if that is PUBLIC."""
+
+    def __init__(self, name: str, import_name: str, *, scope: str, **options: Any) -> None:
+        super().__init__(name, import_name, **options)
+        self.scope = scope
 
 
 def register(app: Flask, keys: Keys) -> None:
@@ -42,12 +37,30 @@ def register(app: Flask, keys: Keys) -> None:
         if request.endpoint is not None:  # nothing is called without one: Flask answers 404 or 405
             _check(g.client, scope_of(request.endpoint))
 
+    app.extensions[DECLARED] = {}
     app.before_request(judge)
 
 
+def declare(app: Flask, endpoint: str, scope: str) -> None:
+    """The scope of one endpoint that is in none of our blueprints, such as those that a library registers."""
+    app.extensions[DECLARED][endpoint] = scope
+
+
+def check_scopes(app: Flask) -> None:
+    """Raise LookupError for endpoints without a scope that exists; call it when all are registered."""
+    with app.app_context():
+        closed = {rule.endpoint for rule in app.url_map.iter_rules() if scope_of(rule.endpoint) not in KNOWN}
+    if closed:
+        raise LookupError(f"no scope is declared for {', '.join(sorted(closed))}; see ScopedBlueprint")
+
+
 def scope_of(endpoint: str) -> str | None:
-    """The scope that opens an endpoint, PUBLIC where none is needed, None where none suffices."""
-    return ENDPOINTS.get(endpoint) or BLUEPRINTS.get(endpoint.rpartition(".")[0])
+    """The scope that opens an endpoint of the current application; None, which no key has, if none is declared."""
+    blueprint = current_app.blueprints.get(endpoint.rpartition(".")[0])
+    if isinstance(blueprint, ScopedBlueprint):
+        return blueprint.scope
+    declared: dict[str, str] = current_app.extensions[DECLARED]
+    return declared.get(endpoint)
 
 
 def _check(client: Client, scope: str | None) -> None:
@@ -68,7 +81,7 @@ def _client(keys: Keys) -> Client:
 
 
 def _presented() -> str | None:
-    """The key of the request; none where two headers disagree or Authorization holds something else."""
+    """The request's key; None where two headers disagree or Authorization holds something else."""
     given = []
     if (authorization := request.headers.get("Authorization")) is not None:
         bearer = BEARER.fullmatch(authorization)

@@ -1,4 +1,4 @@
-"""`/apidocs/`: Swagger UI over the spec that flasgger makes.
+"""`/apidocs/`: Swagger UI over the OpenAPI document that flasgger makes of the blueprints' operations.
 
 flasgger's own page carries Swagger UI 3.28, which has known script injection holes and loads fonts from the net, so
 it is switched off; the page comes from here and the program from the package flask-swagger-ui. Nothing on it leaves
@@ -7,11 +7,12 @@ this host, and its content security policy says so.
 
 from importlib.resources import files
 
-from flasgger import Swagger
-from flask import Blueprint, Flask, Response, abort, redirect, render_template, send_from_directory
+from flasgger import Swagger  # type: ignore[import-untyped]  # flasgger has no types
+from flask import Flask, Response, abort, redirect, render_template, send_from_directory
 from werkzeug.routing import Rule
 
-from inkwell.http import operations
+from inkwell.http.auth import PUBLIC, ScopedBlueprint, declare
+from inkwell.http.openapi import template
 
 SPEC_PATH = "/apispec_1.json"  # where flasgger puts it by default, and where clients of the old service look
 ASSETS = frozenset({"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"})
@@ -19,27 +20,30 @@ HEADERS = {
     # Swagger UI sets style attributes and draws its icons from data: URLs; it needs nothing else beyond this host.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
 }
 
 
 def register(app: Flask, version: str) -> None:
-    """Serve the spec and the page; call it after the other blueprints."""
+    """Serve the document and the page; call it after the other blueprints."""
     spec = {"endpoint": "apispec_1", "route": SPEC_PATH, "rule_filter": _documented, "model_filter": lambda tag: True}
     config = {"openapi": "3.0.3", "swagger_ui": False, "specs": [spec], "headers": []}
-    Swagger(app, config=config, template=operations.template(version), merge=True)
+    Swagger(app, config=config, template=template(version), merge=True)
+    declare(app, "flasgger.apispec_1", PUBLIC)
     app.register_blueprint(_blueprint())
     app.add_url_rule("/", "root", lambda: redirect("apidocs/"))  # relative: right behind a proxy's prefix too
+    declare(app, "root", PUBLIC)
 
 
 def _documented(rule: Rule) -> bool:
     return not (rule.endpoint == "root" or str(rule).startswith("/apidocs"))
 
 
-def _blueprint() -> Blueprint:
-    routes = Blueprint("docs", __name__, url_prefix="/apidocs", static_folder="static", template_folder="templates")
+def _blueprint() -> ScopedBlueprint:
+    routes = ScopedBlueprint(
+        "docs", __name__, scope=PUBLIC, url_prefix="/apidocs", static_folder="static", template_folder="templates"
+    )
 
     @routes.get("/")
     def page() -> str:

@@ -8,7 +8,7 @@ Bodies carry an error's message and never its cause; the cause goes into the req
 import math
 from typing import Any
 
-from flask import Flask, Response, g, jsonify
+from flask import Flask, Response, current_app, g, jsonify
 from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed, UnsupportedMediaType
 
 from inkwell.errors import (
@@ -122,7 +122,7 @@ def _http(error: HTTPException) -> Response:
     # A body that does not come in time is told by Apache with this status; who has left is told nothing at all.
     status = 408 if isinstance(error, ClientDisconnected) else error.code or 500
     if 300 <= status < 400:  # a redirect to the address with its slash
-        return error.get_response()
+        return current_app.make_response(error)
     refusal = next((refusal for refusal in REFUSALS if refusal.status == status), MALFORMED)
     body = refusal.body()
     g.record.code = refusal.code

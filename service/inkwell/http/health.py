@@ -1,33 +1,54 @@
 """`/livez` and `/readyz`: is the process alive, and should it be sent requests. TGI calls the latter `/health`."""
 
-from flasgger import swag_from
-from flask import Blueprint, Response, jsonify
+from flask import Flask, Response, jsonify
 
 from inkwell.access.admission import Admission
 from inkwell.errors import InkwellError
-from inkwell.http import operations
+from inkwell.http.auth import PUBLIC, ScopedBlueprint
+from inkwell.http.openapi import Spec, documented, json_reply
 from inkwell.models.preload import Preload
 from inkwell.models.registry import Registry
 
+LIVEZ: Spec = {
+    "tags": ["health"],
+    "summary": "Is the process alive",
+    "responses": {
+        "200": json_reply("It is.", {"type": "object", "properties": {"status": {"type": "string", "enum": ["ok"]}}})
+    },
+}
+READINESS: Spec = {
+    "type": "object",
+    "properties": {
+        "status": {"type": "string", "enum": ["ready", "loading", "draining", "not_ready"]},
+        "reason": {"type": "string", "nullable": True},
+        "requests": {"type": "integer", "description": "Requests that run or wait."},
+    },
+}
+READYZ: Spec = {
+    "tags": ["health"],
+    "summary": "Should it be sent requests",
+    "responses": {"200": json_reply("Yes.", READINESS), "503": json_reply("Not now; `reason` says why.", READINESS)},
+}
 
-def blueprint(registry: Registry, admission: Admission, preload: Preload, default_model: str) -> Blueprint:
-    """The endpoints on a registry and its admission."""
-    routes = Blueprint("health", __name__)
+
+def register(app: Flask, registry: Registry, admission: Admission, preload: Preload, default_model: str) -> None:
+    """Serve the endpoints."""
+    routes = ScopedBlueprint("health", __name__, scope=PUBLIC)
 
     @routes.get("/livez")
-    @swag_from(operations.livez())
+    @documented(LIVEZ)
     def livez() -> Response:
         return jsonify({"status": "ok"})
 
     @routes.get("/readyz")
     @routes.get("/health")
-    @swag_from(operations.readyz())
+    @documented(READYZ)
     def readyz() -> tuple[Response, int]:
         status, reason = _readiness(registry, admission, preload, default_model)
         body = {"status": status, "reason": reason, "requests": admission.requests}
         return jsonify(body), 200 if status == "ready" else 503
 
-    return routes
+    app.register_blueprint(routes)
 
 
 def _readiness(

@@ -1,8 +1,8 @@
-"""Keeps strange web pages away from a service that asks nobody for a key.
+"""DNS-rebinding and cross-site protection for a service without keys.
 
-A page can make a browser send requests to this machine: under a name of its own that it lets point here (DNS
-rebinding), or from where it stands, without reading the answer. The first shows in the Host header, the second in
-what the browser says of the page (Fetch Metadata, https://www.w3.org/TR/fetch-metadata/).
+Any web page can make its visitor's browser send requests to this machine: through a name of its own that resolves to
+this host (DNS rebinding), or cross-site, without reading the reply. The first is recognised by the Host header, the
+second by the browser's Fetch Metadata (https://www.w3.org/TR/fetch-metadata/).
 """
 
 import ipaddress
@@ -22,12 +22,12 @@ def register(app: Flask, hosts: Collection[str], origins: Collection[str]) -> No
 
     def judge() -> None:
         if request.endpoint is None or scope_of(request.endpoint) == PUBLIC:
-            return  # health and the pages: they compute nothing, and probes come under any name
+            return  # health and the pages compute nothing, and probes use any name
         name = _name(request.host)
         if not (_is_address(name) or name == LOCAL or name.endswith(f".{LOCAL}") or name in known):
             raise Forbidden("the service does not answer to the name in the Host header; INKWELL_HOSTS lists others")
-        strange = request.headers.get("Sec-Fetch-Site") == "cross-site"
-        if strange and request.headers.get("Origin") not in origins:
+        cross_site = request.headers.get("Sec-Fetch-Site") == "cross-site"
+        if cross_site and request.headers.get("Origin") not in origins:
             raise Forbidden("pages of this origin may not call the service; INKWELL_CORS_ORIGINS lists those that may")
 
     app.before_request(judge)

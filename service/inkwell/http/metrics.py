@@ -1,10 +1,11 @@
-"""`/metrics`: what Prometheus scrapes, and the count of replies in it. Its scope is `metrics`."""
+"""`/metrics`: what Prometheus scrapes, and the count of replies in it."""
 
-from flasgger import swag_from
-from flask import Blueprint, Flask, Response, g, request
+from flask import Flask, Response, g, request
 
+from inkwell.access.keys import METRICS
 from inkwell.http.access_log import route
-from inkwell.http.openapi import Spec, key_responses
+from inkwell.http.auth import ScopedBlueprint
+from inkwell.http.openapi import Spec, documented, key_responses
 from inkwell.observability.metrics import Metrics
 
 SPEC: Spec = {
@@ -18,10 +19,10 @@ SPEC: Spec = {
 
 def register(app: Flask, metrics: Metrics) -> None:
     """Serve the page, and count every reply when its first byte leaves. Errors are noted in `g.record`."""
-    routes = Blueprint("metrics", __name__)
+    routes = ScopedBlueprint("metrics", __name__, scope=METRICS)
 
     @routes.get("/metrics")
-    @swag_from(SPEC)
+    @documented(SPEC)
     def page() -> Response:
         text, content_type = metrics.text(request.headers.get("Accept", ""))
         return Response(text, content_type=content_type)

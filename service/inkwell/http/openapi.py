@@ -1,12 +1,15 @@
-"""The parts that descriptions of endpoints are made of: a parameter's schema and meaning, bodies, replies, errors.
+"""What the OpenAPI descriptions of all dialects share: parameters, bodies, replies, errors, and the document's frame.
 
-Everything comes from the tables of parameters and errors; nothing here is written that a table already says.
+A dialect describes its operations in its own openapi.py, and `documented` attaches them to its views. Everything that
+the tables of parameters and errors say comes from them.
 """
 
 import inspect
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from flasgger import swag_from  # type: ignore[import-untyped]  # flasgger has no types
 
 from inkwell.errors import SettingsError, error_kinds
 from inkwell.http.error_handlers import TABLE, classify, error_body, unexpected_body
@@ -14,7 +17,35 @@ from inkwell.parameters import Parameter
 from inkwell.parameters.refusals import REFUSALS
 
 Spec = dict[str, Any]
+View = TypeVar("View", bound=Callable[..., Any])
 BODY_REFUSALS = (413, 415)  # what Flask may answer to a body
+
+
+def template(version: str) -> Spec:
+    """The document apart from its operations."""
+    return {
+        "info": {
+            "title": "Inkwell",
+            "version": version,
+            "description": "Text generation with GPT-2 and GPT-J models. Every reply carries an `X-Request-Id`.",
+        },
+        # relative to the document, so it is right behind a proxy's prefix too
+        "servers": [{"url": "./", "description": "this service"}],
+        "components": {
+            "schemas": {"Error": error_schema()},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+            },
+        },
+        "security": [{}, {"bearer": []}, {"key": []}],  # none is needed where no keys are configured
+    }
+
+
+def documented(operation: Spec) -> Callable[[View], View]:
+    """Describe a view in the document."""
+    decorate: Callable[[View], View] = swag_from(operation)
+    return decorate
 
 
 def row_schema(row: Parameter) -> Spec:
@@ -61,7 +92,7 @@ def text_schema(row: Parameter) -> Spec:
 
 def _form_field(row: Parameter) -> Spec:
     spec = text_schema(row)
-    return spec["schema"] | {"example": spec["example"]}
+    return {**spec["schema"], "example": spec["example"]}
 
 
 def _json_field(row: Parameter) -> Spec:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from flask import Response, g, jsonify
+from flask import Flask, Response, current_app, g, jsonify
 
 from inkwell.errors import InkwellError
 from inkwell.generation import Choice, Generation, TextEvent
@@ -17,8 +17,14 @@ from inkwell.http.error_handlers import error_body, note, unexpected_body
 from inkwell.parameters import PARAMETERS
 
 NOT_EFFECTIVE = frozenset({"input_text", "model_name", "stream"})
+PING_S = "inkwell.ping_s"  # where the application has the longest silence of a stream
 HEADER_CHARACTERS = 4_096  # proxies refuse replies with longer ones; a thousand biases stand in the body alone
 Frame = Callable[[TextEvent], list[dict[str, Any]]]
+
+
+def register(app: Flask, ping_s: float) -> None:
+    """Let every stream of the application send a comment after `ping_s` of silence."""
+    app.extensions[PING_S] = ping_s
 
 
 def facts(generation: Generation, request_id: str) -> dict[str, Any]:
@@ -66,9 +72,11 @@ def whole(generation: Generation, shape: Callable[[list[Choice]], Response | dic
         generation.close()
 
 
-def streamed(generation: Generation, frame: Frame, last: Callable[[], list[dict[str, Any]]], ping_s: float,
-             done: bytes = sse.DONE) -> Response:  # fmt: skip
+def streamed(
+    generation: Generation, frame: Frame, last: Callable[[], list[dict[str, Any]]], done: bytes = sse.DONE
+) -> Response:
     """A stream: the frames of each event, then the `last` ones and `done`; or an error event and nothing after it."""
+    ping_s = current_app.extensions[PING_S]
     response = Response(_frames(generation, frame, last, ping_s, done, g.record), headers=sse.HEADERS)
     response.call_on_close(generation.close)  # also when the client left before the first byte
     response.headers.update(_early_headers(generation))

@@ -13,7 +13,8 @@ def register(app: Flask, tracing: Tracing) -> None:
 
     def begin() -> None:
         probe = request.blueprint in PROBES
-        g.span = None if probe else tracing.request(method(), request.headers, g.request_id)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        g.span = None if probe else tracing.request(method(), headers, g.request_id)
 
     def answer(response: Response) -> Response:
         if g.span is not None:

@@ -1,19 +1,20 @@
 """`DELETE /v1/requests/{request id}`: ends a request that runs or waits; its reply is what it has until then."""
 
-from flasgger import swag_from
-from flask import Blueprint, Response, g, jsonify
+from flask import Flask, Response, g, jsonify
 
 from inkwell.dialects.cancel import openapi
-from inkwell.generation import Generator
+from inkwell.http.auth import INFER, ScopedBlueprint
+from inkwell.http.openapi import documented
+from inkwell.http.services import Services
 
 
-def blueprint(generator: Generator) -> Blueprint:
-    """The endpoint on a generator."""
-    routes = Blueprint("requests", __name__)
+def register(app: Flask, services: Services) -> None:
+    """Serve the endpoint."""
+    routes = ScopedBlueprint("requests", __name__, scope=INFER)
 
     @routes.delete("/v1/requests/<request_id>")
-    @swag_from(openapi.cancel())
+    @documented(openapi.cancel())
     def cancel(request_id: str) -> Response:
-        return jsonify({"id": request_id, "cancelled": generator.running.cancel(request_id, g.client)})
+        return jsonify({"id": request_id, "cancelled": services.generator.running.cancel(request_id, g.client)})
 
-    return routes
+    app.register_blueprint(routes)

@@ -1,46 +1,50 @@
 """`/text-generate`: the service's own dialect, by GET and POST, answered as text, JSON or a stream.
 
-Views read top to bottom: parse, start, shape the reply. Errors are raised and shaped in `problems.py`.
+Views read top to bottom: parse, start, shape the reply. Errors are raised here and answered in http/error_handlers.py.
 """
 
 from typing import Any
 
-from flasgger import swag_from
-from flask import Blueprint, Response, g, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import MethodNotAllowed
 
+from inkwell.dialects.native import openapi
 from inkwell.errors import InvalidParameter
 from inkwell.generation import Choice, Generation, Generator, TextEvent, TextToken
-from inkwell.http import operations, sse
+from inkwell.http import sse
+from inkwell.http.auth import INFER, ScopedBlueprint
+from inkwell.http.openapi import documented
 from inkwell.http.replies import facts, streamed, whole
 from inkwell.http.request_body import read_body, read_query
+from inkwell.http.services import Services
 from inkwell.parameters import GenerationRequest, parse_json, parse_text
 
 TEXT, JSON = "text/plain", "application/json"
 BESIDE_TEXTS = ("finish_reasons", "stops", "sentences")  # facts that each sample tells of itself
 
 
-def blueprint(generator: Generator, ping_s: float) -> Blueprint:
-    """The endpoint on a generator; `ping_s` is the longest silence of a stream."""
-    routes = Blueprint("generate", __name__)
+def register(app: Flask, services: Services) -> None:
+    """Serve the endpoint."""
+    routes = ScopedBlueprint("generate", __name__, scope=INFER)
+    generator = services.generator
 
     @routes.get("/text-generate")
-    @swag_from(operations.generate_get())
+    @documented(openapi.generate_get())
     def generate_get() -> Response:
         if request.method == "HEAD":  # Flask adds it to every GET; it would generate a text and throw it away
             raise MethodNotAllowed(["GET", "POST"])
-        return _answer(generator, parse_text(read_query(request)), ping_s)
+        return _answer(generator, parse_text(read_query(request)))
 
     @routes.post("/text-generate")
-    @swag_from(operations.generate_post())
+    @documented(openapi.generate_post())
     def generate_post() -> Response:
         values, typed = read_body(request)
-        return _answer(generator, parse_json(values) if typed else parse_text(values), ping_s)
+        return _answer(generator, parse_json(values) if typed else parse_text(values))
 
-    return routes
+    app.register_blueprint(routes)
 
 
-def _answer(generator: Generator, wanted: GenerationRequest, ping_s: float) -> Response:
+def _answer(generator: Generator, wanted: GenerationRequest) -> Response:
     media = _media_type(wanted)
     if media == TEXT and wanted.nsamples > 1:
         message = "nsamples above 1 needs stream=true or the header Accept: application/json"
@@ -55,7 +59,6 @@ def _answer(generator: Generator, wanted: GenerationRequest, ping_s: float) -> R
             generation,
             lambda event: [_frame(generation, event, begun)],
             lambda: [_details(generation, request_id, False)],
-            ping_s,
         )
     if media == JSON:
         return whole(generation, lambda _: _details(generation, request_id, True))

@@ -2,29 +2,31 @@
 
 from typing import Any
 
-from flasgger import swag_from
-from flask import Blueprint, Response, g, request
+from flask import Flask, Response, g, request
 
 from inkwell.dialects.next import openapi
 from inkwell.dialects.next.parameters import parse_next
-from inkwell.generation import Generation, Generator, Names
+from inkwell.generation import Generation, Names
+from inkwell.http.auth import INFER, ScopedBlueprint
+from inkwell.http.openapi import documented
 from inkwell.http.replies import facts, whole
 from inkwell.http.request_body import read_json
+from inkwell.http.services import Services
 
 NAMES = Names(prompt="prompt", model="model")
 
 
-def blueprint(generator: Generator) -> Blueprint:
-    """The endpoint on a generator."""
-    routes = Blueprint("next", __name__)
+def register(app: Flask, services: Services) -> None:
+    """Serve the endpoint."""
+    routes = ScopedBlueprint("next", __name__, scope=INFER)
 
     @routes.post("/v1/next")
-    @swag_from(openapi.next_token())
+    @documented(openapi.next_token())
     def next_token() -> Response:
-        generation = generator.start(parse_next(read_json(request)), g.request_id, g.client, NAMES)
+        generation = services.generator.start(parse_next(read_json(request)), g.request_id, g.client, NAMES)
         return whole(generation, lambda _: _reply(generation, g.request_id))
 
-    return routes
+    app.register_blueprint(routes)
 
 
 def _reply(generation: Generation, request_id: str) -> dict[str, Any]:

@@ -2,29 +2,31 @@
 
 from typing import Any
 
-from flasgger import swag_from
-from flask import Blueprint, Response, g, request
+from flask import Response, g, request
 
 from inkwell.dialects.openai import chat_openapi
 from inkwell.dialects.openai.chat_parameters import Chat, parse_chat
 from inkwell.dialects.openai.chat_reply import ChatReply
-from inkwell.dialects.openai.reply import Fingerprint, Terms
+from inkwell.dialects.openai.reply import Terms, fingerprint
 from inkwell.errors import ContextLengthExceeded
-from inkwell.generation import Generator, Names
+from inkwell.generation import Names
+from inkwell.http.auth import INFER, ScopedBlueprint
+from inkwell.http.openapi import documented
 from inkwell.http.request_body import read_json
+from inkwell.http.services import Services
 from inkwell.models.model_store import Model
 from inkwell.parameters import MAX_INPUT_BYTES, GenerationRequest
-from inkwell.parameters.transcript import Script, Transcript, transcribe
+from inkwell.parameters.transcript import Transcript, transcribe
 
 
-def blueprint(generator: Generator, script: Script, fingerprint: Fingerprint, ping_s: float) -> Blueprint:
-    """The endpoint on a generator; `script` is how conversations are written where a request says nothing."""
-    routes = Blueprint("chat", __name__, url_prefix="/v1")
+def blueprint(services: Services) -> ScopedBlueprint:
+    """The endpoint."""
+    routes = ScopedBlueprint("chat", __name__, scope=INFER, url_prefix="/v1")
 
     @routes.post("/chat/completions")
-    @swag_from(chat_openapi.chat_completions())
+    @documented(chat_openapi.chat_completions())
     def chat_completions() -> Response:
-        asked = parse_chat(read_json(request), script)
+        asked = parse_chat(read_json(request), services.script)
         names = Names(prompt="messages", length=asked.length_name, model="model")
         told: dict[str, Any] = {"chat": asked.effective}
 
@@ -33,10 +35,11 @@ def blueprint(generator: Generator, script: Script, fingerprint: Fingerprint, pi
             told["dropped_messages"] = written.dropped_messages
             return asked.asking(written.text)
 
-        generation = generator.start_on(asked.model_name, prepare, g.request_id, g.client, names)
+        generation = services.generator.start_on(asked.model_name, prepare, g.request_id, g.client, names)
+        computed_by = fingerprint(services, generation.model.name)
         wants_logprobs = generation.request.logprobs is not None
-        terms = Terms(g.request_id, fingerprint(generation.model.name), asked.include_usage, wants_logprobs, told)
-        return ChatReply(generation, terms).respond(ping_s)
+        terms = Terms(g.request_id, computed_by, asked.include_usage, wants_logprobs, told)
+        return ChatReply(generation, terms).respond()
 
     return routes
 

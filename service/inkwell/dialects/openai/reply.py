@@ -5,7 +5,7 @@ A dialect's subclass shapes what lies within: the choices. Everything here is ma
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from flask import Response
 
 from inkwell.generation import Choice, Finish, Generation, TextEvent
 from inkwell.http.replies import facts, streamed, whole
-from inkwell.models.registry import Registry
+from inkwell.http.services import Services
 
 Json = dict[str, Any]
 # OpenAI has two words for why a text ended; the native one is among the facts.
@@ -25,7 +25,6 @@ REASONS: Mapping[Finish, str] = {
     "length": "length",
     "timeout": "length",
 }
-Fingerprint = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +70,10 @@ class Reply(ABC):
             return []
         return [self._object(self.CHUNK, []) | {"usage": self._usage(), "inkwell": self._facts()}]
 
-    def respond(self, ping_s: float) -> Response:
-        """The reply as it was asked for; `ping_s` is the longest silence of a stream."""
+    def respond(self) -> Response:
+        """The reply as it was asked for."""
         if self.generation.request.stream:
-            return streamed(self.generation, self.frames, self.last, ping_s)
+            return streamed(self.generation, self.frames, self.last)
         return whole(self.generation, self.whole)
 
     @abstractmethod
@@ -107,12 +106,8 @@ class Reply(ABC):
         return facts(self.generation, self.terms.request_id) | dict(self.terms.more)
 
 
-def fingerprinting(registry: Registry, version: str) -> Fingerprint:
-    """Names of what computes a model's texts: the same seed gives the same text as long as this stays the same."""
-
-    def fingerprint(model_name: str) -> str | None:
-        worker = registry.worker(model_name)
-        ready = worker.ready if worker else None
-        return f"inkwell-{version}-{ready.device}-{ready.dtype}" if ready else None
-
-    return fingerprint
+def fingerprint(services: Services, model_name: str) -> str | None:
+    """Names what computes a model's texts: a seed gives the same text as long as this stays the same."""
+    worker = services.registry.worker(model_name)
+    ready = worker.ready if worker else None
+    return f"inkwell-{services.version}-{ready.device}-{ready.dtype}" if ready else None

@@ -2,27 +2,29 @@
 
 from typing import Any
 
-from flasgger import swag_from
-from flask import Blueprint, Response, g, request
+from flask import Flask, Response, g, request
 
 from inkwell.dialects.score import openapi
 from inkwell.dialects.score.parameters import ScoreRequest, parse_score
 from inkwell.dialects.score.scoring import Part, Score, parts, score, scoring_request
-from inkwell.generation import Generation, Generator, Names, TextToken
+from inkwell.generation import Generation, Names, TextToken
+from inkwell.http.auth import INFER, ScopedBlueprint
+from inkwell.http.openapi import documented
 from inkwell.http.replies import facts, whole
 from inkwell.http.request_body import read_json
+from inkwell.http.services import Services
 from inkwell.models.model_store import Model
 from inkwell.parameters import GenerationRequest
 
 TEXT, CONTINUATIONS = (Names(prompt=name, model="model") for name in ("text", "continuations"))
 
 
-def blueprint(generator: Generator) -> Blueprint:
-    """The endpoint on a generator."""
-    routes = Blueprint("score", __name__)
+def register(app: Flask, services: Services) -> None:
+    """Serve the endpoint."""
+    routes = ScopedBlueprint("score", __name__, scope=INFER)
 
     @routes.post("/v1/score")
-    @swag_from(openapi.score())
+    @documented(openapi.score())
     def score_text() -> Response:
         wanted = parse_score(read_json(request))
         names = CONTINUATIONS if wanted.text is None else TEXT
@@ -32,10 +34,10 @@ def blueprint(generator: Generator) -> Blueprint:
             texts.extend(parts(wanted, model))
             return scoring_request(wanted, texts)
 
-        generation = generator.start_on(wanted.model_name, prepare, g.request_id, g.client, names)
+        generation = services.generator.start_on(wanted.model_name, prepare, g.request_id, g.client, names)
         return whole(generation, lambda _: _reply(generation, wanted, texts, g.request_id))
 
-    return routes
+    app.register_blueprint(routes)
 
 
 def _reply(generation: Generation, wanted: ScoreRequest, texts: list[Part], request_id: str) -> dict[str, Any]:

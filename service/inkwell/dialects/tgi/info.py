@@ -1,27 +1,17 @@
 """What `/info` tells: the default model and the service's limits, under TGI's names."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from inkwell.dialects.tgi.parameters import MOST_TOP_TOKENS
+from inkwell.http.services import Services
 from inkwell.models.model_store import Model
-from inkwell.models.registry import Registry
 from inkwell.parameters.lists import MOST_STOPS
 from inkwell.parameters.table import BY_NAME
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceFacts:
-    """What is true of the service, whatever its models."""
-
-    version: str
-    max_requests: int
-    max_samples: int
-
-
-def info(model: Model, registry: Registry, facts: ServiceFacts) -> dict[str, Any]:
+def info(model: Model, services: Services) -> dict[str, Any]:
     """One object; what only a running worker knows is null without one."""
-    worker = registry.worker(model.name)
+    worker = services.registry.worker(model.name)
     ready = worker.ready if worker is not None and worker.alive else None
     context = model.config.context
     return {
@@ -30,8 +20,8 @@ def info(model: Model, registry: Registry, facts: ServiceFacts) -> dict[str, Any
         "model_dtype": ready.dtype if ready else None,
         "model_device_type": ready.device.partition(":")[0] if ready else None,
         "model_pipeline_tag": "text-generation",
-        "max_concurrent_requests": facts.max_requests,
-        "max_best_of": min(facts.max_samples, int(BY_NAME["best_of"].high or 1)),
+        "max_concurrent_requests": services.max_requests,
+        "max_best_of": min(services.limits.samples, int(BY_NAME["best_of"].high or 1)),
         "max_stop_sequences": MOST_STOPS,
         "max_top_n_tokens": MOST_TOP_TOKENS,
         "max_input_tokens": context - 1,  # one must be left to generate
@@ -39,7 +29,7 @@ def info(model: Model, registry: Registry, facts: ServiceFacts) -> dict[str, Any
         "max_total_tokens": context,
         "max_client_batch_size": 1,
         "router": "inkwell",
-        "version": facts.version,
+        "version": services.version,
         "sha": None,
         "docker_label": None,
     }

@@ -5,27 +5,30 @@ No model runs, so neither waits nor uses up a quota; each takes a place among th
 
 from typing import Any
 
-from flasgger import swag_from
-from flask import Blueprint, Response, jsonify, request
+from flask import Flask, Response, jsonify, request
 
 from inkwell.dialects.tokens import openapi
 from inkwell.dialects.tokens.parameters import DETOKENIZE_PARAMETERS, TOKENIZE_PARAMETERS
 from inkwell.dialects.tokens.token_spans import Span, spans
 from inkwell.errors import InvalidParameter
-from inkwell.generation import Generator, Names
+from inkwell.generation import Names
+from inkwell.http.auth import INFER, ScopedBlueprint
+from inkwell.http.openapi import documented
 from inkwell.http.request_body import read_json
+from inkwell.http.services import Services
 from inkwell.models.model_store import Model
 from inkwell.parameters import reading
 
 NAMES = Names(model="model")
 
 
-def blueprint(generator: Generator) -> Blueprint:
-    """The endpoints on the models of a generator."""
-    routes = Blueprint("tokens", __name__)
+def register(app: Flask, services: Services) -> None:
+    """Serve the endpoints."""
+    routes = ScopedBlueprint("tokens", __name__, scope=INFER)
+    generator = services.generator
 
     @routes.post("/tokenize")
-    @swag_from(openapi.tokenize())
+    @documented(openapi.tokenize())
     def tokenize() -> Response:
         wanted = reading.read_json(TOKENIZE_PARAMETERS, read_json(request))
         with generator.admitted():
@@ -34,7 +37,7 @@ def blueprint(generator: Generator) -> Blueprint:
         return jsonify([_token(each) for each in found])
 
     @routes.post("/detokenize")
-    @swag_from(openapi.detokenize())
+    @documented(openapi.detokenize())
     def detokenize() -> Response:
         wanted = reading.read_json(DETOKENIZE_PARAMETERS, read_json(request))
         with generator.admitted():
@@ -42,7 +45,7 @@ def blueprint(generator: Generator) -> Blueprint:
             text = _text(wanted["tokens"], model)
         return jsonify({"text": text})
 
-    return routes
+    app.register_blueprint(routes)
 
 
 def _token(span: Span) -> dict[str, Any]:

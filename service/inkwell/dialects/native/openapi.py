@@ -1,7 +1,4 @@
-"""The OpenAPI description of every endpoint, built from the tables of parameters and errors.
-
-`flasgger` joins these operations with Flask's routes into the spec; nothing here is written that a table already says.
-"""
+"""The OpenAPI description of `/text-generate`."""
 
 from typing import get_args
 
@@ -11,10 +8,7 @@ from inkwell.http.openapi import (
     Spec,
     body_schema,
     error_responses,
-    error_schema,
     event_stream,
-    json_reply,
-    key_responses,
     row_meaning,
     row_schema,
     text_schema,
@@ -35,34 +29,13 @@ DESCRIPTION = (
 )
 
 
-def template(version: str) -> Spec:
-    """What the spec says of the service as a whole."""
-    return {
-        "info": {
-            "title": "Inkwell",
-            "version": version,
-            "description": "Text generation with GPT-2 and GPT-J models. Every reply carries an `X-Request-Id`.",
-        },
-        # relative to the spec, so it is right behind a proxy's prefix too
-        "servers": [{"url": "./", "description": "this service"}],
-        "components": {
-            "schemas": {"Error": error_schema(), "Details": _details_schema()},
-            "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer"},
-                "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
-            },
-        },
-        "security": [{}, {"bearer": []}, {"key": []}],  # none is needed where no keys are configured
-    }
-
-
 def generate_get() -> Spec:
     return {
         "tags": ["generation"],
         "summary": "Generate text",
         "description": DESCRIPTION,
         "parameters": [_query_parameter(row) for row in PARAMETERS],
-        "responses": _generation_responses(),
+        "responses": _responses(),
     }
 
 
@@ -76,64 +49,7 @@ def generate_post() -> Spec:
         "summary": "Generate text, parameters in the body",
         "description": DESCRIPTION,
         "requestBody": {"required": True, "content": content},
-        "responses": _generation_responses(*BODY_REFUSALS),
-    }
-
-
-def models() -> Spec:
-    properties = {
-        "name": {"type": "string"},
-        "state": {
-            "type": "string",
-            "enum": ["ready", "loading", "available", "failed", "needs_conversion", "incomplete", "not_downloaded"],
-        },
-        "source": {"type": "string", "description": "Hub id and revision, or the folder."},
-        "family": {"type": "string", "nullable": True},
-        "parameters": {"type": "integer", "nullable": True, "description": "How many weights the model has."},
-        "context": {"type": "integer", "nullable": True, "description": "Tokens of prompt and text together."},
-        "memory_bytes": {
-            "type": "integer",
-            "nullable": True,
-            "description": "What the model's process holds now, GPU memory included.",
-        },
-        "device": {"type": "string", "nullable": True},
-        "dtype": {"type": "string", "nullable": True},
-        "path": {"type": "string", "nullable": True, "description": "Which way the worker computes."},
-        "rows": {"type": "integer", "nullable": True, "description": "Sequences that can share a step."},
-        "error": {"type": "string", "nullable": True, "description": "Code of the error that the last load ended in."},
-    }
-    schema = {
-        "type": "object",
-        "properties": {
-            "default_model": {"type": "string"},
-            "models": {"type": "array", "items": {"type": "object", "properties": properties}},
-        },
-    }
-    return {
-        "tags": ["models"],
-        "summary": "List the models",
-        "responses": {"200": json_reply("Every model that can be asked for.", schema)} | key_responses(),
-    }
-
-
-def livez() -> Spec:
-    schema = {"type": "object", "properties": {"status": {"type": "string", "enum": ["ok"]}}}
-    return {"tags": ["health"], "summary": "Is the process alive", "responses": {"200": json_reply("It is.", schema)}}
-
-
-def readyz() -> Spec:
-    schema = {
-        "type": "object",
-        "properties": {
-            "status": {"type": "string", "enum": ["ready", "loading", "draining", "not_ready"]},
-            "reason": {"type": "string", "nullable": True},
-            "requests": {"type": "integer", "description": "Requests that run or wait."},
-        },
-    }
-    return {
-        "tags": ["health"],
-        "summary": "Should it be sent requests",
-        "responses": {"200": json_reply("Yes.", schema), "503": json_reply("Not now; `reason` says why.", schema)},
+        "responses": _responses(*BODY_REFUSALS),
     }
 
 
@@ -142,11 +58,11 @@ def _query_parameter(row: Parameter) -> Spec:
     return place | text_schema(row)
 
 
-def _generation_responses(*refusals: int) -> Spec:
+def _responses(*refusals: int) -> Spec:
     """The answer in its three forms and every error; `refusals` are those of Flask that this method can meet."""
     content = {
         "text/plain": {"schema": {"type": "string"}, "example": TEXT_EXAMPLE},
-        "application/json": {"schema": {"$ref": "#/components/schemas/Details"}},
+        "application/json": {"schema": _details_schema()},
     } | event_stream(SSE_EXAMPLE)
     return {"200": {"description": "The generated text.", "content": content}} | error_responses(refusals)
 

@@ -1,0 +1,27 @@
+"""What every reply tells a browser, whatever it is a reply to."""
+
+import pytest
+from flask.testing import FlaskClient
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/text-generate?input_text=a&length=1", 200),
+        ("GET", "/text-generate?input_text=a&length=1&stream=true", 200),
+        ("GET", "/text-generate", 400),
+        ("GET", "/models", 200),
+        ("GET", "/livez", 200),
+        ("GET", "/", 302),
+        ("GET", "/apidocs", 308),
+        ("GET", "/apidocs/", 200),
+        ("GET", "/apispec_1.json", 200),
+        ("GET", "/nowhere", 404),
+        ("PUT", "/models", 405),
+        ("OPTIONS", "/models", 200),
+    ],
+)
+def test_every_reply_forbids_to_guess_its_type(client: FlaskClient, method: str, path: str, status: int):
+    response = client.open(path, method=method, buffered=True)
+    assert response.status_code == status
+    assert response.headers.getlist("X-Content-Type-Options") == ["nosniff"]
