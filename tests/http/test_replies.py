@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from flask import Flask, g
 
-from inkwell.http.access_log import Record
+from inkwell.http.access_log import AccessLogEntry
 from inkwell.http.replies import register, streamed, whole
 from tests.generation.runs import Run, end_of, ids
 from tests.generation.texts import bytewise
@@ -39,9 +39,9 @@ def test_a_whole_reply_that_cannot_be_shaped_has_failed(one: Run):
 
 def test_a_stream_whose_events_cannot_be_shaped_has_failed_and_says_so(one: Run):
     with application().test_request_context():
-        g.record = Record("mine")
+        g.log_entry = AccessLogEntry("mine")
         response = streamed(one.generation, broken, list)
         (event,) = response.get_data(as_text=True).strip().split("\n\n")
         response.close()
-        assert json.loads(event.removeprefix("data: "))["error"]["code"] == g.record.code == "internal_error"
+        assert json.loads(event.removeprefix("data: "))["error"]["code"] == g.log_entry.code == "internal_error"
     assert end_of(one).outcome == "internal_error"

@@ -7,7 +7,7 @@ this host, and its content security policy says so.
 
 from importlib.resources import files
 
-from flasgger import Swagger  # type: ignore[import-untyped]  # flasgger has no types
+from flasgger import Swagger
 from flask import Flask, Response, abort, redirect, render_template, send_from_directory
 from werkzeug.routing import Rule
 

@@ -29,7 +29,7 @@ from inkwell.errors import (
     ShuttingDown,
     Unauthorized,
 )
-from inkwell.http.access_log import Record
+from inkwell.http.access_log import AccessLogEntry
 from inkwell.parameters.refusals import REFUSALS
 
 # The nearest class in an error's line of descent decides: (status, type, seconds until it may pass or None). An error
@@ -78,16 +78,16 @@ def unexpected_body() -> dict[str, Any]:
     return problem(UNEXPECTED, "server_error", InkwellError.code)
 
 
-def note(error: Exception, record: Record) -> None:
+def note(error: Exception, entry: AccessLogEntry) -> None:
     """The error that a request ended in, into its record: a code, and of a failure what the operator needs."""
     if not isinstance(error, InkwellError):
-        record.code = InkwellError.code
+        entry.code = InkwellError.code
         # The exception's text might quote a prompt, its type and place cannot.
-        record.failure = {"error": _place(error)}
+        entry.failure = {"error": _place(error)}
         return
-    record.code = error.code
+    entry.code = error.code
     if classify(error)[0] >= 500 and not isinstance(error, Refused):
-        record.failure = {"error": error.message, "cause": error.cause}
+        entry.failure = {"error": error.message, "cause": error.cause}
 
 
 def register(app: Flask) -> None:
@@ -98,7 +98,7 @@ def register(app: Flask) -> None:
 
 
 def _own(error: InkwellError) -> Response:
-    note(error, g.record)
+    note(error, g.log_entry)
     status, _, retry_after_s = classify(error)
     response = jsonify(error_body(error))
     response.status_code = status
@@ -125,7 +125,7 @@ def _http(error: HTTPException) -> Response:
         return current_app.make_response(error)
     refusal = next((refusal for refusal in REFUSALS if refusal.status == status), MALFORMED)
     body = refusal.body()
-    g.record.code = refusal.code
+    g.log_entry.code = refusal.code
     if isinstance(error, UnsupportedMediaType) and "description" in vars(error):  # body.py said what it takes instead
         body["error"]["message"] = error.description
     response = jsonify(body)
@@ -136,7 +136,7 @@ def _http(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    note(error, g.record)
+    note(error, g.log_entry)
     response = jsonify(unexpected_body())
     response.status_code = 500
     return response

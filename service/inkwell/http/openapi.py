@@ -9,9 +9,32 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from flasgger import swag_from  # type: ignore[import-untyped]  # flasgger has no types
+from flasgger import swag_from
 
-from inkwell.errors import SettingsError, error_kinds
+from inkwell.errors import (
+    Cancelled,
+    ContextLengthExceeded,
+    DeadlineExceeded,
+    EngineFailed,
+    Forbidden,
+    InkwellError,
+    InvalidBody,
+    InvalidLogits,
+    InvalidParameter,
+    LoadFailed,
+    LoadTimeout,
+    ModelCorrupt,
+    ModelNotDownloaded,
+    ModelNotFound,
+    NeedsConversion,
+    QueueFull,
+    RateLimited,
+    ShuttingDown,
+    Unauthorized,
+    UnknownParameter,
+    WorkerDied,
+    error_kinds,
+)
 from inkwell.http.error_handlers import TABLE, classify, error_body, unexpected_body
 from inkwell.parameters import Parameter
 from inkwell.parameters.refusals import REFUSALS
@@ -19,6 +42,16 @@ from inkwell.parameters.refusals import REFUSALS
 Spec = dict[str, Any]
 View = TypeVar("View", bound=Callable[..., Any])
 BODY_REFUSALS = (413, 415)  # what Flask may answer to a body
+# What an endpoint can raise: if it needs a key, looks a model up, reads parameters, counts as a running request, and
+# all that a generation can.
+KEY_ERRORS = (Unauthorized, Forbidden)
+MODEL_ERRORS = (ModelNotFound, ModelNotDownloaded, ModelCorrupt, NeedsConversion)
+PARAMETER_ERRORS = (InvalidParameter, UnknownParameter, InvalidBody)
+ADMISSION_ERRORS = (QueueFull, ShuttingDown)
+GENERATION_ERRORS = (
+    *KEY_ERRORS, *MODEL_ERRORS, *PARAMETER_ERRORS, *ADMISSION_ERRORS, ContextLengthExceeded, RateLimited, LoadTimeout,
+    LoadFailed, Cancelled, DeadlineExceeded, WorkerDied, EngineFailed, InvalidLogits,
+)  # fmt: skip
 
 
 def template(version: str) -> Spec:
@@ -109,23 +142,21 @@ def event_stream(example: str) -> Spec:
     return {"text/event-stream": {"schema": event, "example": example}}
 
 
-def error_responses(refusals: tuple[int, ...]) -> Spec:
-    """One response a status; its description lists the codes and when they occur."""
+def error_responses(*kinds: type[InkwellError], refusals: Sequence[int] = ()) -> Spec:
+    """One response a status; its description lists the codes and when they occur.
+
+    `kinds` are the errors that an endpoint can raise, `refusals` the statuses with which Flask may refuse a request.
+    """
     bodies: dict[int, list[Spec]] = {}
     for kind in error_kinds():
-        if kind is not SettingsError:  # it stops the start, so no client can see it
+        if kind in kinds:
             error = kind(str(inspect.getdoc(kind)))
             bodies.setdefault(classify(error)[0], []).append(error_body(error))
-    bodies[500].append(unexpected_body())
+    bodies.setdefault(500, []).append(unexpected_body())
     for refusal in REFUSALS:
         if refusal.status in refusals:
             bodies[refusal.status] = [refusal.body()]
     return {str(status): _error_response(each) for status, each in sorted(bodies.items())}
-
-
-def key_responses() -> Spec:
-    """The errors of an endpoint that starts nothing, but asks for a key where there are keys."""
-    return {status: each for status, each in error_responses(()).items() if status in ("401", "403", "500")}
 
 
 def _error_response(bodies: list[Spec]) -> Spec:

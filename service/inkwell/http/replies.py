@@ -12,7 +12,7 @@ from flask import Flask, Response, current_app, g, jsonify
 from inkwell.errors import InkwellError
 from inkwell.generation import Choice, Generation, TextEvent
 from inkwell.http import sse
-from inkwell.http.access_log import Record
+from inkwell.http.access_log import AccessLogEntry
 from inkwell.http.error_handlers import error_body, note, unexpected_body
 from inkwell.parameters import PARAMETERS
 
@@ -77,7 +77,7 @@ def streamed(
 ) -> Response:
     """A stream: the frames of each event, then the `last` ones and `done`; or an error event and nothing after it."""
     ping_s = current_app.extensions[PING_S]
-    response = Response(_frames(generation, frame, last, ping_s, done, g.record), headers=sse.HEADERS)
+    response = Response(_frames(generation, frame, last, ping_s, done, g.log_entry), headers=sse.HEADERS)
     response.call_on_close(generation.close)  # also when the client left before the first byte
     response.headers.update(_early_headers(generation))
     return response
@@ -89,7 +89,7 @@ def _frames(
     last: Callable[[], list[dict[str, Any]]],
     ping_s: float,
     done: bytes,
-    record: Record,
+    entry: AccessLogEntry,
 ) -> Iterator[bytes]:
     try:
         for event in generation.events(ping_s):
@@ -102,7 +102,7 @@ def _frames(
             yield done
     except Exception as error:  # the status line is long gone; the client must still learn that this is no success
         generation.failed(error)
-        note(error, record)
+        note(error, entry)
         yield sse.event(error_body(error) if isinstance(error, InkwellError) else unexpected_body())
 
 

@@ -1,6 +1,7 @@
 """The OpenAPI description of `/v1/requests`."""
 
-from inkwell.http.openapi import Spec, error_responses, json_reply
+from inkwell.errors import RequestNotFound
+from inkwell.http.openapi import KEY_ERRORS, Spec, error_responses, json_reply
 
 DESCRIPTION = (
     "Ends every request of this id that runs or waits, and was sent by the same client; an administrator ends "
@@ -27,5 +28,6 @@ def cancel() -> Spec:
         "summary": "Cancel a request",
         "description": DESCRIPTION,
         "parameters": [parameter],
-        "responses": {"200": json_reply("Ended.", {"type": "object", "properties": properties})} | error_responses(()),
+        "responses": {"200": json_reply("Ended.", {"type": "object", "properties": properties})}
+        | error_responses(*KEY_ERRORS, RequestNotFound),
     }

@@ -1,6 +1,6 @@
 """The OpenAPI description of `/models`."""
 
-from inkwell.http.openapi import Spec, json_reply, key_responses
+from inkwell.http.openapi import KEY_ERRORS, Spec, error_responses, json_reply
 
 
 def models() -> Spec:
@@ -35,5 +35,5 @@ def models() -> Spec:
     return {
         "tags": ["models"],
         "summary": "List the models",
-        "responses": {"200": json_reply("Every model that can be asked for.", schema)} | key_responses(),
+        "responses": {"200": json_reply("Every model that can be asked for.", schema)} | error_responses(*KEY_ERRORS),
     }

@@ -5,6 +5,7 @@ from typing import get_args
 from inkwell.generation import Finish
 from inkwell.http.openapi import (
     BODY_REFUSALS,
+    GENERATION_ERRORS,
     Spec,
     body_schema,
     error_responses,
@@ -64,7 +65,8 @@ def _responses(*refusals: int) -> Spec:
         "text/plain": {"schema": {"type": "string"}, "example": TEXT_EXAMPLE},
         "application/json": {"schema": _details_schema()},
     } | event_stream(SSE_EXAMPLE)
-    return {"200": {"description": "The generated text.", "content": content}} | error_responses(refusals)
+    found = {"200": {"description": "The generated text.", "content": content}}
+    return found | error_responses(*GENERATION_ERRORS, refusals=refusals)
 
 
 def _details_schema() -> Spec:

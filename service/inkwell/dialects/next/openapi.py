@@ -1,7 +1,8 @@
 """The OpenAPI description of `/v1/next`."""
 
 from inkwell.dialects.next.parameters import NEXT_PARAMETERS
-from inkwell.http.openapi import BODY_REFUSALS, Spec, body_schema, error_responses, json_reply
+from inkwell.errors import UnsupportedParameter
+from inkwell.http.openapi import BODY_REFUSALS, GENERATION_ERRORS, Spec, body_schema, error_responses, json_reply
 
 DESCRIPTION = (
     "Tells the likeliest next tokens behind `prompt`, with their probability in the model's own distribution (the "
@@ -21,7 +22,8 @@ def next_token() -> Spec:
         "summary": "What the next token would be chosen from",
         "description": DESCRIPTION,
         "requestBody": {"required": True, "content": content},
-        "responses": {"200": json_reply("The tokens and the stages.", _reply())} | error_responses(BODY_REFUSALS),
+        "responses": {"200": json_reply("The tokens and the stages.", _reply())}
+        | error_responses(*GENERATION_ERRORS, UnsupportedParameter, refusals=BODY_REFUSALS),
     }
 
 

@@ -1,8 +1,8 @@
 """The OpenAPI description of `/v1/chat/completions`."""
 
 from inkwell.dialects.openai.chat_parameters import PARAMETERS, REFUSED
-from inkwell.dialects.openai.openapi import COUNT, TEXT, finish_reason, replies
-from inkwell.http.openapi import BODY_REFUSALS, Spec, body_schema, error_responses
+from inkwell.dialects.openai.openapi import COUNT, GENERATION_RESPONSES, TEXT, finish_reason, replies
+from inkwell.http.openapi import Spec, body_schema
 
 DESCRIPTION = (
     "As OpenAI's endpoint of this name. These models were never taught to chat: they are shown the conversation as a "
@@ -34,7 +34,7 @@ def chat_completions() -> Spec:
         "summary": "OpenAI's chat, as a transcript for base models",
         "description": DESCRIPTION.format(refused=", ".join(REFUSED)),
         "requestBody": {"required": True, "content": {"application/json": content}},
-        "responses": replies("chat.completion", _choice(), STREAM_EXAMPLE) | error_responses(BODY_REFUSALS),
+        "responses": replies("chat.completion", _choice(), STREAM_EXAMPLE) | GENERATION_RESPONSES,
     }
 
 

@@ -1,7 +1,18 @@
 """The OpenAPI descriptions of `/v1/completions` and `/v1/models`, and what all of OpenAI's replies share."""
 
 from inkwell.dialects.openai.completion_parameters import PARAMETERS, REFUSED
-from inkwell.http.openapi import BODY_REFUSALS, Spec, body_schema, error_responses, event_stream, json_reply
+from inkwell.errors import UnsupportedParameter
+from inkwell.http.openapi import (
+    BODY_REFUSALS,
+    GENERATION_ERRORS,
+    KEY_ERRORS,
+    MODEL_ERRORS,
+    Spec,
+    body_schema,
+    error_responses,
+    event_stream,
+    json_reply,
+)
 
 DESCRIPTION = (
     "As OpenAI's endpoint of this name, so its clients work with this service as their base URL. Each text of each "
@@ -16,6 +27,7 @@ STREAM_EXAMPLE = (
     'data: {"id":"cmpl-...","object":"text_completion","choices":[{"index":0,"text":" there was",'
     '"logprobs":null,"finish_reason":null}]}\n\ndata: [DONE]\n\n'
 )
+GENERATION_RESPONSES = error_responses(*GENERATION_ERRORS, UnsupportedParameter, refusals=BODY_REFUSALS)
 TEXT: Spec = {"type": "string"}
 COUNT: Spec = {"type": "integer"}
 USAGE: Spec = {
@@ -35,7 +47,7 @@ def completions() -> Spec:
             "required": True,
             "content": {"application/json": {"schema": body_schema(PARAMETERS), "examples": examples}},
         },
-        "responses": replies("text_completion", _choice(), STREAM_EXAMPLE) | error_responses(BODY_REFUSALS),
+        "responses": replies("text_completion", _choice(), STREAM_EXAMPLE) | GENERATION_RESPONSES,
     }
 
 
@@ -55,7 +67,7 @@ def models() -> Spec:
         "tags": ["openai"],
         "summary": "OpenAI's list of models",
         "description": "The models that can be asked for; `/models` also tells why others cannot.",
-        "responses": {"200": json_reply("Models that are here.", schema)} | error_responses(()),
+        "responses": {"200": json_reply("Models that are here.", schema)} | error_responses(*KEY_ERRORS),
     }
 
 
@@ -64,7 +76,7 @@ def model() -> Spec:
         "tags": ["openai"],
         "summary": "One model, by its name or an alias",
         "parameters": [_in_path("model", "Name or alias.")],
-        "responses": {"200": json_reply("The model.", _model())} | error_responses(()),
+        "responses": {"200": json_reply("The model.", _model())} | error_responses(*KEY_ERRORS, *MODEL_ERRORS),
     }
 
 

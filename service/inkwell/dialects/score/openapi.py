@@ -1,7 +1,7 @@
 """The OpenAPI description of `/v1/score`."""
 
 from inkwell.dialects.score.parameters import SCORE_PARAMETERS
-from inkwell.http.openapi import BODY_REFUSALS, Spec, body_schema, error_responses, json_reply
+from inkwell.http.openapi import BODY_REFUSALS, GENERATION_ERRORS, Spec, body_schema, error_responses, json_reply
 
 DESCRIPTION = (
     "Computes `text`, or `prompt` with each of `continuations`, once, and tells how likely each token was. Nothing is "
@@ -35,7 +35,7 @@ def score() -> Spec:
         "description": DESCRIPTION,
         "requestBody": {"required": True, "content": content},
         "responses": {"200": json_reply("Of a text, or of each continuation.", _reply())}
-        | error_responses(BODY_REFUSALS),
+        | error_responses(*GENERATION_ERRORS, refusals=BODY_REFUSALS),
     }
 
 

@@ -3,7 +3,18 @@
 from typing import Any
 
 from inkwell.dialects.tgi.parameters import ENVELOPE, TGI_PARAMETERS
-from inkwell.http.openapi import BODY_REFUSALS, Spec, body_schema, error_responses, event_stream, json_reply
+from inkwell.errors import UnsupportedParameter
+from inkwell.http.openapi import (
+    BODY_REFUSALS,
+    GENERATION_ERRORS,
+    KEY_ERRORS,
+    MODEL_ERRORS,
+    Spec,
+    body_schema,
+    error_responses,
+    event_stream,
+    json_reply,
+)
 
 TEXT: Spec = {"type": "string"}
 NUMBER: Spec = {"type": "number"}
@@ -64,7 +75,8 @@ def info() -> Spec:
     return {
         "tags": ["TGI"],
         "summary": "The default model and the limits (TGI)",
-        "responses": {"200": json_reply("Under TGI's names.", _object(properties))} | error_responses(()),
+        "responses": {"200": json_reply("Under TGI's names.", _object(properties))}
+        | error_responses(*KEY_ERRORS, *MODEL_ERRORS),
     }
 
 
@@ -81,7 +93,8 @@ def _operation(summary: str, text: str, example: Spec, reply: Spec | None) -> Sp
             "required": True,
             "content": {"application/json": {"schema": envelope, "example": example}},
         },
-        "responses": {"200": {"description": "The text.", "content": content}} | error_responses(BODY_REFUSALS),
+        "responses": {"200": {"description": "The text.", "content": content}}
+        | error_responses(*GENERATION_ERRORS, UnsupportedParameter, refusals=BODY_REFUSALS),
     }
 
 

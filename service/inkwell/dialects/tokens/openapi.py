@@ -1,9 +1,24 @@
 """The OpenAPI description of `/tokenize` and `/detokenize`."""
 
 from inkwell.dialects.tokens.parameters import DETOKENIZE_PARAMETERS, TOKENIZE_PARAMETERS
-from inkwell.http.openapi import BODY_REFUSALS, Spec, body_schema, error_responses, json_reply
+from inkwell.http.openapi import (
+    ADMISSION_ERRORS,
+    BODY_REFUSALS,
+    KEY_ERRORS,
+    MODEL_ERRORS,
+    PARAMETER_ERRORS,
+    Spec,
+    body_schema,
+    error_responses,
+    json_reply,
+)
 from inkwell.parameters.parameter import Parameter
 
+DESCRIPTION = (
+    "No model runs for it, so it neither waits nor uses up a client's requests or tokens of the minute. While it lasts "
+    "it is one of the service's running requests, and is refused with 429 when there are too many."
+)
+ERRORS = (*KEY_ERRORS, *MODEL_ERRORS, *PARAMETER_ERRORS, *ADMISSION_ERRORS)
 CHARACTERS = "The characters that the token has a part in; tokens that share one all have it."
 
 
@@ -28,7 +43,7 @@ def _operation(summary: str, rows: tuple[Parameter, ...], description: str, repl
     return {
         "tags": ["tokens"],
         "summary": summary,
-        "description": "No model runs for it: it does not wait, and is not counted as a request.",
+        "description": DESCRIPTION,
         "requestBody": {"required": True, "content": {"application/json": {"schema": body_schema(rows)}}},
-        "responses": {"200": json_reply(description, reply)} | error_responses(BODY_REFUSALS),
+        "responses": {"200": json_reply(description, reply)} | error_responses(*ERRORS, refusals=BODY_REFUSALS),
     }
