@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from flask.testing import FlaskClient
 
 from inkwell.errors import SettingsError, error_kinds
 
@@ -68,15 +67,22 @@ def test_the_lists_of_models_have_no_status_that_only_a_request_for_one_model_ca
         assert set(operations[name]["responses"]) == {"200", "401", "403", "500"}
 
 
-@pytest.mark.parametrize(
-    "name", ["get /text-generate", "post /text-generate", "post /v1/completions", "post /generate"]
-)
+@pytest.mark.parametrize("name", [name for name, listed in ERRORS.items() if listed])
+def test_every_error_has_an_example_of_the_one_shape(operations: dict, name: str):
+    for status, each in operations[name]["responses"].items():
+        if status != "200":
+            error = each["content"]["application/json"]["example"]["error"]
+            assert list(error) == ["message", "type", "param", "code"]
+            assert f"`{error['code']}`" in each["description"]
+
+
+@pytest.mark.parametrize("name", ["get /text-generate", "post /text-generate", "post /generate"])
 def test_an_error_is_listed_under_its_status(operations: dict, name: str):
     found = codes(operations[name])
     assert (found["invalid_parameter"], found["queue_full"], found["model_corrupt"]) == ("400", "429", "503")
 
 
-def test_tokens_take_a_place_and_no_quota_as_their_page_says(client: FlaskClient, operations: dict):
+def test_tokens_take_a_place_and_no_quota_as_their_page_says(operations: dict):
     for name in ("post /tokenize", "post /detokenize"):
         assert "429" in operations[name]["responses"] and "429" in operations[name]["description"]
         assert "not counted" not in operations[name]["description"]
