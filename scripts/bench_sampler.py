@@ -12,8 +12,10 @@ from functools import partial
 
 import torch
 
-from inkwell.engine.contract import Sampling
-from inkwell.engine.sampling.sampler import Draw, choose, finite_rows
+from inkwell.engine.contract import Job
+from inkwell.engine.sampling.sampler import choose, finite_rows
+from inkwell.engine.sampling.sampling_input import SamplingInput
+from inkwell.parameters.sampling import Sampling
 
 WAYS: dict[str, dict[str, float | int]] = {
     "greedy": {"temperature": 0.0},
@@ -48,14 +50,10 @@ def main() -> None:
     text = torch.randint(options.vocabulary, (300,), generator=generator).tolist()
     print(f"{options.rows} rows x {options.vocabulary}, {options.threads} threads: least and median ms")
     for name, way in WAYS.items():
-        draws = [Draw(_sampling(way, seed), text[:200], text[200:]) for seed in range(options.rows)]
-        _print(name, _times(partial(choose, logits, draws), clock, options.repeats))
+        jobs = [Job(0, tuple(text[:200]), 128, Sampling(**way), seed) for seed in range(options.rows)]  # type: ignore[arg-type]
+        inputs = [SamplingInput(job, text[200:]) for job in jobs]
+        _print(name, _times(partial(choose, logits, inputs), clock, options.repeats))
     _print("finite_rows", _times(lambda: finite_rows(logits), clock, options.repeats))
-
-
-def _sampling(way: dict[str, float | int], seed: int) -> Sampling:
-    base = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
-    return Sampling(max_tokens=128, seed=seed, sample=0, stop_tokens=(), **{**base, **way})  # type: ignore[arg-type]
 
 
 def _times(run: Callable[[], object], clock: Callable[[], float], repeats: int) -> list[float]:

@@ -27,9 +27,10 @@ import torch  # noqa: E402
 from transformers import AutoModelForCausalLM, PreTrainedModel  # noqa: E402
 
 from inkwell.checkpoints.model_config import read_config  # noqa: E402
-from inkwell.engine.contract import EngineConfig, Job, Sampling, TokenEvent  # noqa: E402
+from inkwell.engine.contract import EngineConfig, Job, TokenEvent  # noqa: E402
 from inkwell.engine.engine import Engine  # noqa: E402
 from inkwell.engine.loading import load_model  # noqa: E402
+from inkwell.parameters.sampling import GREEDY  # noqa: E402
 from scripts.benchmark.roofline import bytes_per_step  # noqa: E402
 from scripts.make_random_model import SHAPES, Order, make  # noqa: E402
 
@@ -88,7 +89,7 @@ def _check(folder: Path, dtype: str) -> bool:
 def _generate(engine: Engine, prompts: list[list[int]], count: int) -> tuple[dict[int, list[int]], list[float]]:
     """Greedy texts by number of the prompt, all computed together, and the seconds of each step."""
     for key, prompt in enumerate(prompts):
-        engine.submit(Job(key, tuple(prompt), Sampling(count, 0.0, 0, 1.0, 0, 0, ()), salt=str(key)))
+        engine.submit(Job(key, tuple(prompt), count, GREEDY, cache_salt=str(key)))
     texts: dict[int, list[int]] = {key: [] for key in range(len(prompts))}
     seconds = []
     while engine.has_work:

@@ -32,12 +32,17 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
         },
         "apache": {"checkpoints", "errors", "observability", "parameters", "settings"},
     },
-    {"dialects": {"checkpoints", "errors", "generation", "http", "models", "parameters"}},
+    {
+        "dialects": {
+            "checkpoints", "errors", "generation", "http", "models", "parameters", "parameters.lists",
+            "parameters.parameter", "parameters.sampling",
+        }
+    },
     {"http": {"access", "errors", "generation", "models", "observability", "parameters", "system"}},
     {
         "generation": {
             "access", "checkpoints", "engine.contract", "errors", "models", "observability", "once", "parameters",
-            "worker.stream",
+            "parameters.sampling", "worker.stream",
         }
     },
     {
@@ -56,7 +61,7 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
         "worker.__init__": set(),
         "engine": {
             "checkpoints.model_config", "engine.checkpoint", "engine.contract", "engine.model", "engine.native",
-            "errors", "system",
+            "errors", "parameters.sampling", "system",
         },
     },
     {"engine.checkpoint": {"checkpoints.model_config", "engine.model", "engine.native", "errors"}},
@@ -64,11 +69,13 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     {"engine.native": set(), "settings": {"errors", "observability", "parameters"}},
     {
         "access": {"errors", "once"},
-        "parameters": {"errors"},
+        "parameters": {"errors", "parameters.lists", "parameters.parameter", "parameters.sampling"},
         "observability": {"__init__", "engine.contract", "errors"},
     },
-    {"checkpoints": {"checkpoints.model_config", "errors"}},
-    {"checkpoints.model_config": {"errors"}, "engine.contract": set(), "system": set()},
+    {"checkpoints": {"checkpoints.model_config", "errors"}, "engine.contract": {"parameters.sampling"}},
+    {"parameters.sampling": {"errors", "parameters.lists", "parameters.parameter"}},
+    {"parameters.lists": {"errors", "parameters.parameter"}},
+    {"checkpoints.model_config": {"errors"}, "parameters.parameter": {"errors"}, "system": set()},
     {"errors": set(), "once": set(), "__init__": set()},
 )  # fmt: skip
 MAY_IMPORT = {room: below for floor in FLOORS for room, below in floor.items()}

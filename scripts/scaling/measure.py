@@ -13,9 +13,10 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from inkwell.engine.contract import EngineConfig, Job, Sampling, TokenEvent
+from inkwell.engine.contract import EngineConfig, Job, TokenEvent
 from inkwell.engine.engine import Engine
 from inkwell.engine.loading import load_model, usable_threads
+from inkwell.parameters.sampling import GREEDY
 from scripts.benchmark.exchange import Order
 from scripts.benchmark.figures import figures_of
 from scripts.benchmark.machine import describe_machine, versions
@@ -116,7 +117,7 @@ class Probe:
     def _submit(self, length: int, new_tokens: int) -> None:
         self._key += 1
         prompt = tuple(self._random.randrange(250) for _ in range(length))
-        self._engine.submit(Job(self._key, prompt, Sampling(new_tokens, 0.0, 0, 1.0, 0, 0, ())))
+        self._engine.submit(Job(self._key, prompt, new_tokens, GREEDY))
 
     def _drain(self) -> None:
         for key in range(1, self._key + 1):

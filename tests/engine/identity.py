@@ -18,7 +18,7 @@ import torch
 from inkwell.checkpoints.model_config import read_config
 from inkwell.engine.checkpoint.checkpoint import load_decoder
 from inkwell.engine.checkpoint.precision import Precision, resolve_precision
-from inkwell.engine.contract import FailureEvent, Job, Sampling
+from inkwell.engine.contract import FailureEvent, Job
 from inkwell.engine.engine import Engine
 from inkwell.engine.model.decoder import Decoder
 from inkwell.engine.model.kv_cache import KVCache
@@ -28,6 +28,7 @@ from inkwell.engine.scheduler import Scheduler
 from inkwell.engine.speculation.draft_model import DraftModel
 from inkwell.engine.speculation.speculation import Drafter, NgramDrafter, Speculation, Wish
 from inkwell.engine.step_costs import StepCosts
+from inkwell.parameters.sampling import Sampling
 
 DEMO = Path(__file__).parents[2] / "models" / "demo"
 
@@ -128,22 +129,29 @@ def drive(
     return outcome
 
 
-def sampling_of(generator: random.Random, vocab: int) -> Sampling:
+def job_of(generator: random.Random, key: int, prompt: Sequence[int], vocab: int) -> Job:
     """Greedy as often as not; else every parameter takes some value."""
     greedy = generator.random() < 0.5
-    return Sampling(
-        max_tokens=generator.randint(1, 40),
+    max_tokens = generator.randint(1, 40)
+    sampling = Sampling(
         temperature=0.0 if greedy else generator.choice([0.3, 0.8, 1.3]),
         top_k=generator.choice([0, 0, 5, 40]),
         top_p=generator.choice([1.0, 1.0, 0.9, 0.5]),
-        seed=generator.randrange(1 << 32),
-        sample=generator.randrange(3),
-        stop_tokens=tuple(generator.sample(range(vocab), generator.choice([0, 0, 3]))),
         min_p=generator.choice([0.0, 0.0, 0.05]),
         typical_p=generator.choice([1.0, 1.0, 0.8]),
         repetition_penalty=generator.choice([1.0, 1.0, 1.2]),
         presence_penalty=generator.choice([0.0, 0.0, 0.5]),
         frequency_penalty=generator.choice([0.0, 0.0, -0.5]),
+    )
+    return Job(
+        key,
+        tuple(prompt),
+        max_tokens,
+        sampling,
+        seed=generator.randrange(1 << 32),
+        sample=generator.randrange(3),
+        stop_tokens=tuple(generator.sample(range(vocab), generator.choice([0, 0, 3]))),
+        cache_salt=generator.choice(["", "", "one"]),
     )
 
 
@@ -170,8 +178,7 @@ def load_of(machine: Machine, count: int, generator: random.Random) -> tuple[lis
     arrival = 0
     for key in range(count):
         prompt = prompt_of(generator, machine, texts[-6:])
-        sampling = sampling_of(generator, machine.decoder.config.vocab_size)
-        job = Job(key, tuple(prompt), sampling, generator.choice(["", "", "one"]))
+        job = job_of(generator, key, prompt, machine.decoder.config.vocab_size)
         alone[key] = run_alone(machine, job)
         texts.append([*prompt, *alone[key]])
         arrival += generator.choice([0, 0, 1, 4, 12])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from inkwell.engine.contract import EngineConfig, FailureEvent, Job, Sampling, TokenEvent
+from inkwell.engine.contract import EngineConfig, FailureEvent, Job, TokenEvent
 from inkwell.engine.engine import Engine
 from inkwell.engine.loading import load_model
 from inkwell.engine.runner import Computed, Runner
@@ -14,14 +14,15 @@ from inkwell.engine.scheduler import Scheduler
 from inkwell.engine.speculation.speculation import Drafter, Speculation
 from inkwell.engine.step_costs import StepCosts
 from inkwell.errors import LoadFailed
+from inkwell.parameters.sampling import GREEDY, Sampling
 from tests.engine.tiny import save_tiny
 
 CONFIG = EngineConfig(device="cpu", dtype="float32", threads=1, max_rows=4, prefill_chunk=8)
 PROMPTS = [[5], [7, 8, 9], list(range(1, 20)), [11] * 8, list(range(40, 49)), [3, 1, 4, 1, 5, 9, 2, 6], [60, 61]]
 
 
-def greedy(max_tokens: int = 16) -> Sampling:
-    return Sampling(max_tokens, 0.0, 0, 1.0, 0, 0, ())
+def greedy(key: int, prompt: tuple[int, ...], max_tokens: int = 16) -> Job:
+    return Job(key, prompt, max_tokens, GREEDY)
 
 
 def drive(engine: Engine, arrivals: dict[int, list[Job]], cancels: dict[int, list[int]] | None = None) -> dict:
@@ -60,8 +61,8 @@ def oracle(request, tmp_path_factory):
 def test_each_request_of_a_shifting_crowd_gets_what_transformers_gives_it_alone(oracle):
     folder, expected = oracle
     engine = load_model(folder, CONFIG).engine
-    arrivals = {3 * key: [Job(key, tuple(prompt), greedy(64))] for key, prompt in enumerate(PROMPTS)}
-    arrivals[4] = [Job(100, (9, 9), greedy(64))]  # somebody who joins and is cancelled in the middle
+    arrivals = {3 * key: [greedy(key, tuple(prompt), 64)] for key, prompt in enumerate(PROMPTS)}
+    arrivals[4] = [greedy(100, (9, 9), 64)]  # somebody who joins and is cancelled in the middle
     events = drive(engine, arrivals, cancels={7: [100]})
     for key, text in enumerate(expected):
         assert tokens_of(events[key]) == text, f"prompt {key}"
@@ -72,10 +73,7 @@ def test_each_request_of_a_shifting_crowd_gets_what_transformers_gives_it_alone(
 def test_sampled_text_is_the_same_alone_and_in_a_crowd_in_bfloat16(tmp_path: Path):
     save_tiny(tmp_path)
     config = EngineConfig(device="cpu", dtype="bfloat16", threads=1, max_rows=8, prefill_chunk=8)
-    jobs = [
-        Job(key, tuple(prompt), Sampling(40, 0.9, 20, 0.9, seed=key, sample=0, stop_tokens=()))
-        for key, prompt in enumerate(PROMPTS)
-    ]
+    jobs = [Job(key, tuple(prompt), 40, Sampling(0.9, 20, 0.9), seed=key) for key, prompt in enumerate(PROMPTS)]
     alone = {job.key: tokens_of(drive(load_model(tmp_path, config).engine, {0: [job]})[job.key]) for job in jobs[:3]}
     crowd = drive(load_model(tmp_path, config).engine, {2 * job.key: [job] for job in jobs})
     assert {key: tokens_of(crowd[key]) for key in alone} == alone
@@ -86,7 +84,7 @@ def test_the_stop_token_ends_the_text_and_is_no_part_of_it(oracle):
     stop = expected[2][10]
     before = expected[2][: expected[2].index(stop)]
     engine = load_model(folder, CONFIG).engine
-    job = Job(1, tuple(PROMPTS[2]), Sampling(64, 0.0, 0, 1.0, 0, 0, (stop,)))
+    job = Job(1, tuple(PROMPTS[2]), 64, GREEDY, stop_tokens=(stop,))
     events = drive(engine, {0: [job]})[1]
     assert tokens_of(events) == before
     assert replace(events[-1], queue_s=0.0) == TokenEvent(1, None, "stop")
@@ -96,14 +94,14 @@ def test_the_last_position_of_the_context_can_be_used(oracle):
     folder, _ = oracle
     engine = load_model(folder, CONFIG).engine
     prompt = tuple(index % 90 for index in range(120))  # the tiny context is 128
-    assert len(tokens_of(drive(engine, {0: [Job(1, prompt, greedy(8))]})[1])) == 8
+    assert len(tokens_of(drive(engine, {0: [greedy(1, prompt, 8)]})[1])) == 8
 
 
 def test_damaged_weights_end_only_with_a_typed_failure(tmp_path: Path):
     save_tiny(tmp_path)
     loaded = load_model(tmp_path, CONFIG)
     loaded.engine._runner._decoder.norm.weight.data[0] = torch.nan
-    (event,) = drive(loaded.engine, {0: [Job(1, (5, 6), greedy())]})[1]
+    (event,) = drive(loaded.engine, {0: [greedy(1, (5, 6))]})[1]
     assert isinstance(event, FailureEvent) and event.code == "invalid_logits"
     assert not loaded.engine.has_work
 
@@ -130,7 +128,7 @@ class FailingRunner:
 
 def test_a_failed_step_fails_its_rows_and_the_next_request_works():
     engine = Engine(FailingRunner(failing_step=2), Scheduler(slots=2, prefill_chunk=8))
-    events = drive(engine, {0: [Job(1, (5,), greedy(4))], 4: [Job(2, (5,), greedy(4))]})
+    events = drive(engine, {0: [greedy(1, (5,), 4)], 4: [greedy(2, (5,), 4)]})
     assert isinstance(events[1][-1], FailureEvent)
     assert events[1][-1].code == "engine_error" and "kernel failed" not in events[1][-1].message
     assert events[2][-1].finish == "length"
@@ -146,7 +144,7 @@ def test_nan_in_one_row_leaves_its_neighbours_alone():
             return Computed(logits)
 
     engine = Engine(OneBadRow(0), Scheduler(slots=3, prefill_chunk=8))
-    events = drive(engine, {0: [Job(key, (5,), greedy(4)) for key in (1, 2, 3)]})
+    events = drive(engine, {0: [greedy(key, (5,), 4) for key in (1, 2, 3)]})
     assert [type(event) for event in events[2]] == [FailureEvent]
     assert events[1][-1].finish == events[3][-1].finish == "length"
 
@@ -183,19 +181,19 @@ def speculative(runner: Monotonous) -> Engine:
 
 def test_right_drafts_save_steps_and_every_token_has_its_event():
     runner = Monotonous()
-    events = drive(speculative(runner), {0: [Job(1, (5,), greedy(40))]})[1]
+    events = drive(speculative(runner), {0: [greedy(1, (5,), 40)]})[1]
     assert [event.token for event in events] == [3] * 40 and runner.steps < 15
     assert [event.finish for event in events] == [None] * 39 + ["length"]
 
 
 def test_a_text_that_breaks_behind_right_drafts_gives_what_was_sound_and_then_fails():
-    events = drive(speculative(Monotonous(silent_at=9)), {0: [Job(1, (5,), greedy(40))]})[1]
+    events = drive(speculative(Monotonous(silent_at=9)), {0: [greedy(1, (5,), 40)]})[1]
     assert [event.token for event in events[:-1]] == [3] * 8
     assert isinstance(events[-1], FailureEvent) and events[-1].code == "invalid_logits"
 
 
 def test_a_text_that_ends_before_it_breaks_is_whole():
-    events = drive(speculative(Monotonous(silent_at=9)), {0: [Job(1, (5,), greedy(8))]})[1]
+    events = drive(speculative(Monotonous(silent_at=9)), {0: [greedy(1, (5,), 8)]})[1]
     assert [event.token for event in events] == [3] * 8 and events[-1].finish == "length"
 
 
@@ -204,8 +202,8 @@ def test_the_first_event_tells_what_was_found_computed(tmp_path: Path):
     config = EngineConfig(device="cpu", dtype="float32", threads=1, max_rows=2, prefill_chunk=16)
     engine = load_model(tmp_path, config).engine
     prompt = tuple(range(40))
-    first = drive(engine, {0: [Job(1, prompt, greedy(5))]})[1]
-    second = drive(engine, {0: [Job(2, prompt, greedy(5))]})[2]
+    first = drive(engine, {0: [greedy(1, prompt, 5)]})[1]
+    second = drive(engine, {0: [greedy(2, prompt, 5)]})[2]
     assert tokens_of(first) == tokens_of(second)
     assert [event.cached_tokens for event in first] == [0] * 5
     assert [event.cached_tokens for event in second][1:] == [0] * 4 and second[0].cached_tokens >= 32

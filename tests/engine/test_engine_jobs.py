@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -31,30 +32,30 @@ def engine(folder: Path) -> Engine:
     return load_model(folder, CONFIG).engine
 
 
-def sampling(max_tokens: int) -> Sampling:
-    return Sampling(max_tokens, 1.2, 0, 1.0, 3, 1, (), presence_penalty=0.7, frequency_penalty=0.9)
+def job_of(key: int, max_tokens: int, **more: Any) -> Job:
+    sampling = Sampling(1.2, presence_penalty=0.7, frequency_penalty=0.9)
+    return Job(key, PROMPT, max_tokens, sampling, seed=3, sample=1, **more)
 
 
 @pytest.mark.parametrize("before", [1, 12, 29])
 def test_a_job_that_goes_on_from_another_gives_what_the_other_would_have_given(engine: Engine, before: int):
-    whole = tokens_of(drive(engine, {0: [Job(1, PROMPT, sampling(30))]})[1])
-    rest = replace(sampling(30 - before), generated_before=before)
-    job = Job(2, (*PROMPT, *whole[:before]), rest)
+    whole = tokens_of(drive(engine, {0: [job_of(1, 30)]})[1])
+    job = replace(job_of(2, 30 - before, generated_before=before), prompt=(*PROMPT, *whole[:before]))
     assert tokens_of(drive(engine, {0: [job]})[2]) == whole[before:]
-    assert tokens_of(drive(engine, {0: [replace(job, sampling=sampling(30 - before))]})[2]) != whole[before:]
+    assert tokens_of(drive(engine, {0: [replace(job, generated_before=0)]})[2]) != whole[before:]
 
 
 def test_a_job_may_go_on_from_more_tokens_than_its_prompt_holds(engine: Engine):
-    job = Job(1, PROMPT, replace(sampling(10), generated_before=500))
-    other = Job(2, PROMPT, replace(sampling(10), generated_before=501))
+    job = job_of(1, 10, generated_before=500)
+    other = job_of(2, 10, generated_before=501)
     events = drive(engine, {0: [job, other]})
     assert tokens_of(events[1]) != tokens_of(events[2])
 
 
 def test_a_ban_of_all_tokens_fails_the_job_alone_and_says_why(engine: Engine):
     bans = tuple((token, -100.0) for token in range(TINY["vocab_size"]))
-    arrivals = [Job(1, PROMPT, replace(sampling(5), logit_bias=bans)), Job(2, PROMPT, sampling(5))]
-    inspected = Job(3, PROMPT, replace(sampling(0), logit_bias=bans), inspect=5)
+    arrivals = [replace(job_of(1, 5), sampling=Sampling(logit_bias=bans)), job_of(2, 5)]
+    inspected = replace(job_of(3, 0, inspect=5), sampling=Sampling(logit_bias=bans))
     events = drive(engine, {0: [*arrivals, inspected]})
     for key in (1, 3):
         (failure,) = events[key]
@@ -69,7 +70,7 @@ def test_a_ban_of_all_tokens_fails_the_job_alone_and_says_why(engine: Engine):
 def test_damaged_weights_end_what_is_told_with_one_typed_failure(folder: Path, max_tokens: int, how: dict[str, int]):
     engine = load_model(folder, CONFIG).engine
     engine._runner._decoder.norm.weight.data[0] = torch.nan
-    (event,) = drive(engine, {0: [Job(1, PROMPT, greedy(max_tokens), **how)]})[1]
+    (event,) = drive(engine, {0: [replace(greedy(1, PROMPT, max_tokens), **how)]})[1]
     assert isinstance(event, FailureEvent) and event.code == "invalid_logits"
     assert not engine.has_work
 
@@ -93,7 +94,7 @@ def waiting(change: Callable[[Engine], None] = lambda engine: None) -> dict[int,
     steps = Steps()
     engine = Engine(steps, Scheduler(slots=2, prefill_chunk=8), clock=steps)  # type: ignore[arg-type]
     for key in (1, 2, 3):
-        engine.submit(Job(key, (key,), greedy(5)))
+        engine.submit(greedy(key, (key,), 5))
     change(engine)
     return drive(engine, {0: []})
 
@@ -109,7 +110,7 @@ def test_who_leaves_is_not_remembered():
         engine.cancel(1)
         engine.cancel(3)
         engine.cancel(99)
-        engine.submit(Job(1, (4,), greedy(5)))
+        engine.submit(greedy(1, (4,), 5))
 
     events = waiting(leave)
     assert 3 not in events and events[1][0].queue_s == 0.0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from inkwell.engine.contract import Job, Sampling
+from inkwell.engine.contract import Job
 from inkwell.engine.scheduler import Scheduler
 from inkwell.engine.slots import KEPT, LEAST_REUSED, Copy
 
@@ -11,7 +11,7 @@ STORY = tuple(range(100, 200))
 
 
 def job(key: int, prompt: tuple[int, ...], max_tokens: int = 1, salt: str = "") -> Job:
-    return Job(key, prompt, Sampling(max_tokens, 0.0, 0, 1.0, 0, 0, ()), salt)
+    return Job(key, prompt, max_tokens, cache_salt=salt)
 
 
 def run(scheduler: Scheduler, *jobs: Job, steps: int = 1000) -> dict[int, tuple[int, int]]:

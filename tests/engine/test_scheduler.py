@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inkwell.engine.contract import Job, Sampling
+from inkwell.engine.contract import Job
 from inkwell.engine.scheduler import Plan, Scheduler
 
 CHUNK = 4
@@ -15,7 +15,7 @@ CHUNK = 4
 def job(key: int, prompt_tokens: int = 3, max_tokens: int = 5) -> Job:
     """No two jobs begin alike."""
     prompt = tuple(range(1000 * key, 1000 * key + prompt_tokens))
-    return Job(key, prompt, Sampling(max_tokens, 0.0, 0, 1.0, 0, 0, (99,)))
+    return Job(key, prompt, max_tokens, stop_tokens=(99,))
 
 
 def commit(scheduler: Scheduler, plan: Plan, *tokens: int) -> list[tuple[int, int, str | None]]:

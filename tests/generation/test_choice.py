@@ -73,14 +73,14 @@ def test_a_sentence_is_finished_or_cut_back(
     letters: Model, text: str, length: int, told: str, finish: str, sentence: str
 ):
     choice = choice_of(letters, length=length, **SENTENCES)
-    assert choice.first_job.sampling.max_tokens == length + SENTENCES["sentence_grace_tokens"]
+    assert choice.first_job.max_tokens == length + SENTENCES["sentence_grace_tokens"]
     feed(choice, letters.tokenizer.encode(text)[: length + SENTENCES["sentence_grace_tokens"]])
     assert (choice.text, choice.finish, choice.sentence) == (told, finish, sentence)
 
 
 def test_where_the_context_leaves_no_grace_the_sentence_is_cut(letters: Model):
     choice = choice_of(letters, "a" * 6, length=10, **SENTENCES)
-    assert choice.first_job.sampling.max_tokens == 10
+    assert choice.first_job.max_tokens == 10
     feed(choice, letters.tokenizer.encode("ab. cd ef gh")[:10])
     assert (choice.text, choice.finish, choice.sentence) == ("ab.", "length", "cut")
 

@@ -98,6 +98,6 @@ def test_a_text_that_slides_goes_on_in_a_second_job(run: Callable[..., Run], let
     first = one.line.jobs[0]
     one.come(1, ids(letters, "bcdefghijklmnop"))
     one.come(2, ids(letters, "qrstu"))
-    assert first.sampling.max_tokens == 15
+    assert first.max_tokens == 15
     assert [choice.text for choice in one.generation.collect()] == ["bcdefghijklmnopqrstu"]
-    assert [job.sampling.generated_before for job in one.line.jobs] == [0, 15]
+    assert [job.generated_before for job in one.line.jobs] == [0, 15]

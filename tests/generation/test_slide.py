@@ -19,8 +19,8 @@ def run(choice: Choice, tokens: Iterator[int]) -> list[Job]:
     while job is not None:
         jobs.append(job)
         assert len(jobs) < 200
-        for place in range(job.sampling.max_tokens):
-            finish = "length" if place == job.sampling.max_tokens - 1 else None
+        for place in range(job.max_tokens):
+            finish = "length" if place == job.max_tokens - 1 else None
             told = {} if place else {"cached_tokens": 3 * len(jobs), "queue_s": float(len(jobs))}
             choice.take(TokenEvent(0, next(tokens), finish, **told))
             if choice.finish:
@@ -45,11 +45,11 @@ def test_a_text_goes_on_with_the_newer_half_of_the_context(letters: Model, promp
     everything = letters.tokenizer.encode(prompt + choice.text)
     done = 0
     for number, job in enumerate(jobs):
-        assert 0 < job.sampling.max_tokens <= CONTEXT - len(job.prompt)
-        assert job.sampling.generated_before == done
+        assert 0 < job.max_tokens <= CONTEXT - len(job.prompt)
+        assert job.generated_before == done
         before = everything[: len(prompt) + done]
         assert list(job.prompt) == (before[-CONTEXT // 2 :] if number else before)
-        done += job.sampling.max_tokens
+        done += job.max_tokens
     assert done == length
     assert choice.dropped_tokens == (len(jobs) - 1) * CONTEXT // 2
 

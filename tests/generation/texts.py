@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from inkwell.checkpoints.model_config import read_config
-from inkwell.engine.contract import Job, Sampling, TokenEvent
+from inkwell.engine.contract import Job, TokenEvent
 from inkwell.generation.choice import Choice
 from inkwell.generation.events import TextEvent
 from inkwell.generation.prompts import Names, fitted
@@ -14,7 +14,6 @@ from inkwell.parameters import GenerationRequest
 from tests.servable import save_servable
 
 DEMO = Path(__file__).resolve().parents[2] / "models" / "demo"
-SAMPLING = Sampling(0, 1.0, 0, 1.0, seed=7, sample=0, stop_tokens=())
 
 
 def demo() -> Model:
@@ -32,7 +31,7 @@ def choice_of(model: Model, prompt: str | tuple[int, ...] = "a", number: int = 0
     """The first text of a request; `wanted` are fields of a `GenerationRequest`."""
     request = GenerationRequest((prompt,), **wanted)
     (fit,) = fitted(request, model, Names())
-    job = Job(0, fit.tokens, SAMPLING, prompt_logprobs=request.prompt_logprobs)
+    job = Job(0, fit.tokens, 0, seed=7, prompt_logprobs=request.prompt_logprobs)
     return Choice(number, fit, job, request, model.tokenizer, model.config.context)
 
 

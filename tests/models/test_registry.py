@@ -8,16 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from inkwell.engine.contract import EngineConfig, FailureEvent, Job, Sampling
+from inkwell.engine.contract import EngineConfig, FailureEvent, Job
 from inkwell.errors import InkwellError, LoadFailed, ModelCorrupt, QueueFull, ShuttingDown
 from inkwell.models.model_store import Library
 from inkwell.models.registry import Registry
+from inkwell.parameters.sampling import GREEDY
 from tests.engine.tiny import save_tiny
 
 pytestmark = pytest.mark.slow
 CONFIG = EngineConfig(device="cpu", dtype="float32", threads=1, max_rows=4)
-SHORT = Job(0, (5, 6), Sampling(3, 0.0, 0, 1.0, 0, 0, ()))
-LONG = Job(0, (5,), Sampling(1000, 1.0, 0, 1.0, 1, 0, ()))
+SHORT = Job(0, (5, 6), 3, GREEDY)
+LONG = Job(0, (5,), 1000, seed=1)
 
 
 @pytest.fixture(scope="module")

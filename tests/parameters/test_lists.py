@@ -72,9 +72,9 @@ def test_a_list_of_other_things_in_text_is_refused(text: str):
 
 def test_biases_become_numbers_by_token_in_order():
     wanted = ((0, -100.0), (7, 0.5), (13, 100.0))
-    assert from_json(logit_bias={"13": 100, "0": -100, "7": 0.5}).logit_bias == wanted
-    assert from_text(logit_bias='{"13": 100, "0": -100, "7": 0.5}').logit_bias == wanted
-    assert from_json(logit_bias={}).logit_bias == from_text(logit_bias="{}").logit_bias == ()
+    assert from_json(logit_bias={"13": 100, "0": -100, "7": 0.5}).sampling.logit_bias == wanted
+    assert from_text(logit_bias='{"13": 100, "0": -100, "7": 0.5}').sampling.logit_bias == wanted
+    assert from_json(logit_bias={}).sampling.logit_bias == from_text(logit_bias="{}").sampling.logit_bias == ()
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_another_json_type_holds_no_biases(given: Any, shown: str):
 
 
 def test_there_are_only_so_many_biases():
-    assert len(from_json(logit_bias={str(token): 1 for token in range(MOST_BIASES)}).logit_bias) == MOST_BIASES
+    assert len(from_json(logit_bias={str(token): 1 for token in range(MOST_BIASES)}).sampling.logit_bias) == MOST_BIASES
     message = refusal(from_json, logit_bias={str(token): 1 for token in range(MOST_BIASES + 1)})
     assert f"may hold {MOST_BIASES} tokens; it holds {MOST_BIASES + 1}" in message
 

@@ -16,7 +16,8 @@ ALONG = {"best_of": {"nsamples": 1}}
 def test_the_defaults_are_those_of_the_old_service():
     request = parse_json({"input_text": "where is finland?"})
     assert request == GenerationRequest(("where is finland?",))
-    assert (request.temperature, request.top_k, request.top_p, request.nsamples) == (1.0, 0, 1.0, 1)
+    sampling = request.sampling
+    assert (sampling.temperature, sampling.top_k, sampling.top_p, request.nsamples) == (1.0, 0, 1.0, 1)
     assert parse_text({"input_text": "where is finland?"}) == request
 
 
@@ -44,8 +45,8 @@ def test_null_stands_for_the_default():
     ],
 )  # fmt: skip
 def test_the_limits_themselves_are_allowed(name: str, value: Any):
-    assert getattr(from_json(**{name: value}), name) == value
-    assert getattr(from_text(**{name: str(value).lower()}), name) == value
+    assert from_json(**{name: value}).value(name) == value
+    assert from_text(**{name: str(value).lower()}).value(name) == value
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_every_row_has_a_meaning_a_sane_default_and_an_example_that_fits():
         assert row.help.endswith(".")
         assert from_json(**{row.name: row.example, **ALONG.get(row.name, {})}) is not None
         if row.name != "input_text":
-            assert getattr(from_json(), row.field) == row.default
+            assert from_json().value(row.field) == row.default
         if row.default is not None and row.parse is None:
             assert from_json(**{row.name: row.default}) == from_json()
 
@@ -173,7 +174,7 @@ def check(request: GenerationRequest) -> None:
     for row in PARAMETERS:
         if row.name == "input_text":
             continue
-        value = getattr(request, row.field)
+        value = request.value(row.field)
         if row.is_number and value is not None:
             assert type(value) is (int if row.kind == "integer" else float)
             assert (row.low is None or row.low <= value) and (row.above is None or row.above < value)

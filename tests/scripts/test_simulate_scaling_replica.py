@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from inkwell.engine.contract import Job, Sampling
+from inkwell.engine.contract import Job
 from inkwell.engine.scheduler import Scheduler
 from inkwell.engine.step_costs import StepCosts
 from scripts.benchmark.workloads import Size
@@ -37,7 +37,7 @@ def scheduled(arrivals: list[tuple[float, Size]], uniform: bool) -> list[float]:
         while coming and coming[0][1][0] <= now_s:
             key, (_, size) = coming.pop(0)
             prompt = (1_000 + key,) * size.prompt_tokens
-            scheduler.add(Job(key, prompt, Sampling(size.new_tokens, 0.0, 0, 1.0, 0, 0, ())))
+            scheduler.add(Job(key, prompt, size.new_tokens))
         plan = scheduler.plan()
         now_s += CURVE.step_s(len(plan.decode), sum(row.length for row in plan.prefill))
         chosen = {row.sequence.job.key: (7,) for row in plan.rows if row.completes}

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from inkwell.engine.contract import EngineConfig, FailureEvent, Job, Sampling
+from inkwell.engine.contract import EngineConfig, FailureEvent, Job
 from inkwell.errors import LoadFailed, LoadTimeout, ModelCorrupt, WorkerDied
+from inkwell.parameters.sampling import GREEDY
 from inkwell.worker.client import Worker
 from tests.engine.tiny import save_tiny
 
 pytestmark = pytest.mark.slow
 CONFIG = EngineConfig(device="cpu", dtype="float32", threads=1, max_rows=2)
-LONG = Job(0, (5,), Sampling(1000, 1.0, 0, 1.0, 1, 0, ()))
-SHORT = Job(0, (5, 6), Sampling(4, 0.0, 0, 1.0, 0, 0, ()))
+LONG = Job(0, (5,), 1000, seed=1)
+SHORT = Job(0, (5, 6), 4, GREEDY)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_a_job_that_is_added_comes_back_under_the_number_of_its_text(start):
 def test_one_text_of_a_stream_can_be_dropped_and_the_others_go_on(start):
     worker = start()
     worker.wait_ready(60)
-    stream = worker.submit([LONG, replace(SHORT, sampling=replace(SHORT.sampling, max_tokens=400))])
+    stream = worker.submit([LONG, replace(SHORT, max_tokens=400)])
     stream.cancel(0)
     seen = [received[0] for received in iter(lambda: stream.get(0.5), None)]
     assert seen.count(1) == 400 and seen.count(0) < 1000
@@ -172,9 +173,9 @@ def test_stopping_ends_the_process_and_calls_back_once(start):
 def test_the_death_of_the_parent_ends_the_worker(folder):
     program = (
         "import sys, time; from pathlib import Path; from inkwell.worker.client import Worker\n"
-        "from inkwell.engine.contract import EngineConfig, Job, Sampling\n"
+        "from inkwell.engine.contract import EngineConfig, Job\n"
         "worker = Worker(Path(sys.argv[1]), EngineConfig(device='cpu', threads=1), lambda worker: None)\n"
-        "worker.wait_ready(60); worker.submit([Job(0, (5,), Sampling(1000, 1.0, 0, 1.0, 1, 0, ()))])\n"
+        "worker.wait_ready(60); worker.submit([Job(0, (5,), 1000, seed=1)])\n"
         "print(worker.process.pid, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", program, str(folder)], stdout=subprocess.PIPE, text=True)

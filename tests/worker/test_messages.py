@@ -8,18 +8,18 @@ from inkwell.engine.contract import (
     InspectionEvent,
     Job,
     PromptEvent,
-    Sampling,
     Stage,
     TokenEvent,
 )
+from inkwell.parameters.sampling import GREEDY, Sampling
 from inkwell.worker.messages import Broken, Cancel, Load, Ready, Step, Submit, decode, encode
 
 MESSAGES = [
     Load("/models/demo", EngineConfig(max_rows=3, cache_bytes=1 << 40)),
-    Submit(Job(3, (1, 2, 50256), Sampling(9, 0.7, 40, 0.95, 2**63 - 1, 2, (50256, 0), 0.05, 0.9, 1.1, -0.5, 0.25))),
-    Submit(Job(4, (0,), Sampling(1, 0.0, 0, 1.0, 0, 0, ()), salt="of somebody")),
-    Submit(Job(5, (0, 1), Sampling(0, 1.0, 0, 1.0, 0, 0, (), logit_bias=((7, -100.0), (0, 0.1)), logprobs=5))),
-    Submit(Job(6, (0, 1), Sampling(0, 1.0, 0, 1.0, 0, 0, (), generated_before=9), prompt_logprobs=0, inspect=20)),
+    Submit(Job(3, (1, 2, 50256), 9, Sampling(0.7, 40, 0.95, 0.05, 0.9, 1.1, -0.5, 0.25), 2**63 - 1, 2, (50256, 0))),
+    Submit(Job(4, (0,), 1, GREEDY, cache_salt="of somebody")),
+    Submit(Job(5, (0, 1), 0, Sampling(logit_bias=((7, -100.0), (0, 0.1))), logprobs=5)),
+    Submit(Job(6, (0, 1), 0, generated_before=9, prompt_logprobs=0, inspect=20)),
     Cancel(12),
     Ready("cuda:0", "bfloat16", "in words", 16, 1 << 33),
     Broken("model_corrupt", "what", None),

@@ -6,8 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from inkwell.engine.contract import EngineConfig, FailureEvent, Job, Sampling, TokenEvent
+from inkwell.engine.contract import EngineConfig, FailureEvent, Job, TokenEvent
 from inkwell.engine.loading import load_model
+from inkwell.parameters.sampling import GREEDY
 from scripts.benchmark.exchange import Order, Record, Request
 
 
@@ -25,7 +26,7 @@ class InkwellEngine:
 
     def submit(self, key: int, request: Request, sent_s: float) -> None:
         self._open[key] = (Record(key, request.role, sent_s), [])
-        self._engine.submit(Job(key, request.prompt, Sampling(request.new_tokens, 0.0, 0, 1.0, 0, 0, ())))
+        self._engine.submit(Job(key, request.prompt, request.new_tokens, GREEDY))
 
     def poll(self, timeout_s: float | None) -> list[Record]:
         if not self._engine.has_work:

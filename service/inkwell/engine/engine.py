@@ -14,8 +14,8 @@ import torch
 from inkwell.engine.contract import Event, FailureEvent, Job, TokenEvent
 from inkwell.engine.queue_times import Waits
 from inkwell.engine.runner import Runner
-from inkwell.engine.sampling.logprobs import Told
-from inkwell.engine.sampling.step_output import choices_of
+from inkwell.engine.sampling.logprobs import TokenLogprob
+from inkwell.engine.sampling.step_output import sample_step
 from inkwell.engine.scheduler import Plan, Scheduler, Taken
 from inkwell.engine.speculation.speculation import Speculation
 from inkwell.engine.step_costs import StepCosts
@@ -82,28 +82,30 @@ class Engine:
     def _compute(self, plan: Plan) -> list[Event]:
         began = self._clock()
         computed = self._runner.run(plan)
-        choices = choices_of(plan, computed.logits)
-        failures = choices.failures | dict(computed.failures)
+        outputs = sample_step(plan, computed.logits)
+        failures = outputs.failures | dict(computed.failures)
         # Who has nothing sound to take must not end well; the others fail behind what they take, unless it ends them.
-        lost = [key for key in failures if key not in choices.tokens or key in dict(computed.failures)]
+        lost = [key for key in failures if key not in outputs.tokens or key in dict(computed.failures)]
         failed: list[Event] = [self._fail(key, failures.pop(key)) for key in lost]
-        taken = self._scheduler.commit(plan, choices.tokens)
+        taken = self._scheduler.commit(plan, outputs.tokens)
         if self._speculation:
-            self._speculation.learn(plan, choices.tokens)
-        if not (computed.scores or choices.inspections):  # they take time that no later step should be expected to take
+            self._speculation.learn(plan, outputs.tokens)
+        if not (computed.scores or outputs.inspections):  # they take time that no later step should be expected to take
             self._observe(plan, began)
-        tokens = self._token_events(taken, choices.told)
+        tokens = self._token_events(taken, outputs.logprobs)
         ended = {item.sequence.job.key for item in taken if item.finish}
         failed += [self._fail(key, error) for key, error in failures.items() if key not in ended]
-        return [*computed.scores, *choices.inspections, *tokens, *failed]
+        return [*computed.scores, *outputs.inspections, *tokens, *failed]
 
     def _observe(self, plan: Plan, began: float) -> None:
         prompt_tokens = sum(row.length for row in plan.prefill)
         self._costs.observe(sum(row.length for row in plan.decode), prompt_tokens, self._clock() - began)
 
-    def _token_events(self, taken: Sequence[Taken], told: Mapping[int, Sequence[Told]]) -> Iterator[TokenEvent]:
-        """One for each token that was taken, with what is told of it."""
-        answers = {key: iter(items) for key, items in told.items()}
+    def _token_events(
+        self, taken: Sequence[Taken], logprobs: Mapping[int, Sequence[TokenLogprob]]
+    ) -> Iterator[TokenEvent]:
+        """One for each token that was taken, with its log-probability, where asked for."""
+        answers = {key: iter(items) for key, items in logprobs.items()}
         for item in taken:
             key = item.sequence.job.key
             answer = next(answers[key]) if key in answers else None

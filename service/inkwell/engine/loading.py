@@ -14,7 +14,7 @@ from inkwell.checkpoints.model_config import ModelConfig, read_config
 from inkwell.engine.assembly import assemble, drafts_in_words, speculates
 from inkwell.engine.checkpoint.checkpoint import load_decoder, stored_dtype
 from inkwell.engine.checkpoint.precision import Precision, resolve_precision
-from inkwell.engine.contract import EngineConfig, FailureEvent, Job, Sampling
+from inkwell.engine.contract import EngineConfig, FailureEvent, Job
 from inkwell.engine.engine import Engine
 from inkwell.engine.model.cuda_graphs import SPARE_SLOTS, recorded
 from inkwell.engine.model.decoder import Decoder
@@ -22,6 +22,7 @@ from inkwell.engine.model.kv_cache import KVCache
 from inkwell.engine.native.library import Kernels, open_kernels
 from inkwell.engine.speculation.draft_model import DraftModel
 from inkwell.errors import EngineFailed, LoadFailed
+from inkwell.parameters.sampling import GREEDY
 from inkwell.system.cgroups import processors
 
 log = logging.getLogger(__name__)
@@ -141,7 +142,7 @@ def _gpu_bytes(decoder: Decoder, cache: KVCache) -> int:
 def _warm_up(engine: Engine) -> None:
     """A prompt of one token and two new ones: the first calls of each kernel are slow, and a load that cannot
     compute should fail as a load."""
-    engine.submit(Job(0, (0,), Sampling(2, 0.0, 0, 1.0, 0, 0, ())))
+    engine.submit(Job(0, (0,), 2, GREEDY))
     while engine.has_work:
         for event in engine.step():
             if isinstance(event, FailureEvent) and event.code == EngineFailed.code:

@@ -183,7 +183,7 @@ class Scheduler:
 
     def _end_read(self, sequence: Sequence) -> list[Taken]:
         """End a sequence of which nothing was wanted but its prompt, when that is computed."""
-        if sequence.pending > 0 or sequence.job.sampling.max_tokens > 0:
+        if sequence.pending > 0 or sequence.job.max_tokens > 0:
             return []
         self._slots.give_back(self._running.pop(sequence.job.key), sound=True)
         return [Taken(sequence, None, "length")]

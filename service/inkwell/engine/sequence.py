@@ -42,7 +42,7 @@ class Sequence:
     @property
     def draftable(self) -> int:
         """How many tokens may be drafted: one more is chosen behind them, and all must be wanted."""
-        return self.job.sampling.max_tokens - self.generated - 1
+        return self.job.max_tokens - self.generated - 1
 
     def reuse(self, length: int) -> None:
         """The first `length` tokens are in the slot."""
@@ -54,11 +54,11 @@ class Sequence:
         Tokens behind the end are dropped. A stop token is given back but not kept: it is no part of the text.
         """
         for count, token in enumerate(chosen, 1):
-            if token in self.job.sampling.stop_tokens:
+            if token in self.job.stop_tokens:
                 finish: FinishReason | None = "stop"
             else:
                 self.tokens.append(token)
-                finish = "length" if self.generated >= self.job.sampling.max_tokens else None
+                finish = "length" if self.generated >= self.job.max_tokens else None
             if finish:
                 self.cached = min(self.cached + computed, len(self.tokens))
                 return list(chosen[:count]), finish

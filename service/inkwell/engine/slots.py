@@ -82,7 +82,7 @@ class Slots:
 
     def promised(self, sequence: Sequence, other: Sequence) -> int:
         """How much of `sequence` the prompt of `other` will hold when it is computed."""
-        if other.job.salt != sequence.job.salt or not sequence.job.reuses:
+        if other.job.cache_salt != sequence.job.cache_salt or not sequence.job.reuses:
             return 0
         return self._shared(sequence.job, other.job.prompt, self._whole(len(other.job.prompt)))
 
@@ -98,7 +98,7 @@ class Slots:
         """The slot with the longest reusable beginning of the job's prompt."""
         best, best_length = None, 0
         for slot in self._slots if job.reuses else ():
-            if slot.holder is not None and slot.holder.job.salt == job.salt:
+            if slot.holder is not None and slot.holder.job.cache_salt == job.cache_salt:
                 length = self._shared(job, slot.holder.tokens, self._reusable(slot.holder))
                 if length > best_length:
                     best, best_length = slot, length

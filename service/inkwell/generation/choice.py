@@ -62,7 +62,7 @@ class Choice:
 
     @property
     def first_job(self) -> Job:
-        return replace(self._job, sampling=replace(self._job.sampling, max_tokens=self._room()))
+        return replace(self._job, max_tokens=self._room())
 
     def next_job(self) -> Job | None:
         """The job that goes on after one that came to its limit: None when all that was wanted is there."""
@@ -71,8 +71,13 @@ class Choice:
         kept = max(self._context // 2, 1)
         self.dropped_tokens += len(self._window) - kept
         del self._window[:-kept]
-        sampling = replace(self._job.sampling, max_tokens=self._room(), generated_before=self.generated)
-        return replace(self._job, prompt=tuple(self._window), sampling=sampling, prompt_logprobs=None)
+        return replace(
+            self._job,
+            prompt=tuple(self._window),
+            max_tokens=self._room(),
+            generated_before=self.generated,
+            prompt_logprobs=None,
+        )
 
     def _room(self) -> int:
         return min(self._wanted - self.generated, self._context - len(self._window))

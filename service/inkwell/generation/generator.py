@@ -15,7 +15,7 @@ from inkwell.access.admission import Admission
 from inkwell.access.keys import Client
 from inkwell.access.quota import Quotas
 from inkwell.access.throughput import Pace
-from inkwell.engine.contract import Job, Sampling
+from inkwell.engine.contract import Job
 from inkwell.errors import InvalidParameter, RequestError
 from inkwell.generation.choice import Choice
 from inkwell.generation.generation import Generation
@@ -26,6 +26,7 @@ from inkwell.models.model_store import Model
 from inkwell.models.registry import Registry
 from inkwell.observability.outcome import Watcher
 from inkwell.parameters import GenerationRequest
+from inkwell.parameters.sampling import check_tokens
 
 SEED_BITS = 32  # enough to be different every time, short enough to be typed again
 NATIVE = Names()
@@ -119,7 +120,7 @@ class Generator:
         """Everything between the admission and the worker; what is to be given back goes into `closers`."""
         prompts = fitted(request, model, names)
         self._check_size(request, prompts, names)
-        _check_biases(request, model)
+        check_tokens(request.sampling, model.name, model.config.vocab_size)
         promised = _most_tokens(request, prompts)
         self._quotas.take_tokens(client, promised + sum(len(prompt.tokens) for prompt in prompts))
         closers.callback(self._pace.promise(promised, len(prompts) * _samples(request)))
@@ -166,14 +167,6 @@ def _most_tokens(request: GenerationRequest, prompts: list[Prompt]) -> int:
     return sum(prompt.length + grace for prompt in prompts) * _samples(request)
 
 
-def _check_biases(request: GenerationRequest, model: Model) -> None:
-    highest = model.config.vocab_size - 1
-    strange = next((token for token, _ in request.logit_bias if token > highest), None)
-    if strange is not None:
-        message = f"logit_bias names the token {strange}; {model.name} has tokens from 0 to {highest}"
-        raise InvalidParameter(message, param="logit_bias")
-
-
 def _samples(request: GenerationRequest) -> int:
     return max(request.nsamples, request.best_of or 1)
 
@@ -190,7 +183,7 @@ def _decided(request: GenerationRequest, model: Model, prompts: list[Prompt], li
     )
 
 
-def _choices(request: GenerationRequest, model: Model, prompts: list[Prompt], salt: str) -> list[Choice]:
+def _choices(request: GenerationRequest, model: Model, prompts: list[Prompt], cache_salt: str) -> list[Choice]:
     """Every text of the request: the samples of the first prompt, then those of the second, and so on.
 
     A prompt gets the texts that it would get alone; one that stands there again gets further samples, not the same.
@@ -201,28 +194,24 @@ def _choices(request: GenerationRequest, model: Model, prompts: list[Prompt], sa
         for sample in range(_samples(request)):
             # One text of each prompt tells its log-probabilities: the others could only repeat them.
             ranks = request.prompt_logprobs if sample == 0 else None
-            job = Job(0, prompt.tokens, _sampling(request, model, drawn[prompt.tokens]), salt, ranks, request.inspect)
+            job = replace(_job(request, model, prompt, drawn[prompt.tokens], cache_salt), prompt_logprobs=ranks)
             drawn[prompt.tokens] += 1
             found.append(Choice(len(found), prompt, job, request, model.tokenizer, model.config.context))
     return found
 
 
-def _sampling(request: GenerationRequest, model: Model, sample: int) -> Sampling:
+def _job(request: GenerationRequest, model: Model, prompt: Prompt, sample: int, cache_salt: str) -> Job:
     assert request.seed is not None and request.best_of is not None, "filled in by _decided"
     by_likelihood = request.best_of > request.nsamples
-    return Sampling(
+    return Job(
+        key=0,
+        prompt=prompt.tokens,
         max_tokens=0,  # the choice knows
-        temperature=request.temperature,
-        top_k=request.top_k,
-        top_p=request.top_p,
+        sampling=request.sampling,
         seed=request.seed,
         sample=sample,
         stop_tokens=() if request.ignore_eos else model.config.eos_token_ids,
-        min_p=request.min_p,
-        typical_p=request.typical_p,
-        repetition_penalty=request.repetition_penalty,
-        presence_penalty=request.presence_penalty,
-        frequency_penalty=request.frequency_penalty,
-        logit_bias=request.logit_bias,
         logprobs=0 if by_likelihood and request.logprobs is None else request.logprobs,
+        cache_salt=cache_salt,
+        inspect=request.inspect,
     )

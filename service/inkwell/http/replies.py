@@ -14,9 +14,8 @@ from inkwell.generation import Choice, Generation, TextEvent
 from inkwell.http import sse
 from inkwell.http.access_log import AccessLogEntry
 from inkwell.http.error_handlers import error_body, note, unexpected_body
-from inkwell.parameters import PARAMETERS
+from inkwell.parameters import effective
 
-NOT_EFFECTIVE = frozenset({"input_text", "model_name", "stream"})
 PING_S = "inkwell.ping_s"  # where the application has the longest silence of a stream
 HEADER_CHARACTERS = 4_096  # proxies refuse replies with longer ones; a thousand biases stand in the body alone
 Frame = Callable[[TextEvent], list[dict[str, Any]]]
@@ -53,9 +52,7 @@ def facts(generation: Generation, request_id: str) -> dict[str, Any]:
 
 def parameters(generation: Generation) -> dict[str, Any]:
     """The effective parameters by their native names, as a further request would send them."""
-    values = {row.name: getattr(generation.request, row.field) for row in PARAMETERS if row.name not in NOT_EFFECTIVE}
-    values["logit_bias"] = {str(token): bias for token, bias in generation.request.logit_bias}
-    return values
+    return effective(generation.request)
 
 
 def whole(generation: Generation, shape: Callable[[list[Choice]], Response | dict[str, Any]]) -> Response:

@@ -3,15 +3,25 @@
 from inkwell.parameters.parameter import MAX_INPUT_BYTES, Parameter
 from inkwell.parameters.reading import readable
 from inkwell.parameters.request import GenerationRequest
-from inkwell.parameters.table import BY_NAME, PARAMETERS, check_best_of, parse_json, parse_text
+from inkwell.parameters.table import (
+    BY_NAME,
+    NOT_EFFECTIVE,
+    PARAMETERS,
+    check_best_of,
+    effective,
+    parse_json,
+    parse_text,
+)
 
 __all__ = [
     "BY_NAME",
     "MAX_INPUT_BYTES",
+    "NOT_EFFECTIVE",
     "PARAMETERS",
     "GenerationRequest",
     "Parameter",
     "check_best_of",
+    "effective",
     "parse_json",
     "parse_text",
     "readable",

@@ -42,6 +42,11 @@ def biases(row: Parameter, given: Any) -> tuple[tuple[int, float], ...]:
     return tuple(sorted((_token(row, key), _bias(row, key, value)) for key, value in given.items()))
 
 
+def biases_as_json(pairs: tuple[tuple[int, float], ...]) -> dict[str, float]:
+    """The inverse of `biases`."""
+    return {str(token): bias for token, bias in pairs}
+
+
 def _token(row: Parameter, key: str) -> int:
     if not (key.isascii() and key.isdecimal() and len(key) <= 9 and str(int(key)) == key):
         raise InvalidParameter(f"the keys of {row.name} must be token ids; one is {key[:32]!r}", param=row.name)

@@ -37,6 +37,7 @@ class Parameter:
     may_be_empty: bool = False  # a string
     target: str = ""
     parse: Callable[["Parameter", Any], Any] | None = None
+    as_json: Callable[[Any], Any] | None = None  # the inverse of `parse`, if JSON does not write the value as it is
     schema: Schema = field(default_factory=dict)
 
     @property
@@ -46,6 +47,10 @@ class Parameter:
     @property
     def field(self) -> str:
         return self.target or self.name
+
+    def to_json(self, value: Any) -> Any:
+        """A value that was read, as a request would send it."""
+        return self.as_json(value) if self.as_json else value
 
     @property
     def range(self) -> str:

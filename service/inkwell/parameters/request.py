@@ -1,10 +1,14 @@
 """`GenerationRequest`: what every dialect's request becomes, checked, and all that the layers below it see."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+from inkwell.parameters.sampling import SAMPLING, Sampling
 
 Prompt = str | tuple[int, ...]  # text, or token ids
 Overflow = Literal["error", "truncate_left", "slide"]
+_OF_SAMPLING = frozenset(row.name for row in SAMPLING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +21,7 @@ class GenerationRequest:
     prompts: tuple[Prompt, ...]
     model_name: str | None = None
     length: int | None = None  # 0: the prompt is computed and nothing generated
-    temperature: float = 1.0
-    top_k: int = 0
-    top_p: float = 1.0
-    min_p: float = 0.0
-    typical_p: float = 1.0
-    repetition_penalty: float = 1.0
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
-    logit_bias: tuple[tuple[int, float], ...] = ()
+    sampling: Sampling = Sampling()
     seed: int | None = None
     nsamples: int = 1
     best_of: int | None = None  # None: nsamples
@@ -43,3 +39,13 @@ class GenerationRequest:
     trim_start: bool = False
     echo: bool = False
     stream: bool = False
+
+    @classmethod
+    def from_fields(cls, values: Mapping[str, Any]) -> "GenerationRequest":
+        """A request from checked values by field, those of `Sampling` among them."""
+        sampling = Sampling(**{name: value for name, value in values.items() if name in _OF_SAMPLING})
+        return cls(sampling=sampling, **{name: value for name, value in values.items() if name not in _OF_SAMPLING})
+
+    def value(self, name: str) -> Any:
+        """The value of a field, those of `Sampling` among them."""
+        return getattr(self.sampling if name in _OF_SAMPLING else self, name)

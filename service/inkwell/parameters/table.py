@@ -1,65 +1,19 @@
 """Every parameter of a generation, once: name, type, default, range, meaning and example.
 
-These are the native names, and the rows that the dialects' tables are made of. The table makes the parser, the Swagger
-page and docs/reference.md.
+Those of `Sampling` come from its fields (`sampling.py`). These are the native names, and the rows that the dialects'
+tables are made of. The table makes the parser, the Swagger page and docs/reference.md.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from inkwell.errors import InvalidParameter
-from inkwell.parameters.lists import BIAS_SCHEMA, STOP_SCHEMA, biases, stops
+from inkwell.parameters.lists import STOP_SCHEMA, stops
 from inkwell.parameters.parameter import MAX_INPUT_BYTES, Parameter
 from inkwell.parameters.reading import read_json, read_text
 from inkwell.parameters.request import GenerationRequest
+from inkwell.parameters.sampling import SAMPLING
 
-SAMPLING = (
-    Parameter(
-        "temperature", "number", 1.0,
-        "Below 1 the likely tokens become likelier, above 1 the unlikely ones; 0 always takes the likeliest.",
-        0.8, low=0, high=2,
-    ),
-    Parameter("top_k", "integer", 0, "Choose among the k likeliest tokens; 0 is no limit.", 40, low=0, high=100_000),
-    Parameter(
-        "top_p", "number", 1.0,
-        "Choose among the likeliest tokens that together have this probability; 1 is no limit.",
-        0.95, above=0, high=1,
-    ),
-    Parameter(
-        "min_p", "number", 0.0,
-        "Drop tokens less likely than this share of the likeliest token's probability; 0 is no limit.",
-        0.05, low=0, high=1,
-    ),
-    Parameter(
-        "typical_p", "number", 1.0,
-        "Choose among the tokens about as surprising as is to be expected that together have this probability; "
-        "1 is no limit.",
-        0.9, above=0, high=1,
-    ),
-    Parameter(
-        "repetition_penalty", "number", 1.0,
-        "Above 1, tokens that the prompt or the generated text holds become less likely: a positive logit is divided "
-        "by it, a negative one multiplied; 1 is none.",
-        1.1, low=0.01, high=100,
-    ),
-    Parameter(
-        "presence_penalty", "number", 0.0,
-        "Taken off the logit of every token that the generated text holds; the prompt does not count. 0 is none.",
-        0.5, low=-2, high=2,
-    ),
-    Parameter(
-        "frequency_penalty", "number", 0.0,
-        "Taken off a token's logit once for each time that the generated text holds it; the prompt does not count. "
-        "0 is none.",
-        0.5, low=-2, high=2,
-    ),
-    Parameter(
-        "logit_bias", "object", (),
-        "Numbers between -100 and 100 by token id, added to the tokens' logits; -100 bans a token. In a query or form "
-        "it is written as JSON.",
-        {"13": -100}, parse=biases, schema=BIAS_SCHEMA,
-    ),
-)  # fmt: skip
 ENDS = (
     Parameter(
         "stop", "array", (),
@@ -134,6 +88,7 @@ PARAMETERS = (
     Parameter("stream", "boolean", False, "Send the text as server-sent events while it is generated.", False),
 )  # fmt: skip
 
+NOT_EFFECTIVE = frozenset({"input_text", "model_name", "stream"})
 BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
 
 
@@ -148,9 +103,15 @@ def parse_text(values: Mapping[str, str]) -> GenerationRequest:
 
 
 def _request(values: dict[str, Any]) -> GenerationRequest:
-    request = GenerationRequest(prompts=(values.pop("input_text"),), **values)
+    request = GenerationRequest.from_fields({"prompts": (values.pop("input_text"),)} | values)
     check_best_of(request, "best_of", "nsamples")
     return request
+
+
+def effective(request: GenerationRequest) -> dict[str, Any]:
+    """The parameters of a request by their native names, as a further request would send them in JSON."""
+    rows = (row for row in PARAMETERS if row.name not in NOT_EFFECTIVE)
+    return {row.name: row.to_json(request.value(row.field)) for row in rows}
 
 
 def check_best_of(request: GenerationRequest, best_of: str, nsamples: str) -> None:

@@ -25,7 +25,7 @@ def test_a_chat_is_its_messages_and_a_request_that_ends_where_the_next_turn_begi
     assert asked.messages == (Message("user", "Hello"),) and asked.script == Script() and not asked.include_usage
     wanted = asked.asking("the transcript")
     assert (wanted.prompts, wanted.stop, wanted.trim_start) == (("the transcript",), ("\nUser:", "\nAssistant:"), True)
-    assert (wanted.length, wanted.temperature, wanted.nsamples, wanted.logprobs) == (None, 1.0, 1, None)
+    assert (wanted.length, wanted.sampling.temperature, wanted.nsamples, wanted.logprobs) == (None, 1.0, 1, None)
 
 
 def test_roles_and_forms_of_content():

@@ -20,7 +20,8 @@ def refused(kind: type[RequestError], param: str, **values: object) -> str:
 def test_an_empty_body_begins_a_document_with_openai_s_defaults():
     wanted = request()
     assert wanted.prompts == ("<|endoftext|>",)
-    assert (wanted.length, wanted.temperature, wanted.top_p, wanted.nsamples, wanted.best_of) == (16, 1.0, 1.0, 1, None)
+    assert (wanted.length, wanted.nsamples, wanted.best_of) == (16, 1, None)
+    assert (wanted.sampling.temperature, wanted.sampling.top_p) == (1.0, 1.0)
     assert (wanted.model_name, wanted.seed, wanted.stop, wanted.logprobs, wanted.echo) == (None, None, (), None, False)
 
 
@@ -56,14 +57,14 @@ def test_the_number_of_prompts_and_their_size_are_bounded():
 def test_openai_s_names_fill_the_native_fields():
     wanted = request(model="m", max_tokens=5, n=2, best_of=3, stop="x", logprobs=0, logit_bias={"50256": -100}, seed=7)
     assert (wanted.model_name, wanted.length, wanted.nsamples, wanted.best_of) == ("m", 5, 2, 3)
-    assert (wanted.stop, wanted.logprobs, wanted.logit_bias, wanted.seed) == (("x",), 0, ((50256, -100.0),), 7)
+    assert (wanted.stop, wanted.logprobs, wanted.sampling.logit_bias, wanted.seed) == (("x",), 0, ((50256, -100.0),), 7)
 
 
 def test_our_own_parameters_go_by_their_native_names():
     own = {"top_k": 3, "min_p": 0.1, "typical_p": 0.9, "repetition_penalty": 1.2, "ignore_eos": True, "truncate": 9,
            "finish_sentence": True, "sentence_grace_tokens": 4, "on_overflow": "slide", "timeout_s": 2.5}  # fmt: skip
     wanted = request(**own)
-    assert {name: getattr(wanted, name) for name in own} == own
+    assert {name: wanted.value(name) for name in own} == own
 
 
 def test_null_stands_for_the_default_everywhere():
@@ -74,7 +75,7 @@ def test_null_stands_for_the_default_everywhere():
 
 def test_a_top_p_of_nothing_leaves_the_likeliest_token():
     wanted = request(top_p=0, top_k=40)
-    assert (wanted.top_p, wanted.top_k, wanted.temperature) == (1.0, 1, 1.0)
+    assert (wanted.sampling.top_p, wanted.sampling.top_k, wanted.sampling.temperature) == (1.0, 1, 1.0)
 
 
 def test_echo_with_logprobs_asks_for_those_of_the_prompt():

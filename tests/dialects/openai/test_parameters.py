@@ -27,7 +27,7 @@ def bodies(names: list[str], **likely: st.SearchStrategy) -> st.SearchStrategy[d
 
 def check(request: GenerationRequest) -> None:
     assert request.length is None or 0 <= request.length <= 8192
-    assert 0 <= request.temperature <= 2 and 0 < request.top_p <= 1 and request.top_k >= 0
+    assert 0 <= request.sampling.temperature <= 2 and 0 < request.sampling.top_p <= 1 and request.sampling.top_k >= 0
     assert 1 <= request.nsamples <= 16 and (request.best_of is None or request.best_of >= request.nsamples)
     assert all(stop for stop in request.stop)
     assert request.logprobs is None or 0 <= request.logprobs <= 20

@@ -5,6 +5,7 @@ import pytest
 from inkwell.dialects.tgi.parameters import REFUSED, TGI_PARAMETERS, TgiRequest, parse_tgi
 from inkwell.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
 from inkwell.parameters import GenerationRequest
+from inkwell.parameters.sampling import GREEDY, Sampling
 
 
 def parsed(**parameters: object) -> TgiRequest:
@@ -20,7 +21,7 @@ def refusal(values: dict[str, object], kind: type[RequestError], param: str, str
 
 @pytest.mark.parametrize("envelope", [{}, {"parameters": {}}, {"parameters": None}])
 def test_without_parameters_the_text_is_the_likeliest_one(envelope: dict[str, object]):
-    expected = GenerationRequest(prompts=("a",), temperature=0.0, keep_stop=True, best_of=1)
+    expected = GenerationRequest(prompts=("a",), sampling=GREEDY, keep_stop=True, best_of=1)
     assert parse_tgi({"inputs": "a"} | envelope) == TgiRequest(expected, details=False)
 
 
@@ -32,10 +33,9 @@ def test_every_name_reaches_its_field():
         on_overflow="slide", timeout_s=3, keep_stop=False,
     ).request  # fmt: skip
     assert request == GenerationRequest(
-        prompts=("a",), length=9, temperature=0.5, top_k=3, top_p=0.9, typical_p=0.8, repetition_penalty=1.2,
-        frequency_penalty=0.3, seed=4, stop=("x", "y"), best_of=2, truncate=5, echo=True, min_p=0.1,
-        presence_penalty=0.2, logit_bias=((3, 1.0),), ignore_eos=True, finish_sentence=True, sentence_grace_tokens=4,
-        on_overflow="slide", timeout_s=3.0,
+        prompts=("a",), length=9, sampling=Sampling(0.5, 3, 0.9, 0.1, 0.8, 1.2, 0.2, 0.3, ((3, 1.0),)), seed=4,
+        stop=("x", "y"), best_of=2, truncate=5, echo=True, ignore_eos=True, finish_sentence=True,
+        sentence_grace_tokens=4, on_overflow="slide", timeout_s=3.0,
     )  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def test_model_and_stream_stand_beside_the_parameters():
     ],
 )
 def test_any_sampling_parameter_asks_for_sampling(parameters: dict[str, object], temperature: float):
-    assert parsed(**parameters).request.temperature == temperature
+    assert parsed(**parameters).request.sampling.temperature == temperature
 
 
 @pytest.mark.parametrize(

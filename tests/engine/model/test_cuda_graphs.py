@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from inkwell.engine.contract import Job, Sampling, TokenEvent
+from inkwell.engine.contract import Job, TokenEvent
 from inkwell.engine.engine import Engine
 from inkwell.engine.model.batch import reach_for, token_step
 from inkwell.engine.model.cuda_graphs import Compute, RecordedDecoder, recorded
@@ -19,6 +19,7 @@ from inkwell.engine.model.kv_cache import KVCache
 from inkwell.engine.model.span import Span
 from inkwell.engine.runner import Runner
 from inkwell.engine.scheduler import Scheduler
+from inkwell.parameters.sampling import Sampling
 from tests.engine.tiny import load_tiny, new_cache, random_tokens, run_chunks, save_tiny
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -199,8 +200,8 @@ def test_on_a_cpu_the_decoder_stays_as_it_is(decoder: Decoder) -> None:
 def texts(engine: Engine) -> dict[int, list[int]]:
     """What eight jobs of different lengths get, in the crowd of one engine."""
     for key in range(8):
-        sampling = Sampling(12 + 5 * key, 0.9 * (key % 2), 0, 1.0, key, 0, ())
-        engine.submit(Job(key, tuple(random_tokens(5 + 11 * key, seed=key)), sampling))
+        prompt = tuple(random_tokens(5 + 11 * key, seed=key))
+        engine.submit(Job(key, prompt, 12 + 5 * key, Sampling(0.9 * (key % 2)), key))
     made: dict[int, list[int]] = {}
     while engine.has_work:
         for event in engine.step():

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from inkwell.engine.sampling.exact_weights import (
     draw_from_all,
-    reciprocal,
+    inverse_temperature,
     rounded,
     scaled,
     target,
-    weigh_,
+    to_weights_,
     weights_of_all,
 )
+from inkwell.parameters.sampling import Sampling
 
 
 def exponents(count: int, seed: int) -> torch.Tensor:
@@ -25,7 +26,7 @@ def exponents(count: int, seed: int) -> torch.Tensor:
 
 @given(st.integers(1, 3000), st.integers(0, 2**32))
 def test_no_order_of_adding_can_be_told_from_another(count: int, seed: int):
-    weights = weigh_(exponents(count, seed)).double()
+    weights = to_weights_(exponents(count, seed)).double()
     shuffled = weights[torch.randperm(count, generator=torch.Generator().manual_seed(seed))]
     exact = math.fsum(weights.tolist())
     assert weights.sum().item() == shuffled.sum().item() == shuffled.cumsum(0)[-1].item() == exact
@@ -33,7 +34,7 @@ def test_no_order_of_adding_can_be_told_from_another(count: int, seed: int):
 
 
 def test_the_largest_sum_is_exact_too():
-    weights = weigh_(torch.zeros(2**17 - 1)).double()
+    weights = to_weights_(torch.zeros(2**17 - 1)).double()
     assert (weights.sum() + 2.0**-36).item() - 2.0**-36 == 2**17 - 1
 
 
@@ -41,15 +42,15 @@ def test_a_weight_is_that_power_of_e():
     given_ = exponents(100_000, 1)
     expected = given_.double().exp()
     # One rounding to float32 by exp, one by adding the rounder, and half a step.
-    assert ((weigh_(given_.clone()).double() - expected).abs() <= expected * 2**-22 + 2**-37).all()
-    assert weigh_(torch.tensor([0.0, -math.inf, -1e30])).tolist() == [1.0, 0.0, 0.0]
+    assert ((to_weights_(given_.clone()).double() - expected).abs() <= expected * 2**-22 + 2**-37).all()
+    assert to_weights_(torch.tensor([0.0, -math.inf, -1e30])).tolist() == [1.0, 0.0, 0.0]
 
 
 @given(st.integers(0, 99), st.integers(1, 400), st.sampled_from([1, 3, 16]))
 def test_a_weight_does_not_depend_on_where_it_stands(begin: int, count: int, rows: int):
-    whole = weigh_(exponents(500, 2))
+    whole = to_weights_(exponents(500, 2))
     part = exponents(500, 2)[begin : begin + count].expand(rows, -1).clone()
-    assert torch.equal(weigh_(part), whole[begin : begin + count].expand(rows, -1))
+    assert torch.equal(to_weights_(part), whole[begin : begin + count].expand(rows, -1))
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=500), st.randoms())
@@ -83,7 +84,7 @@ def test_the_last_point_stays_below_the_total():
 
 @pytest.mark.parametrize("temperature", [5e-324, 1e-300, 1e-9, 1.0, 2.0])
 def test_a_reciprocal_fits_float32_and_never_makes_nan(temperature: float):
-    column = torch.tensor([[reciprocal(temperature)]])
+    column = torch.tensor([[inverse_temperature(Sampling(temperature))]])
     assert column.isfinite().all()
     logits = torch.tensor([[1.0, 1.0, 0.5, -math.inf, -3e38]])
     assert not scaled(logits, logits.amax(-1, keepdim=True), column).isnan().any()

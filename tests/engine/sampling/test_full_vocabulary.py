@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inkwell.engine.contract import Sampling
 from inkwell.engine.sampling.full_vocabulary import draw_unranked
-from inkwell.engine.sampling.top_tokens import cuts_of, draw_ranked, few
+from inkwell.engine.sampling.top_tokens import cut_columns, draw_ranked, few
+from inkwell.parameters.sampling import Sampling
 from tests.engine.sampling.test_top_tokens import CUTS, column, random_logits, sampling
 
 POINTS = [0.0, 0.13, 0.5, 0.87, 0.999, 1 - 2.0**-53]
@@ -18,12 +18,12 @@ POINTS = [0.0, 0.13, 0.5, 0.87, 0.999, 1 - 2.0**-53]
 def by_ranks(logits: torch.Tensor, wanted: Sampling, points: list[float]) -> list[int]:
     """The tokens at some points of one row [vocab]: all of it is sorted."""
     rows = logits.expand(len(points), -1)
-    cuts = cuts_of([wanted] * len(points), len(logits), logits.device)
+    cuts = cut_columns([wanted] * len(points), len(logits), logits.device)
     return draw_ranked(rows, few(rows, len(logits)), cuts, column(points)).tolist()
 
 
 def by_selection(logits: torch.Tensor, wanted: Sampling, points: list[float]) -> list[int]:
-    cuts = cuts_of([wanted], len(logits), logits.device)
+    cuts = cut_columns([wanted], len(logits), logits.device)
     return [int(draw_unranked(logits.unsqueeze(0), cuts, column([point]))) for point in points]
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from inkwell.engine.sampling.logprobs import ROWS_AT_ONCE, tell
+from inkwell.engine.sampling.logprobs import ROWS_AT_ONCE, token_logprobs
 
 
 def random_logits(rows: int, vocabulary: int = 1000, spread: float = 4.0) -> torch.Tensor:
@@ -15,7 +15,7 @@ def test_they_are_those_of_torch_in_double_precision(vocabulary: int, spread: fl
     logits = random_logits(4, vocabulary, spread)
     expected = logits.double().log_softmax(dim=-1)
     tokens = [0, vocabulary - 1, 1, int(logits[3].argmax())]
-    for row, told in enumerate(tell(logits, tokens, [0] * 4)):
+    for row, told in enumerate(token_logprobs(logits, tokens, [0] * 4)):
         assert told.logprob == pytest.approx(float(expected[row, tokens[row]]), abs=1e-6)
         assert told.logprob <= 0 and told.top == ()
 
@@ -23,7 +23,9 @@ def test_they_are_those_of_torch_in_double_precision(vocabulary: int, spread: fl
 def test_the_likeliest_come_in_order_and_as_many_as_were_asked_for():
     logits = random_logits(3)
     expected = logits.double().log_softmax(dim=-1)
-    for row, (told, count) in enumerate(zip(tell(logits, [0, 1, 2], [5, 0, 2000]), [5, 0, 1000], strict=True)):
+    for row, (told, count) in enumerate(
+        zip(token_logprobs(logits, [0, 1, 2], [5, 0, 2000]), [5, 0, 1000], strict=True)
+    ):
         order = expected[row].sort(descending=True).indices.tolist()[:count]
         assert [token for token, _ in told.top] == order
         assert [value for _, value in told.top] == pytest.approx(expected[row][order].tolist(), abs=1e-6)
@@ -33,13 +35,13 @@ def test_of_equal_ones_the_lowest_ids_are_told():
     logits = torch.zeros(1, 600)
     logits[0, 400] = 1.0
     logits[0, 3] = -1.0
-    assert [token for token, _ in tell(logits, [9], [5])[0].top] == [400, 0, 1, 2, 4]
+    assert [token for token, _ in token_logprobs(logits, [9], [5])[0].top] == [400, 0, 1, 2, 4]
 
 
 def test_a_token_is_told_alike_by_itself_and_among_the_likeliest():
     logits = random_logits(1)
     token = int(logits.argmax())
-    (told,) = tell(logits, [token], [1])
+    (told,) = token_logprobs(logits, [token], [1])
     assert told.top == ((token, told.logprob),)
 
 
@@ -47,11 +49,11 @@ def test_a_row_is_told_the_same_alone_and_among_others():
     rows = 2 * ROWS_AT_ONCE + 3
     logits = random_logits(rows, 5003)
     tokens, counts = [row * 17 for row in range(rows)], [row % 7 for row in range(rows)]
-    together = tell(logits, tokens, counts)
+    together = token_logprobs(logits, tokens, counts)
     for row in range(rows):
-        assert tell(logits[row : row + 1], [tokens[row]], [counts[row]]) == [together[row]]
+        assert token_logprobs(logits[row : row + 1], [tokens[row]], [counts[row]]) == [together[row]]
 
 
 def test_what_is_far_away_is_told_in_finite_numbers():
     logits = torch.tensor([[3e38, -3e38, 0.0]])
-    assert tell(logits, [1], [3])[0].logprob == pytest.approx(-6e38)
+    assert token_logprobs(logits, [1], [3])[0].logprob == pytest.approx(-6e38)

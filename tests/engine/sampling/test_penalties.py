@@ -4,18 +4,20 @@ import pytest
 import torch
 from transformers.generation.logits_process import RepetitionPenaltyLogitsProcessor
 
-from inkwell.engine.contract import Sampling
-from inkwell.engine.sampling.draw import Draw
-from inkwell.engine.sampling.penalties import penalised
+from inkwell.engine.sampling.processors import apply_logit_processors
+from inkwell.engine.sampling.sampling_input import SamplingInput
+from inkwell.parameters.sampling import Sampling
+from tests.engine.sampling.inputs import input_of
 
 VOCABULARY = 60
 PROMPT, GENERATED = (3, 4, 4, 5, 59), [5, 7, 7, 7, 0]
 
 
-def draw(
+def wanted(
     repetition: float = 1.0, presence: float = 0.0, frequency: float = 0.0, generated: list[int] = GENERATED
-) -> Draw:
-    return Draw(Sampling(8, 0.7, 0, 1.0, 0, 0, (), 0.0, 1.0, repetition, presence, frequency), PROMPT, generated)
+) -> SamplingInput:
+    sampling = Sampling(0.7, repetition_penalty=repetition, presence_penalty=presence, frequency_penalty=frequency)
+    return input_of(sampling, PROMPT, generated)
 
 
 def random_logits(rows: int) -> torch.Tensor:
@@ -35,30 +37,38 @@ def test_repetition_is_that_of_transformers_for_prompt_and_generated_tokens(pena
     logits = random_logits(1)
     text = torch.tensor([[*PROMPT, *GENERATED]])
     assert torch.equal(
-        penalised(logits, [draw(penalty)]), RepetitionPenaltyLogitsProcessor(penalty)(text, logits.clone())
+        apply_logit_processors(logits, [wanted(penalty)]),
+        RepetitionPenaltyLogitsProcessor(penalty)(text, logits.clone()),
     )
 
 
 @pytest.mark.parametrize(("presence", "frequency"), [(0.5, 0.0), (-2.0, 0.0), (0.0, 0.25), (0.5, -0.75)])
 def test_presence_and_frequency_count_generated_tokens_alone(presence: float, frequency: float):
     logits = random_logits(1)
-    result = penalised(logits, [draw(presence=presence, frequency=frequency)])[0]
+    result = apply_logit_processors(logits, [wanted(presence=presence, frequency=frequency)])[0]
     assert result.tolist() == pytest.approx(by_formula(logits[0], presence, frequency), abs=1e-6)
 
 
 def test_repetition_comes_first():
     logits = random_logits(1)
-    repeated = penalised(logits, [draw(1.5)])
-    both = penalised(logits, [draw(1.5, 0.5, 0.25)])[0]
+    repeated = apply_logit_processors(logits, [wanted(1.5)])
+    both = apply_logit_processors(logits, [wanted(1.5, 0.5, 0.25)])[0]
     assert both.tolist() == pytest.approx(by_formula(repeated[0], 0.5, 0.25), abs=1e-6)
 
 
 def test_a_row_keeps_to_its_own_penalties_in_any_crowd():
     logits = random_logits(6)
-    draws = [draw(), draw(1.3), draw(presence=1.0), draw(2.0, 0.5, 0.5), draw(frequency=1.0, generated=[]), draw(1.3)]
-    together = penalised(logits, draws)
-    for row, one in enumerate(draws):
-        assert torch.equal(together[row], penalised(logits[row : row + 1], [one])[0])
+    inputs = [
+        wanted(),
+        wanted(1.3),
+        wanted(presence=1.0),
+        wanted(2.0, 0.5, 0.5),
+        wanted(frequency=1.0, generated=[]),
+        wanted(1.3),
+    ]
+    together = apply_logit_processors(logits, inputs)
+    for row, one in enumerate(inputs):
+        assert torch.equal(together[row], apply_logit_processors(logits[row : row + 1], [one])[0])
     assert torch.equal(together[0], logits[0]) and torch.equal(together[4], logits[4])
     assert not torch.equal(together[1], logits[1])
 
@@ -66,10 +76,10 @@ def test_a_row_keeps_to_its_own_penalties_in_any_crowd():
 def test_what_was_given_stays_as_it_was():
     logits = random_logits(2)
     before = logits.clone()
-    penalised(logits, [draw(1.3, 1.0, 1.0)] * 2)
+    apply_logit_processors(logits, [wanted(1.3, 1.0, 1.0)] * 2)
     assert torch.equal(logits, before)
 
 
 def test_without_penalties_nothing_is_copied():
     logits = random_logits(2)
-    assert penalised(logits, [draw(), draw(presence=1.0, generated=[])]) is logits
+    assert apply_logit_processors(logits, [wanted(), wanted()]) is logits

@@ -1,7 +1,6 @@
 """The sampler as a whole: counted against transformers' processors, and every row as if it were alone."""
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,19 +15,20 @@ from transformers.generation.logits_process import (
     TypicalLogitsWarper,
 )
 
-from inkwell.engine.contract import Sampling
 from inkwell.engine.sampling import sampler
-from inkwell.engine.sampling.sampler import Draw, finite_rows
+from inkwell.engine.sampling.sampler import finite_rows
+from inkwell.parameters.sampling import Sampling
+from tests.engine.sampling.inputs import input_of
 
 
-def sampling(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, seed: int = 0, **more: Any) -> Sampling:
-    return Sampling(8, temperature, top_k, top_p, seed, 0, (), **more)
+def sampling(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, **more: Any) -> Sampling:
+    return Sampling(temperature, top_k, top_p, **more)
 
 
-def choose(logits: torch.Tensor, samplings: list[Sampling], drawn: list[int]) -> list[int]:
-    """The next tokens of sequences that have drawn so many before."""
-    draws = [Draw(wanted, (), (0,) * count) for wanted, count in zip(samplings, drawn, strict=True)]
-    return sampler.choose(logits, draws)
+def choose(logits: torch.Tensor, wanted: Sampling, drawn: int = 0) -> list[int]:
+    """The next token of each row [rows, vocab], whose number is its seed, after `drawn` tokens."""
+    inputs = [input_of(wanted, (), (0,) * drawn, seed) for seed in range(len(logits))]
+    return sampler.choose(logits, inputs)
 
 
 def random_logits(rows: int, vocabulary: int = 50, spread: float = 2.0) -> torch.Tensor:
@@ -67,8 +67,7 @@ def test_tokens_come_with_the_probabilities_that_transformers_gives_them(wanted)
     draws = 4000
     logits = random_logits(1)
     expected = allowed(logits[0], wanted)
-    many = [replace(wanted, seed=seed) for seed in range(draws)]
-    tokens = choose(logits.expand(draws, -1), many, [0] * draws)
+    tokens = choose(logits.expand(draws, -1), wanted)
     counts = torch.bincount(torch.tensor(tokens), minlength=50) / draws
     assert counts[expected == 0].sum() == 0
     # Five standard deviations of a binomial share: a right sampler fails this less than once in 10^5 tables.
@@ -78,13 +77,13 @@ def test_tokens_come_with_the_probabilities_that_transformers_gives_them(wanted)
 
 def test_temperature_zero_takes_the_most_probable_token():
     logits = random_logits(4)
-    assert choose(logits, [sampling(temperature=0.0)] * 4, [0] * 4) == logits.argmax(-1).tolist()
+    assert choose(logits, sampling(temperature=0.0)) == logits.argmax(-1).tolist()
 
 
 @pytest.mark.parametrize("temperature", [1e-9, 1e-300, 5e-324])
 def test_the_smallest_temperatures_are_greedy_and_never_overflow(temperature):
     logits = random_logits(3, spread=1000.0)
-    assert choose(logits, [sampling(temperature=temperature)] * 3, [0] * 3) == logits.argmax(-1).tolist()
+    assert choose(logits, sampling(temperature=temperature)) == logits.argmax(-1).tolist()
 
 
 @pytest.mark.parametrize(
@@ -99,7 +98,7 @@ def test_the_smallest_temperatures_are_greedy_and_never_overflow(temperature):
 def test_a_seed_gives_the_tokens_that_it_always_gave(cut: dict, tokens: list[int]):
     # What the first release drew: it sorted whole rows and added in float64.
     logits = torch.tensor([[(7919 * token % 1000) / 125 for token in range(3000)]]).expand(8, -1)
-    assert choose(logits, [sampling(**cut, seed=seed) for seed in range(8)], [2] * 8) == tokens
+    assert choose(logits, sampling(**cut), drawn=2) == tokens
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1e-6])
@@ -107,16 +106,16 @@ def test_a_greedy_row_obeys_its_penalties_too(temperature: float):
     logits = torch.tensor([[1.0, 3.0, 2.5, 2.0]])
     wanted = sampling(temperature, repetition_penalty=1.3, frequency_penalty=0.3)
     for text, token in (([], 1), ([1], 2), ([1, 2], 1), ([1, 2, 1], 3), ([1, 2, 1, 3], 1)):
-        assert sampler.choose(logits, [Draw(wanted, (), text)]) == [token]
-    assert sampler.choose(logits, [Draw(wanted, (1,), [])]) == [2]
+        assert sampler.choose(logits, [input_of(wanted, (), text)]) == [token]
+    assert sampler.choose(logits, [input_of(wanted, (1,), [])]) == [2]
 
 
 def test_tokens_at_minus_infinity_are_never_drawn():
     logits = random_logits(1, 300)
     logits[0, 1:] = -math.inf
     cuts = [{}, {"top_k": 40}, {"top_p": 0.5}, {"min_p": 0.1}, {"typical_p": 0.5}, {"temperature": 0.0}]
-    many = [sampling(seed=seed, **cut) for cut in cuts for seed in range(20)]
-    assert choose(logits.expand(len(many), -1), many, [0] * len(many)) == [0] * len(many)
+    many = [input_of(sampling(**cut), seed=seed) for cut in cuts for seed in range(20)]
+    assert sampler.choose(logits.expand(len(many), -1), many) == [0] * len(many)
 
 
 samplings = st.builds(
@@ -124,7 +123,6 @@ samplings = st.builds(
     st.sampled_from([0.0, 1e-6, 0.3, 1.0, 2.0]),
     st.sampled_from([0, 0, 1, 5, 40, 300, 100_000]),
     st.sampled_from([1.0, 1.0, 0.95, 0.5, 1e-6]),
-    st.integers(0, 2**63 - 1),
     min_p=st.sampled_from([0.0, 0.0, 0.05, 1.0]),
     typical_p=st.sampled_from([1.0, 1.0, 0.9, 0.3]),
     repetition_penalty=st.sampled_from([1.0, 1.0, 1.2, 0.5]),
@@ -132,12 +130,12 @@ samplings = st.builds(
     frequency_penalty=st.sampled_from([0.0, 0.0, -0.5]),
 )
 texts = st.lists(st.integers(0, 299), max_size=12)
-draws = st.builds(Draw, samplings, texts.map(tuple), texts)
+inputs = st.builds(input_of, samplings, texts.map(tuple), texts, st.integers(0, 2**63 - 1))
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(draws, min_size=1, max_size=17),
+    st.lists(inputs, min_size=1, max_size=17),
     st.integers(0, 2**32),
     st.sampled_from([300, 3001, 50_257]),
     st.sampled_from([0.0, 0.1, 3.0]),
@@ -148,7 +146,7 @@ def test_a_row_draws_the_same_token_alone_and_in_any_crowd(crowd, seed, vocabula
     logits = torch.randn(len(crowd), vocabulary, generator=torch.Generator().manual_seed(seed)) * spread
     logits = logits.bfloat16().float() if coarse else logits  # coarse ones are often equal
     together = sampler.choose(logits, crowd)
-    alone = [sampler.choose(logits[row : row + 1].clone(), [draw])[0] for row, draw in enumerate(crowd)]
+    alone = [sampler.choose(logits[row : row + 1].clone(), [one])[0] for row, one in enumerate(crowd)]
     assert together == alone
     order = list(range(len(crowd)))
     random.shuffle(order)
@@ -158,13 +156,13 @@ def test_a_row_draws_the_same_token_alone_and_in_any_crowd(crowd, seed, vocabula
 
 def test_the_number_of_threads_decides_nothing():
     logits = random_logits(16, 50_257)
-    wanted = [sampling(seed=seed, top_k=seed % 3 * 100, top_p=1 - seed % 2 / 10) for seed in range(16)]
+    wanted = [input_of(sampling(top_k=seed % 3 * 100, top_p=1 - seed % 2 / 10), seed=seed) for seed in range(16)]
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        alone = choose(logits, wanted, [0] * 16)
+        alone = sampler.choose(logits, wanted)
         torch.set_num_threads(3)
-        assert choose(logits, wanted, [0] * 16) == alone
+        assert sampler.choose(logits, wanted) == alone
     finally:
         torch.set_num_threads(threads)
 

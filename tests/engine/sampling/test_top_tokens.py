@@ -14,12 +14,12 @@ from transformers.generation.logits_process import (
     TypicalLogitsWarper,
 )
 
-from inkwell.engine.contract import Sampling
-from inkwell.engine.sampling.top_tokens import UNDECIDED, cuts_of, draw_ranked, few, likeliest
+from inkwell.engine.sampling.top_tokens import UNDECIDED, cut_columns, draw_ranked, few, likeliest
+from inkwell.parameters.sampling import Sampling
 
 
 def sampling(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, **more: Any) -> Sampling:
-    return Sampling(8, temperature, top_k, top_p, 0, 0, (), **more)
+    return Sampling(temperature, top_k, top_p, **more)
 
 
 def random_logits(rows: int, vocabulary: int, spread: float, seed: int = 3) -> torch.Tensor:
@@ -33,7 +33,7 @@ def column(points: list[float]) -> torch.Tensor:
 def draw(logits: torch.Tensor, wanted: Sampling, points: list[float], ranks: int) -> list[int]:
     """The tokens at some points of one distribution [vocab]; more than `ranks` tokens are never looked at."""
     rows = logits.expand(len(points), -1)
-    cuts = cuts_of([wanted] * len(points), len(logits), logits.device)
+    cuts = cut_columns([wanted] * len(points), len(logits), logits.device)
     return draw_ranked(rows, few(rows, ranks), cuts, column(points)).tolist()
 
 

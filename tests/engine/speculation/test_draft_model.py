@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from inkwell.engine.contract import EngineConfig, Job, Sampling
+from inkwell.engine.contract import EngineConfig, Job
 from inkwell.engine.loading import load_model
 from inkwell.engine.sequence import Sequence
 from inkwell.engine.speculation.draft_model import DraftModel
 from inkwell.engine.speculation.speculation import Wish
+from inkwell.parameters.sampling import GREEDY, Sampling
 from tests.engine.tiny import TINY, greedy, load_tiny, new_cache, random_tokens, save_tiny
 
 VOCABULARY = TINY["vocab_size"]
@@ -25,7 +26,7 @@ def decoder(tmp_path_factory):
 
 
 def sequence(prompt: list[int], slot: int = 0, salt: str = "", temperature: float = 0.0) -> Sequence:
-    return Sequence(Job(slot, tuple(prompt), Sampling(50, temperature, 0, 1.0, 3, 0, ()), salt), slot)
+    return Sequence(Job(slot, tuple(prompt), 50, Sampling(temperature), 3, cache_salt=salt), slot)
 
 
 class Reading:
@@ -142,7 +143,7 @@ def test_a_load_says_how_it_guesses_ahead_and_gives_the_same_text(tmp_path: Path
     changes = {key: str(tmp_path / value) if key == "draft_folder" else value for key, value in changes.items()}
     loaded = load_model(tmp_path / "large", EngineConfig(device="cpu", dtype="float32", threads=1, **changes))
     assert loaded.path.endswith(words)
-    loaded.engine.submit(Job(1, (3, 1, 4), Sampling(40, 0.0, 0, 1.0, 0, 0, ())))
+    loaded.engine.submit(Job(1, (3, 1, 4), 40, GREEDY))
     tokens = []
     while loaded.engine.has_work:
         tokens += [event.token for event in loaded.engine.step()]

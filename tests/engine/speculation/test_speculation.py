@@ -2,7 +2,7 @@
 
 import pytest
 
-from inkwell.engine.contract import Job, Sampling
+from inkwell.engine.contract import Job
 from inkwell.engine.scheduler import LEAST_PIECE, STRETCH, Plan, Row
 from inkwell.engine.sequence import Sequence
 from inkwell.engine.speculation.acceptance import Acceptance
@@ -13,7 +13,6 @@ from inkwell.engine.speculation.speculation import (
     NgramDrafter,
     Speculation,
     Wish,
-    agreed,
 )
 from inkwell.engine.step_costs import StepCosts
 
@@ -67,7 +66,7 @@ def plan(rates: list[tuple[float, float]], max_tokens: int = 100) -> Plan:
     """Decoding rows with these (hits, misses)."""
     rows = []
     for key, record in enumerate(rates):
-        sequence = Sequence(Job(key, (5, 6), Sampling(max_tokens, 0.0, 0, 1.0, 0, 0, ())), slot=key, cached=2)
+        sequence = Sequence(Job(key, (5, 6), max_tokens), slot=key, cached=2)
         sequence.tokens.append(7)
         sequence.acceptance = Acceptance(*record)
         rows.append(Row(sequence, 2, 1))
@@ -185,11 +184,3 @@ def test_prompt_lookup_serves_every_wish():
     rows = plan([ALWAYS, ALWAYS]).decode
     rows[0].sequence.tokens[:] = [1, 2, 3, 1, 2]
     assert NgramDrafter().propose([Wish(row.sequence, 2) for row in rows]) == [(3, 1), ()]
-
-
-@pytest.mark.parametrize(
-    ("drafts", "chosen", "counted"),
-    [((), (4,), [4]), ((4, 5), (4, 5, 6), [4, 5, 6]), ((4, 5), (4, 7, 6), [4, 7]), ((4, 5), (3, 5, 6), [3])],
-)
-def test_drafts_count_up_to_the_first_that_is_wrong(drafts, chosen, counted):
-    assert agreed(drafts, chosen) == counted

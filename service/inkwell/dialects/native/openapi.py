@@ -14,8 +14,7 @@ from inkwell.http.openapi import (
     row_schema,
     text_schema,
 )
-from inkwell.http.replies import NOT_EFFECTIVE
-from inkwell.parameters import PARAMETERS, Parameter
+from inkwell.parameters import NOT_EFFECTIVE, PARAMETERS, Parameter
 
 TEXT_EXAMPLE = " there was a king"
 SSE_EXAMPLE = (

@@ -7,7 +7,8 @@ from typing import Any
 from inkwell.parameters.parameter import Parameter
 from inkwell.parameters.reading import read_json
 from inkwell.parameters.request import GenerationRequest
-from inkwell.parameters.table import BY_NAME, SAMPLING
+from inkwell.parameters.sampling import SAMPLING
+from inkwell.parameters.table import BY_NAME
 
 MOST_TOKENS = 50
 NOTHING_YET = "it counts generated tokens, and before the next token there are none"
@@ -24,4 +25,5 @@ NEXT_PARAMETERS = (
 def parse_next(values: Mapping[str, Any]) -> GenerationRequest:
     """A request from a JSON object that looks at the next token and generates none; raises RequestErrors."""
     fields = read_json(NEXT_PARAMETERS, values, REFUSED)
-    return GenerationRequest(prompts=(fields.pop("prompt"),), length=0, inspect=fields.pop("top"), **fields)
+    prompts, count = (fields.pop("prompt"),), fields.pop("top")
+    return GenerationRequest.from_fields(fields | {"prompts": prompts, "length": 0, "inspect": count})

@@ -90,6 +90,6 @@ def generation_request(values: Mapping[str, Any]) -> GenerationRequest:
     fields = dict(values)
     if fields["top_p"] == 0:  # only the likeliest token is within a share of nothing
         fields |= {"top_p": 1.0, "top_k": 1}
-    request = GenerationRequest(**fields)
+    request = GenerationRequest.from_fields(fields)
     check_best_of(request, "best_of", "n")
     return request

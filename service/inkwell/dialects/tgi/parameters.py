@@ -106,15 +106,16 @@ def parse_tgi(values: Mapping[str, Any], stream: bool | None = None) -> TgiReque
     top_tokens, prefill = fields.pop("top_n_tokens"), fields.pop("decoder_input_details")
     details = fields.pop("details") or prefill or top_tokens > 0
     _check(fields["best_of"], samples, streams, prefill)
-    fields["temperature"] = fields["temperature"] if samples else 0.0
-    request = GenerationRequest(
-        prompts=(envelope["prompt"],),
-        model_name=envelope["model_name"],
-        logprobs=top_tokens if details or streams else None,
-        prompt_logprobs=0 if prefill else None,
-        stream=streams,
-        **fields,
-    )
+    fields |= {
+        "prompts": (envelope["prompt"],),
+        "model_name": envelope["model_name"],
+        "logprobs": top_tokens if details or streams else None,
+        "prompt_logprobs": 0 if prefill else None,
+        "stream": streams,
+    }
+    request = GenerationRequest.from_fields(fields)
+    if not samples:
+        request = replace(request, sampling=request.sampling.as_greedy())
     return TgiRequest(request, details)
 
 

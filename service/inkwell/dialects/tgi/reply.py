@@ -103,7 +103,7 @@ def _text(generation: Generation, choice: Choice) -> str:
 
 def _seed(generation: Generation) -> int | None:
     """TGI tells none where nothing is drawn."""
-    return generation.request.seed if generation.request.temperature > 0 else None
+    return None if generation.request.sampling.greedy else generation.request.seed
 
 
 def _prefill(generation: Generation, choice: Choice) -> list[Shape]:

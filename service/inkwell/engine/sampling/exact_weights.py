@@ -9,56 +9,61 @@ any device. A weight is off by one rounding to float32 or by 2 ** -37 of the lik
 import torch
 from torch import Tensor
 
+from inkwell.parameters.sampling import Sampling
+
 _STEP_BITS = 36
 # Added to a float32 and taken off again, this rounds it to a multiple of 2 ** -36: the spacing of floats at this size.
-_ROUNDER = 1.5 * 2.0 ** (23 - _STEP_BITS)
-_ROUNDER_64 = 1.5 * 2.0 ** (52 - _STEP_BITS)
-_NOTHING = -30.0  # e to the power of it is rounded to 0; where e ** x underflows, computing it takes ten times as long
+_ROUNDING_OFFSET = 1.5 * 2.0 ** (23 - _STEP_BITS)
+_ROUNDING_OFFSET_64 = 1.5 * 2.0 ** (52 - _STEP_BITS)
+_MIN_EXPONENT = (
+    -30.0
+)  # e to the power of it is rounded to 0; where e ** x underflows, computing it takes ten times as long
 _BLOCK = 256
-# Reciprocals of temperatures below this would be infinite in float32; long before, all is greedy.
-_LARGEST_RECIPROCAL = 2.0**126
+# Larger factors would be infinite in float32; far smaller ones already leave only the likeliest token.
+_MAX_FACTOR = 2.0**126
 
 
-def reciprocal(temperature: float) -> float:
-    """What to multiply logits by; `temperature` is above 0."""
-    return min(1 / temperature, _LARGEST_RECIPROCAL)
+def inverse_temperature(sampling: Sampling) -> float:
+    """The factor for logits; not for greedy decoding."""
+    return min(1 / sampling.temperature, _MAX_FACTOR)
 
 
-def scaled(logits: Tensor, top: Tensor, reciprocals: Tensor, out: Tensor | None = None) -> Tensor:
-    """(logits - top) / temperature, at most 0: [rows, n] float32 for top and reciprocals [rows, 1]."""
-    return torch.sub(logits, top, out=out).mul_(reciprocals)
+def scaled(logits: Tensor, top: Tensor, factors: Tensor, out: Tensor | None = None) -> Tensor:
+    """(logits - top) * factor, at most 0: [rows, n] float32 for top and factors [rows, 1]."""
+    return torch.sub(logits, top, out=out).mul_(factors)
 
 
-def weigh_(exponents: Tensor) -> Tensor:
+def to_weights_(exponents: Tensor) -> Tensor:
     """Turns what `scaled` gave into weights in its place: e to the power of it, in steps of 2 ** -36."""
-    return exponents.clamp_(min=_NOTHING).exp_().add_(_ROUNDER).sub_(_ROUNDER)
+    return exponents.clamp_(min=_MIN_EXPONENT).exp_().add_(_ROUNDING_OFFSET).sub_(_ROUNDING_OFFSET)
 
 
 def rounded(values: Tensor) -> Tensor:
     """Float64 values between -1 and 1 as multiples of 2 ** -36, so that their sums are exact too."""
-    return (values + _ROUNDER_64) - _ROUNDER_64
+    return (values + _ROUNDING_OFFSET_64) - _ROUNDING_OFFSET_64
 
 
-def weights_of_all(logits: Tensor, reciprocals: Tensor) -> tuple[Tensor, Tensor]:
+def weights_of_all(logits: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
     """Weights [rows, blocks, 256] float32 of every token, 0 beyond the vocabulary, and each block's sum in float64."""
     rows, vocabulary = logits.shape
     blocks = -(-vocabulary // _BLOCK)
     room = logits.new_empty(rows, blocks * _BLOCK)
     room[:, vocabulary:] = -torch.inf
-    scaled(logits, logits.amax(dim=-1, keepdim=True), reciprocals, out=room[:, :vocabulary])
-    weights = weigh_(room).view(rows, blocks, _BLOCK)
+    scaled(logits, logits.amax(dim=-1, keepdim=True), factors, out=room[:, :vocabulary])
+    weights = to_weights_(room).view(rows, blocks, _BLOCK)
     return weights, weights.double().sum(dim=-1)
 
 
-def draw_from_all(logits: Tensor, reciprocals: Tensor, points: Tensor) -> Tensor:
-    """A token for each row of [rows, vocab]: the first whose cumulative share exceeds its point [rows, 1] float64.
+def draw_from_all(logits: Tensor, factors: Tensor, uniforms: Tensor) -> Tensor:
+    """A token for each row of [rows, vocab]: the first whose cumulative share exceeds the random number of the row.
 
+    Random numbers are [rows, 1] float64.
     The sums of blocks find the block, then those of its 256 tokens the token, as one long sum would. A row that holds
     NaN or infinity gets any token.
     """
-    weights, sums = weights_of_all(logits, reciprocals)
+    weights, sums = weights_of_all(logits, factors)
     cumulative = sums.cumsum(dim=-1)  # [rows, blocks]
-    targets = target(points, cumulative[:, -1:])
+    targets = target(uniforms, cumulative[:, -1:])
     block = torch.searchsorted(cumulative, targets, right=True).clamp_(max=sums.shape[1] - 1)  # [rows, 1]
     before = cumulative.gather(1, block) - sums.gather(1, block)
     chosen = weights.gather(1, block.unsqueeze(2).expand(-1, -1, _BLOCK)).squeeze(1)  # [rows, 256]
@@ -66,6 +71,6 @@ def draw_from_all(logits: Tensor, reciprocals: Tensor, points: Tensor) -> Tensor
     return (block * _BLOCK + place).squeeze(1).clamp_(max=logits.shape[1] - 1)
 
 
-def target(points: Tensor, totals: Tensor) -> Tensor:
-    """The points as parts of the totals, always below them: then some token's cumulative weight is above."""
-    return torch.minimum(points * totals, torch.nextafter(totals, torch.zeros_like(totals)))
+def target(uniforms: Tensor, totals: Tensor) -> Tensor:
+    """The uniforms as parts of the totals, always below them: then some token's cumulative weight is above."""
+    return torch.minimum(uniforms * totals, torch.nextafter(totals, torch.zeros_like(totals)))

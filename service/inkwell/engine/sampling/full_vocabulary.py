@@ -2,7 +2,7 @@
 
 What a cut keeps, and then what is drawn, is the token at which a sum along the ranks reaches some share of the whole.
 A histogram of the sum tells between which two logits that token stands, and only the few tokens there are sorted.
-Weights add up exactly (`weighing.py`), so this finds the very token that sorting the whole row would find.
+Weights add up exactly (`exact_weights.py`), so this finds the very token that sorting the whole row would find.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from inkwell.engine.sampling.exact_weights import scaled, target, weigh_
-from inkwell.engine.sampling.top_tokens import Cuts, distances
+from inkwell.engine.sampling.exact_weights import scaled, target, to_weights_
+from inkwell.engine.sampling.top_tokens import CutColumns, distances
 
 _BUCKETS = 2048
 _FINENESS = 64  # buckets for a difference of 1 between exponents; beyond 30 no weight is left
@@ -56,10 +56,10 @@ class _Line:
         return ids[self.buckets[ids] == bucket]
 
 
-def draw_unranked(logits: Tensor, cuts: Cuts, points: Tensor) -> Tensor:
-    """The token [1] of one row [1, vocab]; its point [1, 1] float64."""
-    exponents = scaled(logits, logits.amax(dim=-1, keepdim=True), cuts.reciprocals).squeeze(0)
-    weights = weigh_(exponents.clone()).double()
+def draw_unranked(logits: Tensor, cuts: CutColumns, uniforms: Tensor) -> Tensor:
+    """The token [1] of one row [1, vocab]; its random number [1, 1] float64."""
+    exponents = scaled(logits, logits.amax(dim=-1, keepdim=True), cuts.inverse_temperatures).squeeze(0)
+    weights = to_weights_(exponents.clone()).double()
     top_k, top_p, typical_p = (column.squeeze(1) for column in (cuts.top_k, cuts.top_p, cuts.typical_p))
     line = _line(logits.squeeze(0), -exponents)
     if top_k < len(weights):
@@ -77,7 +77,7 @@ def draw_unranked(logits: Tensor, cuts: Cuts, points: Tensor) -> Tensor:
         weights *= _typical(exponents, weights, typical_p)
         sums = line.sums(weights)
         kept = sums[-1:]
-    return line.reach(weights, sums, target(points.squeeze(1), kept), beyond=True)[0]
+    return line.reach(weights, sums, target(uniforms.squeeze(1), kept), beyond=True)[0]
 
 
 def _typical(exponents: Tensor, weights: Tensor, typical_p: Tensor) -> Tensor:

@@ -1,39 +1,36 @@
-"""Bias: numbers that a request adds to the logits of single tokens, before all penalties; -100 or less bans a token.
+"""Bias: numbers that a request adds to the logits of single tokens; -100 or less bans a token.
 
 A row's result depends on that row alone.
 """
 
 from array import array
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from inkwell.engine.contract import Sampling
-from inkwell.engine.sampling.draw import Draw
+from inkwell.engine.sampling.sampling_input import Rows
+from inkwell.errors import InvalidParameter
+from inkwell.parameters.sampling import Sampling
 
 _BAN = -100.0
 
 
-def biased(logits: Tensor, draws: Sequence[Draw]) -> Tensor:
-    """The logits [rows, vocab] with the biases added: a copy if any row has one, else what was given."""
-    tokens, values, rows = array("q"), array("f"), array("q")
-    for row, draw in enumerate(draws):
-        if draw.sampling.logit_bias:
-            ids, biases = zip(*draw.sampling.logit_bias, strict=True)
-            tokens.extend(ids)
-            values.extend(biases)
-            rows.extend([row] * len(ids))
-    if not rows:
-        return logits
-    place = tuple(torch.frombuffer(ids, dtype=torch.int64).to(logits.device) for ids in (rows, tokens))
-    added = torch.frombuffer(values, dtype=torch.float32).to(logits.device)
-    scores = logits.clone(memory_format=torch.contiguous_format)
+def apply_logit_bias(scores: Tensor, rows: Rows) -> None:
+    """In place, on some rows of [rows, vocab]."""
+    tokens, values, numbers = array("q"), array("f"), array("q")
+    for number, item in rows:
+        ids, biases = zip(*item.sampling.logit_bias, strict=True)
+        tokens.extend(ids)
+        values.extend(biases)
+        numbers.extend([number] * len(ids))
+    place = tuple(torch.frombuffer(ids, dtype=torch.int64).to(scores.device) for ids in (numbers, tokens))
+    added = torch.frombuffer(values, dtype=torch.float32).to(scores.device)
     scores[place] += added.masked_fill(added <= _BAN, -torch.inf)
-    return scores
 
 
-def bans_all(sampling: Sampling, vocab_size: int) -> bool:
-    """Whether no token is left to choose."""
+def all_banned(sampling: Sampling, vocab_size: int) -> InvalidParameter | None:
+    """The error of a request that bans every token of the model."""
     biases = sampling.logit_bias
-    return len(biases) >= vocab_size and sum(bias <= _BAN for _, bias in biases) >= vocab_size
+    if len(biases) < vocab_size or sum(bias <= _BAN for _, bias in biases) < vocab_size:
+        return None
+    return InvalidParameter(f"logit_bias bans all {vocab_size} tokens of the model", param="logit_bias")

@@ -1,4 +1,4 @@
-"""Log-probabilities of tokens, by the exact sums of `weighing.py`: a row's are a function of that row alone."""
+"""Log-probabilities of tokens, by the exact sums of `exact_weights.py`: a row's are a function of that row alone."""
 
 import math
 from collections.abc import Sequence
@@ -14,30 +14,30 @@ ROWS_AT_ONCE = 32  # of GPT-2's vocabulary: 6 MB of logits, and three times as m
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What is told of one token: its log-probability, and the likeliest at its position."""
+class TokenLogprob:
+    """The log-probability of one token, and the likeliest tokens at its position."""
 
     logprob: float
     top: TopTokens
 
 
-def tell(logits: Tensor, tokens: Sequence[int], counts: Sequence[int]) -> list[Told]:
-    """One token of each row of [rows, vocab], finite float32, with so many of the likeliest of that row."""
-    told: list[Told] = []
+def token_logprobs(logits: Tensor, tokens: Sequence[int], counts: Sequence[int]) -> list[TokenLogprob]:
+    """Those of one token of each row of [rows, vocab], finite float32, with the `counts` likeliest of each row."""
+    found: list[TokenLogprob] = []
     for begin in range(0, len(tokens), ROWS_AT_ONCE):
         end = begin + ROWS_AT_ONCE
-        told += _tell(logits[begin:end], tokens[begin:end], counts[begin:end])
-    return told
+        found += _some_rows(logits[begin:end], tokens[begin:end], counts[begin:end])
+    return found
 
 
-def _tell(logits: Tensor, tokens: Sequence[int], counts: Sequence[int]) -> list[Told]:
+def _some_rows(logits: Tensor, tokens: Sequence[int], counts: Sequence[int]) -> list[TokenLogprob]:
     _, sums = weights_of_all(logits, logits.new_ones(len(tokens), 1))
     tops = logits.amax(dim=-1).tolist()
     logs = [math.log(total) for total in sums.sum(dim=-1).tolist()]  # at least 0: the likeliest token weighs 1
     chosen = logits[range(len(tokens)), list(tokens)].tolist()
     likeliest = _likeliest(logits, counts)
     return [
-        Told(logit - top - log, tuple((token, value - top - log) for token, value in others))
+        TokenLogprob(logit - top - log, tuple((token, value - top - log) for token, value in others))
         for logit, top, log, others in zip(chosen, tops, logs, likeliest, strict=True)
     ]
 

@@ -5,9 +5,8 @@ from collections.abc import Callable
 from torch import Tensor
 
 from inkwell.engine.contract import PromptEvent
-from inkwell.engine.sampling.faults import invalid_logits
-from inkwell.engine.sampling.logprobs import ROWS_AT_ONCE, Told, tell
-from inkwell.engine.sampling.sampler import finite_rows
+from inkwell.engine.sampling.logprobs import ROWS_AT_ONCE, TokenLogprob, token_logprobs
+from inkwell.engine.sampling.sampler import finite_rows, invalid_logits
 from inkwell.engine.scheduler import Row
 
 
@@ -18,14 +17,14 @@ def score(row: Row, hidden: Tensor, logits: Callable[[Tensor], Tensor]) -> Promp
     """
     job = row.sequence.job
     assert job.prompt_logprobs is not None
-    told: list[Told] = []
-    end = min(row.start + row.length, len(job.prompt) - 1)  # behind the last token stands none of the prompt
+    found: list[TokenLogprob] = []
+    end = min(row.start + row.length, len(job.prompt) - 1)  # nothing follows the last token
     for begin in range(row.start, end, ROWS_AT_ONCE):
         stop = min(begin + ROWS_AT_ONCE, end)
         part = logits(hidden[begin - row.start : stop - row.start])
         if not all(finite_rows(part)):
             raise invalid_logits()
-        told += tell(part, job.prompt[begin + 1 : stop + 1], [job.prompt_logprobs] * (stop - begin))
-    if not told:
+        found += token_logprobs(part, job.prompt[begin + 1 : stop + 1], [job.prompt_logprobs] * (stop - begin))
+    if not found:
         return None
-    return PromptEvent(job.key, row.start + 1, tuple(one.logprob for one in told), tuple(one.top for one in told))
+    return PromptEvent(job.key, row.start + 1, tuple(one.logprob for one in found), tuple(one.top for one in found))

@@ -1,9 +1,8 @@
 """Chooses the next token of each row from its logits.
 
-Stateless: the n-th draw of a sequence is a function of its seed, its sample number and n alone, and no row looks at
-another, so a request gives the same tokens alone, in a crowd and after a restart. The order of the processors is
-that of transformers: bias, repetition penalty (then presence and frequency), temperature, top_k, top_p, min_p,
-typical_p; `inspection.py` does the same the slow and obvious way.
+Stateless: the n-th draw of a text is a function of its seed, its sample number and n alone, and no row looks at
+another, so a request gives the same tokens alone, in a full batch and after a restart. `processors.py` has the steps
+and their order.
 """
 
 from collections.abc import Sequence
@@ -11,85 +10,104 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from inkwell.engine.contract import Sampling
-from inkwell.engine.sampling.counter_rng import uniform
-from inkwell.engine.sampling.draw import Draw
-from inkwell.engine.sampling.exact_weights import draw_from_all, reciprocal
+from inkwell.engine.sampling.exact_weights import draw_from_all, inverse_temperature, scaled, target, to_weights_
 from inkwell.engine.sampling.full_vocabulary import draw_unranked
-from inkwell.engine.sampling.logit_bias import biased
-from inkwell.engine.sampling.penalties import penalised
-from inkwell.engine.sampling.top_tokens import UNDECIDED, Cuts, cuts_of, draw_ranked, few, likeliest
+from inkwell.engine.sampling.processors import apply_cuts, apply_logit_processors, has_cuts, needs_slow_cuts, ranks
+from inkwell.engine.sampling.sampling_input import SamplingInput
+from inkwell.engine.sampling.top_tokens import UNDECIDED, CutColumns, cut_columns, draw_ranked, few, likeliest
+from inkwell.errors import InvalidLogits
 
-__all__ = ["Draw", "choose", "finite_rows"]
-
-_FEW = 256  # so many tokens of every row are ranked; where they do not decide, none is
+_FEW = 256  # tokens of every row that are ranked; where they do not decide, none is
 
 
 def finite_rows(logits: Tensor) -> list[bool]:
     """Whether each row of [rows, vocab] holds finite numbers alone."""
-    finite = logits.sum(dim=-1).isfinite().tolist()
+    finite: list[bool] = logits.sum(dim=-1).isfinite().tolist()
     if not all(finite):  # finite numbers may have a sum that is not
         finite = torch.isfinite(logits).all(dim=-1).tolist()
     return finite
 
 
-def choose(logits: Tensor, draws: Sequence[Draw]) -> list[int]:
+def invalid_logits() -> InvalidLogits:
+    """The error of a row that is not finite."""
+    return InvalidLogits("the model's output is not a number; its weights may be damaged")
+
+
+def choose(logits: Tensor, inputs: Sequence[SamplingInput]) -> list[int]:
     """The next token of each row; `logits` [rows, vocab] float32, at least one in each row above -inf, none NaN."""
-    scores = penalised(biased(logits, draws), draws)
-    groups = _by_method(draws)
-    chosen = [_METHODS[method](_rows(scores, rows), [draws[row] for row in rows]) for method, rows in groups.items()]
+    scores = apply_logit_processors(logits, inputs)
+    groups = _by_method(inputs)
+    chosen = [_METHODS[method](_rows(scores, rows), [inputs[row] for row in rows]) for method, rows in groups.items()]
     order = [row for rows in groups.values() for row in rows]
     tokens = dict(zip(order, torch.cat(chosen).tolist(), strict=True))
     for row in (row for row, token in tokens.items() if token == UNDECIDED):
-        tokens[row] = _decided(scores[row : row + 1], draws[row])
-    return [tokens[row] for row in range(len(draws))]
+        tokens[row] = _decided(scores[row : row + 1], inputs[row])
+    return [tokens[row] for row in range(len(inputs))]
 
 
-def _by_method(draws: Sequence[Draw]) -> dict[str, list[int]]:
+def _by_method(inputs: Sequence[SamplingInput]) -> dict[str, list[int]]:
     """Row numbers by the way they are drawn: which way a row takes must not depend on its neighbours."""
     groups: dict[str, list[int]] = {}
-    for row, draw in enumerate(draws):
-        groups.setdefault(_method(draw.sampling), []).append(row)
+    for row, item in enumerate(inputs):
+        groups.setdefault(_method(item), []).append(row)
     return groups
 
 
-def _method(sampling: Sampling) -> str:
-    if sampling.temperature == 0:
+def _method(item: SamplingInput) -> str:
+    sampling = item.job.sampling
+    if sampling.greedy:
         return "likeliest"
-    cut = sampling.top_k > 0 or sampling.top_p < 1 or sampling.min_p > 0 or sampling.typical_p < 1
-    return "ranked" if cut else "plain"
+    if not has_cuts(sampling):
+        return "plain"
+    return "one by one" if needs_slow_cuts(sampling) else "ranked"
 
 
 def _rows(scores: Tensor, rows: list[int]) -> Tensor:
     return scores if len(rows) == len(scores) else scores[rows]
 
 
-def _likeliest(scores: Tensor, draws: Sequence[Draw]) -> Tensor:
+def _likeliest(scores: Tensor, inputs: Sequence[SamplingInput]) -> Tensor:
     return likeliest(scores)
 
 
-def _plain(scores: Tensor, draws: Sequence[Draw]) -> Tensor:
-    reciprocals = [[reciprocal(draw.sampling.temperature)] for draw in draws]
-    return draw_from_all(scores, torch.tensor(reciprocals, device=scores.device), _points(scores, draws))
+def _plain(scores: Tensor, inputs: Sequence[SamplingInput]) -> Tensor:
+    factors = [[inverse_temperature(item.sampling)] for item in inputs]
+    return draw_from_all(scores, torch.tensor(factors, device=scores.device), _uniforms(scores, inputs))
 
 
-def _ranked(scores: Tensor, draws: Sequence[Draw]) -> Tensor:
-    return draw_ranked(scores, few(scores, _FEW), _cuts(scores, draws), _points(scores, draws))
+def _ranked(scores: Tensor, inputs: Sequence[SamplingInput]) -> Tensor:
+    return draw_ranked(scores, few(scores, _FEW), _columns(scores, inputs), _uniforms(scores, inputs))
 
 
-def _decided(scores: Tensor, draw: Draw) -> int:
+def _one_by_one(scores: Tensor, inputs: Sequence[SamplingInput]) -> Tensor:
+    """What `_ranked` would give, for cuts that have no fast way."""
+    uniforms = _uniforms(scores, inputs)
+    return torch.cat([draw_slowly(*row) for row in zip(scores, inputs, uniforms, strict=True)])
+
+
+def draw_slowly(scores: Tensor, item: SamplingInput, uniform: Tensor) -> Tensor:
+    """The token [1] of one row [vocab], all of it ranked; its random number [1] float64."""
+    factor = torch.tensor(inverse_temperature(item.sampling), device=scores.device)
+    exponents = scaled(scores, scores.max(), factor)
+    *_, (_, kept) = apply_cuts(exponents, item.sampling)
+    order = ranks(scores)
+    cumulative = (to_weights_(exponents).double() * kept)[order].cumsum(dim=0)
+    place = torch.searchsorted(cumulative, target(uniform, cumulative[-1:]), right=True)
+    return order[place]
+
+
+def _decided(scores: Tensor, item: SamplingInput) -> int:
     """The token of one row [1, vocab] that a few ranks did not decide."""
-    return int(draw_unranked(scores, _cuts(scores, [draw]), _points(scores, [draw])))
+    return int(draw_unranked(scores, _columns(scores, [item]), _uniforms(scores, [item])))
 
 
-def _cuts(scores: Tensor, draws: Sequence[Draw]) -> Cuts:
-    return cuts_of([draw.sampling for draw in draws], scores.shape[1], scores.device)
+def _columns(scores: Tensor, inputs: Sequence[SamplingInput]) -> CutColumns:
+    return cut_columns([item.sampling for item in inputs], scores.shape[1], scores.device)
 
 
-def _points(scores: Tensor, draws: Sequence[Draw]) -> Tensor:
+def _uniforms(scores: Tensor, inputs: Sequence[SamplingInput]) -> Tensor:
     """Each row's random number [rows, 1] float64."""
-    numbers = [[uniform(draw.sampling.seed, draw.sampling.sample, draw.number)] for draw in draws]
-    return torch.tensor(numbers, dtype=torch.float64, device=scores.device)
+    return torch.tensor([[item.uniform] for item in inputs], dtype=torch.float64, device=scores.device)
 
 
-_METHODS = {"likeliest": _likeliest, "plain": _plain, "ranked": _ranked}
+_METHODS = {"likeliest": _likeliest, "plain": _plain, "ranked": _ranked, "one by one": _one_by_one}

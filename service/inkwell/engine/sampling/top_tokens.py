@@ -2,7 +2,7 @@
 
 Ranks are by falling logit, then by rising token id. Every cut but the last keeps the tokens up to some rank, so a few
 hundred of the likeliest are mostly all that must be ranked; whether they are is known exactly, because weights add up
-exactly (`weighing.py`). Where they are not, `selection.py` finds the token that ranking all of them would give.
+exactly (`exact_weights.py`). Where they are not, `full_vocabulary.py` finds the token that a ranking of all would give.
 """
 
 import math
@@ -12,8 +12,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from inkwell.engine.contract import Sampling
-from inkwell.engine.sampling.exact_weights import reciprocal, rounded, scaled, target, weigh_, weights_of_all
+from inkwell.engine.sampling.exact_weights import (
+    inverse_temperature,
+    rounded,
+    scaled,
+    target,
+    to_weights_,
+    weights_of_all,
+)
+from inkwell.parameters.sampling import Sampling
 
 UNDECIDED = -1  # no token: those that were ranked do not tell
 _GROUP = 16
@@ -22,10 +29,10 @@ _LOWEST = -1e3  # e to the power of it is no weight at all, and times 0 it is 0,
 
 
 @dataclass(frozen=True, slots=True)
-class Cuts:
+class CutColumns:
     """What the rows of a step keep: columns [rows, 1], float32 where they meet logits, else float64."""
 
-    reciprocals: Tensor  # of the temperatures, float32
+    inverse_temperatures: Tensor  # float32
     log_min_p: Tensor  # float32, -inf where there is no limit
     top_k: Tensor  # the size of the vocabulary where there is no limit
     top_p: Tensor
@@ -35,11 +42,11 @@ class Cuts:
     any_typical: bool
 
 
-def cuts_of(samplings: Sequence[Sampling], vocabulary: int, device: torch.device) -> Cuts:
+def cut_columns(samplings: Sequence[Sampling], vocabulary: int, device: torch.device) -> CutColumns:
     """The cuts of some samplings, in one copy to the device; temperatures are above 0."""
     table = [
         (
-            reciprocal(sampling.temperature),
+            inverse_temperature(sampling),
             math.log(sampling.min_p) if sampling.min_p > 0 else -math.inf,
             float(min(sampling.top_k or vocabulary, vocabulary)),
             sampling.top_p,
@@ -48,7 +55,7 @@ def cuts_of(samplings: Sequence[Sampling], vocabulary: int, device: torch.device
         for sampling in samplings
     ]
     columns = torch.tensor(table, dtype=torch.float64, device=device).unsqueeze(2).unbind(dim=1)
-    return Cuts(
+    return CutColumns(
         columns[0].float(),
         columns[1].float(),
         *columns[2:],
@@ -104,16 +111,16 @@ def few(logits: Tensor, ranks: int) -> Ranked:
     return _ranked(logits, candidates.gather(1, places).sort(dim=-1).values, sure)
 
 
-def draw_ranked(logits: Tensor, ranked: Ranked, cuts: Cuts, points: Tensor) -> Tensor:
-    """A token for each row, or UNDECIDED where too few tokens are ranked to tell; points [rows, 1] float64."""
-    exponents = scaled(ranked.logits, ranked.logits[:, :1], cuts.reciprocals)  # [rows, ranks]
-    weights = weigh_(exponents.clone()).double()
+def draw_ranked(logits: Tensor, ranked: Ranked, cuts: CutColumns, uniforms: Tensor) -> Tensor:
+    """A token for each row, or UNDECIDED where too few tokens are ranked to tell; uniforms [rows, 1] float64."""
+    exponents = scaled(ranked.logits, ranked.logits[:, :1], cuts.inverse_temperatures)  # [rows, ranks]
+    weights = to_weights_(exponents.clone()).double()
     kept, whole = _kept(logits, cuts, exponents, weights)
     weights *= kept
     if cuts.any_typical:
         weights *= _typical(exponents, weights, cuts.typical_p)
     cumulative = weights.cumsum(dim=-1)
-    place = torch.searchsorted(cumulative, target(points, cumulative[:, -1:]), right=True)
+    place = torch.searchsorted(cumulative, target(uniforms, cumulative[:, -1:]), right=True)
     decided = whole & (place < ranked.sure)
     place.clamp_(max=weights.shape[1] - 1)
     return torch.where(decided, ranked.tokens.gather(1, place), UNDECIDED).squeeze(1)
@@ -160,7 +167,7 @@ def _rising(keys: Tensor) -> Tensor:
     return keys.squeeze(0).sort(dim=-1, stable=True).indices.view(keys.shape)
 
 
-def _kept(logits: Tensor, cuts: Cuts, exponents: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+def _kept(logits: Tensor, cuts: CutColumns, exponents: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Which ranks [rows, width] top_k, top_p and min_p keep, and whether these are all that they keep [rows, 1]."""
     width = weights.shape[1]
     rank = torch.arange(width, dtype=torch.float64, device=weights.device)
@@ -173,14 +180,14 @@ def _kept(logits: Tensor, cuts: Cuts, exponents: Tensor, weights: Tensor) -> tup
     return kept, ended & (known | unlimited)
 
 
-def _left_by_top_k(logits: Tensor, cuts: Cuts, cumulative: Tensor) -> tuple[Tensor, Tensor]:
+def _left_by_top_k(logits: Tensor, cuts: CutColumns, cumulative: Tensor) -> tuple[Tensor, Tensor]:
     """The weight of all that top_k keeps, and whether it is known: both [rows, 1]."""
     width, vocabulary = cumulative.shape[1], logits.shape[1]
     within = cuts.top_k <= width
     left = cumulative.gather(1, cuts.top_k.clamp(max=width).long() - 1)
     if not cuts.need_total or width == vocabulary:
         return left, within
-    _, sums = weights_of_all(logits, cuts.reciprocals)
+    _, sums = weights_of_all(logits, cuts.inverse_temperatures)
     return torch.where(within, left, sums.sum(dim=-1, keepdim=True)), within | (cuts.top_k == vocabulary)
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from inkwell.engine.model.decoder import Decoder
 from inkwell.engine.model.kv_cache import KVCache
 from inkwell.engine.model.span import Span
-from inkwell.engine.sampling.sampler import Draw, choose
+from inkwell.engine.sampling.sampler import choose
+from inkwell.engine.sampling.sampling_input import SamplingInput
 from inkwell.engine.sequence import Sequence as Tokens
 from inkwell.engine.slots import common_length
 from inkwell.engine.speculation.speculation import LONGEST_DRAFT, Drafter, Wish
@@ -25,7 +26,7 @@ _NEAR = LONGEST_DRAFT + 1  # tokens that one step may bring; they are read toget
 class _Read:
     """What the draft's cache holds in one slot."""
 
-    salt: str = ""
+    cache_salt: str = ""
     tokens: list[int] = field(default_factory=list)
 
 
@@ -37,10 +38,10 @@ class _Draft:
     tokens: list[int] = field(default_factory=list)
 
     @property
-    def draw(self) -> Draw:
+    def sampling_input(self) -> SamplingInput:
         sequence = self.wish.sequence
         generated = [*sequence.tokens[len(sequence.job.prompt) :], *self.tokens]
-        return Draw(sequence.job.sampling, sequence.job.prompt, generated)
+        return SamplingInput(sequence.job, generated)
 
 
 class DraftModel(Drafter):
@@ -85,7 +86,7 @@ class DraftModel(Drafter):
             self._known(draft.wish.sequence)
         while growing:
             logits = self._advance(growing)
-            for draft, token in zip(growing, choose(logits, [draft.draw for draft in growing]), strict=True):
+            for draft, token in zip(growing, choose(logits, [draft.sampling_input for draft in growing]), strict=True):
                 draft.tokens.append(token)
             growing = [draft for draft in growing if len(draft.tokens) < draft.wish.count]
         return [tuple(draft.tokens) for draft in drafts]
@@ -98,8 +99,8 @@ class DraftModel(Drafter):
     def _known(self, sequence: Tokens) -> list[int]:
         """What the slot holds of this sequence, but for its last token; what belongs to another is forgotten."""
         read = self._read[sequence.slot]
-        if read.salt != sequence.job.salt:
-            read.salt, read.tokens = sequence.job.salt, []
+        if read.cache_salt != sequence.job.cache_salt:
+            read.cache_salt, read.tokens = sequence.job.cache_salt, []
         del read.tokens[common_length(read.tokens, sequence.tokens, min(len(read.tokens), len(sequence.tokens) - 1)) :]
         return read.tokens
 

@@ -139,12 +139,3 @@ class Speculation:
         if drafted:
             latest = min(seconds / drafted, self._costs.seconds(rows))
             self._draft_seconds += (1 - _MEMORY) * (latest - self._draft_seconds)
-
-
-def agreed(drafts: Sequence[int], choices: Sequence[int | None]) -> list[int | None]:
-    """The choices that count: all that were drafted rightly, and one more, the first that was not or the next.
-
-    None stands for a position at which nothing can be chosen; it is never right.
-    """
-    right = next((place for place, draft in enumerate(drafts) if choices[place] != draft), len(drafts))
-    return list(choices[: right + 1])

@@ -2,7 +2,7 @@
 
 import math
 
-from inkwell.engine.sampling.counter_rng import uniform
+from inkwell.engine.sampling.sampling_input import uniform
 
 
 def test_another_seed_sample_or_place_gives_another_number():
