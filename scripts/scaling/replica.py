@@ -3,7 +3,7 @@
 The rules are those of engine/scheduler.py for prompts that share no beginning: first come, first served; a
 slot a request; every running row gets a token a step; pieces of prompts under a bound. Steps in which nothing changes
 are taken together, which is what makes an hour of a fleet a matter of seconds. Promises and speed are kept by the
-service's own `Pace`. A test holds this model against the real scheduler, step by step.
+service's own `ThroughputEstimator`. A test holds this model against the real scheduler, step by step.
 """
 
 import heapq
@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from inkwell.access.throughput import GAP_S, Pace
+from inkwell.access.throughput import GAP_S, ThroughputEstimator
 from inkwell.engine.contract import EngineConfig
 from inkwell.engine.scheduler import CROWDED, LEAST_PIECE, STRETCH
 from inkwell.settings.settings import Settings
@@ -33,7 +33,7 @@ class Ticket:
     ended_s: float | None = None
     refusals: int = 0
     unserved: int = 0  # attempts that found no pod at all
-    release: Callable[[], None] | None = None  # of its promise to the pace
+    release: Callable[[], None] | None = None  # of its promise to the throughput
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Replica:
         self._curve = curve
         self._limits = replace(limits, rows=min(limits.rows, curve.rows))
         self._now_s = 0.0
-        self._pace = Pace(lambda: self._now_s)
+        self._throughput = ThroughputEstimator(lambda: self._now_s)
         self._waiting: deque[Ticket] = deque()
         self._prompts: list[tuple[Ticket, list[int]]] = []  # with the tokens that are left to compute
         self._decoding: list[tuple[int, int, Ticket]] = []  # a heap by the step that gives the last token
@@ -84,19 +84,19 @@ class Replica:
     def queue_s(self, now_s: float) -> float:
         """What the gauge of the estimated wait says."""
         self._now_s = now_s
-        return self._pace.queue_s(len(self._waiting))
+        return self._throughput.queue_s(len(self._waiting))
 
     def retry_after_s(self, now_s: float) -> float:
         """What a refusal tells the client, before chance is added."""
         self._now_s = now_s
-        return self._pace.wait_s()
+        return self._throughput.wait_s()
 
     def take(self, ticket: Ticket, now_s: float) -> bool:
         """Admit a request, or refuse it. Whoever calls looks at `ends_s` again."""
         if self.open >= self._limits.requests:
             return False
         self._now_s = now_s
-        ticket.release = self._pace.promise(ticket.new_tokens)
+        ticket.release = self._throughput.promise(ticket.new_tokens)
         self._waiting.append(ticket)
         if self._batch is None:
             self._begin(now_s)
@@ -115,7 +115,7 @@ class Replica:
         ended = self._finished(now_s)
         first = self._read_prompts(now_s)
         self._now_s = now_s
-        self._pace.note(tokens + len(first))
+        self._throughput.note(tokens + len(first))
         for ticket in (*ended, *(ticket for ticket in first if ticket.ended_s is not None)):
             assert ticket.release is not None
             ticket.release()
@@ -166,7 +166,7 @@ class Replica:
         self._pieces = self._cut_prompts(decoding) if self._prompts else []
         step_s = self._curve.step_s(decoding, sum(self._pieces))
         count = 1
-        if not self._prompts:  # a longer silence than GAP_S would look idle to the pace
+        if not self._prompts:  # a longer silence than GAP_S would look idle to the throughput
             count = max(1, min(self._decoding[0][0] - self._steps, int(GAP_S / step_s)))
         self._batch = (now_s, step_s, count)
 

@@ -13,7 +13,7 @@ from inkwell import __version__
 from inkwell.access.admission import Admission
 from inkwell.access.keys import Keys, check_exposure, load_keys
 from inkwell.access.quota import Quotas
-from inkwell.access.throughput import Pace
+from inkwell.access.throughput import ThroughputEstimator
 from inkwell.dialects import (
     cancel,
     models,
@@ -80,15 +80,15 @@ def create_app(settings: Settings, tracing: Tracing | None = None, dialects: Seq
     """
     keys = load_keys(settings.keys_file, settings.keys)
     check_exposure(keys, settings.host, settings.open)
-    counts, pace = Metrics(), Pace()
+    counts, throughput = Metrics(), ThroughputEstimator()
     registry = _registry(settings, counts)
     quotas = Quotas(settings.requests_per_minute, settings.tokens_per_minute)
-    admission = Admission(settings.max_requests, settings.state_dir, pace)
+    admission = Admission(settings.max_requests, settings.state_dir, throughput)
     preload = Preload(registry, settings.preload, settings.default_model, settings.retry_load_s)
     limits = Limits(settings.request_timeout_s, settings.max_samples, settings.max_tokens_per_request)
-    watchers = [counts.watch, access_log.watch, *([tracing.watch] if tracing else [])]
-    generator = Generator(registry, admission, quotas, pace, settings.default_model, limits, watchers)
-    counts.registry.register(Gauges(registry, admission, pace, __version__))
+    listeners = [counts.listen, access_log.listen, *([tracing.listen] if tracing else [])]
+    generator = Generator(registry, admission, quotas, throughput, settings.default_model, limits, listeners)
+    counts.registry.register(Gauges(registry, admission, throughput, __version__))
 
     app = _application(settings, keys, tracing)
     app.extensions["inkwell"] = registry  # wsgi.py and the tests close it at the end of the process

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from inkwell.access.admission import DRAIN_FLAG, LARGE_BYTES, MOST_LARGE, SPREAD, Admission
-from inkwell.access.throughput import Pace
+from inkwell.access.throughput import ThroughputEstimator
 from inkwell.errors import InvalidBody, QueueFull, ShuttingDown
 from inkwell.once import Once
 
 
 def test_no_more_than_the_limit_get_in_and_the_refusal_names_it():
-    admission = Admission(2, None, Pace())
+    admission = Admission(2, None, ThroughputEstimator())
     leave = [admission.enter(), admission.enter()]
     with pytest.raises(QueueFull, match="^2 requests"):
         admission.enter()
@@ -23,20 +23,20 @@ def test_no_more_than_the_limit_get_in_and_the_refusal_names_it():
 
 
 def test_a_refusal_says_when_a_place_may_be_free_and_not_the_same_to_everybody():
-    admission = Admission(1, None, Pace())
+    admission = Admission(1, None, ThroughputEstimator())
     admission.enter()
     waits = []
     for _ in range(50):
         with pytest.raises(QueueFull) as caught:
             admission.enter()
         waits.append(caught.value.retry_after_s)
-    expected_s = Pace().wait_s()
+    expected_s = ThroughputEstimator().wait_s()
     assert all(expected_s <= wait_s <= (1 + SPREAD) * expected_s for wait_s in waits)
     assert len(set(waits)) > 25
 
 
 def test_leaving_twice_frees_one_place():
-    admission = Admission(2, None, Pace())
+    admission = Admission(2, None, ThroughputEstimator())
     first, _ = admission.enter(), admission.enter()
     first()
     first()
@@ -44,7 +44,7 @@ def test_leaving_twice_frees_one_place():
 
 
 def test_a_refused_request_takes_no_place():
-    admission = Admission(1, None, Pace())
+    admission = Admission(1, None, ThroughputEstimator())
     leave = admission.enter()
     for _ in range(3):
         with pytest.raises(QueueFull):
@@ -54,7 +54,7 @@ def test_a_refused_request_takes_no_place():
 
 
 def test_a_crowd_never_exceeds_the_limit():
-    admission = Admission(5, None, Pace())
+    admission = Admission(5, None, ThroughputEstimator())
     barrier = threading.Barrier(40)
     admitted = []
 
@@ -74,7 +74,7 @@ def test_a_crowd_never_exceeds_the_limit():
 
 
 def test_the_flag_in_the_state_folder_refuses_new_requests_and_keeps_the_running(tmp_path: Path):
-    admission = Admission(2, tmp_path, Pace())
+    admission = Admission(2, tmp_path, ThroughputEstimator())
     leave = admission.enter()
     (tmp_path / DRAIN_FLAG).touch()
     assert admission.draining
@@ -87,11 +87,11 @@ def test_the_flag_in_the_state_folder_refuses_new_requests_and_keeps_the_running
 
 
 def test_without_a_state_folder_there_is_no_flag():
-    assert not Admission(1, None, Pace()).draining
+    assert not Admission(1, None, ThroughputEstimator()).draining
 
 
 def test_so_many_large_requests_are_received_at_once_and_any_number_of_small_ones():
-    admission = Admission(1, None, Pace())
+    admission = Admission(1, None, ThroughputEstimator())
     with ExitStack() as received:
         for _ in range(MOST_LARGE):
             received.enter_context(admission.receiving(LARGE_BYTES + 1))

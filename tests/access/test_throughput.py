@@ -1,8 +1,8 @@
-"""The pace: tokens a second as measured, and the wait that follows from what was promised."""
+"""The throughput: tokens a second as measured, and the wait that follows from what was promised."""
 
 import pytest
 
-from inkwell.access.throughput import GAP_S, LONGEST_S, SHORTEST_S, UNKNOWN_S, Pace
+from inkwell.access.throughput import GAP_S, LONGEST_S, SHORTEST_S, UNKNOWN_S, ThroughputEstimator
 from tests.clock import Clock
 
 
@@ -11,84 +11,87 @@ def clock() -> Clock:
     return Clock()
 
 
-def work(pace: Pace, clock: Clock, tokens_per_s: float, seconds: float, step_s: float = 0.1) -> None:
+def work(
+    throughput: ThroughputEstimator, clock: Clock, tokens_per_s: float, seconds: float, step_s: float = 0.1
+) -> None:
     for _ in range(round(seconds / step_s)):
         clock.now += step_s
-        pace.note(round(tokens_per_s * step_s))
+        throughput.note(round(tokens_per_s * step_s))
 
 
 def test_before_anything_was_measured_the_wait_is_a_guess(clock: Clock):
-    pace = Pace(clock)
-    assert pace.wait_s() == UNKNOWN_S
-    pace.promise(10_000)
-    assert pace.wait_s() == UNKNOWN_S
+    throughput = ThroughputEstimator(clock)
+    assert throughput.wait_s() == UNKNOWN_S
+    throughput.promise(10_000)
+    assert throughput.wait_s() == UNKNOWN_S
 
 
 def test_the_wait_is_the_time_of_one_average_request(clock: Clock):
-    pace = Pace(clock)
-    pace.promise(1_000)
-    pace.promise(3_000)
-    work(pace, clock, tokens_per_s=200, seconds=20)
-    assert pace.wait_s() == pytest.approx(2_000 / 200, rel=0.05)
+    throughput = ThroughputEstimator(clock)
+    throughput.promise(1_000)
+    throughput.promise(3_000)
+    work(throughput, clock, tokens_per_s=200, seconds=20)
+    assert throughput.wait_s() == pytest.approx(2_000 / 200, rel=0.05)
 
 
 def test_a_new_speed_replaces_an_old_one(clock: Clock):
-    pace = Pace(clock)
-    pace.promise(2_000)
-    work(pace, clock, tokens_per_s=1_000, seconds=60)
-    work(pace, clock, tokens_per_s=100, seconds=150)
-    assert pace.wait_s() == pytest.approx(2_000 / 100, rel=0.1)
+    throughput = ThroughputEstimator(clock)
+    throughput.promise(2_000)
+    work(throughput, clock, tokens_per_s=1_000, seconds=60)
+    work(throughput, clock, tokens_per_s=100, seconds=150)
+    assert throughput.wait_s() == pytest.approx(2_000 / 100, rel=0.1)
 
 
 def test_the_end_of_a_request_takes_its_promise_away_once(clock: Clock):
-    pace = Pace(clock)
-    end = pace.promise(9_000)
-    pace.promise(1_000)
-    work(pace, clock, tokens_per_s=200, seconds=20)
-    assert pace.wait_s() == pytest.approx(5_000 / 200, rel=0.05)
+    throughput = ThroughputEstimator(clock)
+    end = throughput.promise(9_000)
+    throughput.promise(1_000)
+    work(throughput, clock, tokens_per_s=200, seconds=20)
+    assert throughput.wait_s() == pytest.approx(5_000 / 200, rel=0.05)
     end()
     end()
-    assert pace.wait_s() == pytest.approx(1_000 / 200, rel=0.05)
+    assert throughput.wait_s() == pytest.approx(1_000 / 200, rel=0.05)
 
 
 def test_an_idle_hour_and_a_loading_model_do_not_slow_the_pace_down(clock: Clock):
-    pace = Pace(clock)
-    end = pace.promise(1_000)
-    work(pace, clock, tokens_per_s=200, seconds=30)
+    throughput = ThroughputEstimator(clock)
+    end = throughput.promise(1_000)
+    work(throughput, clock, tokens_per_s=200, seconds=30)
     end()
     clock.now += 3_600
-    pace.promise(1_000)
+    throughput.promise(1_000)
     clock.now += 60  # it waits for a load
-    work(pace, clock, tokens_per_s=200, seconds=1)
-    assert pace.wait_s() == pytest.approx(1_000 / 200, rel=0.05)
+    work(throughput, clock, tokens_per_s=200, seconds=1)
+    assert throughput.wait_s() == pytest.approx(1_000 / 200, rel=0.05)
     clock.now += 60  # another model loads while the first one is silent
-    pace.note(20)
-    assert pace.wait_s() <= 1_000 / 200 * (1 + GAP_S / 15)
+    throughput.note(20)
+    assert throughput.wait_s() <= 1_000 / 200 * (1 + GAP_S / 15)
 
 
 def test_the_answer_stays_within_what_clients_heed(clock: Clock):
-    pace = Pace(clock)
-    end = pace.promise(10**6)
-    work(pace, clock, tokens_per_s=100, seconds=10)
-    assert pace.wait_s() == LONGEST_S
+    throughput = ThroughputEstimator(clock)
+    end = throughput.promise(10**6)
+    work(throughput, clock, tokens_per_s=100, seconds=10)
+    assert throughput.wait_s() == LONGEST_S
     end()
-    pace.promise(1)
-    assert pace.wait_s() == SHORTEST_S
+    throughput.promise(1)
+    assert throughput.wait_s() == SHORTEST_S
 
 
 def test_who_queues_waits_for_what_all_of_them_were_promised(clock: Clock):
-    pace = Pace(clock)
-    pace.promise(3_000, texts=2)
-    pace.promise(1_000, texts=2)
-    work(pace, clock, tokens_per_s=200, seconds=20)
-    assert pace.queue_s(3) == pytest.approx(3 * 1_000 / 200, rel=0.05)
-    assert pace.queue_s(30) == pytest.approx(10 * pace.queue_s(3))  # no bound: an autoscaler must see how long it is
-    assert pace.queue_s(0) == 0
+    throughput = ThroughputEstimator(clock)
+    throughput.promise(3_000, texts=2)
+    throughput.promise(1_000, texts=2)
+    work(throughput, clock, tokens_per_s=200, seconds=20)
+    assert throughput.queue_s(3) == pytest.approx(3 * 1_000 / 200, rel=0.05)
+    # without a bound: an autoscaler must see how long the queue is
+    assert throughput.queue_s(30) == pytest.approx(10 * throughput.queue_s(3))
+    assert throughput.queue_s(0) == 0
 
 
 def test_without_a_measured_speed_each_of_a_queue_counts_the_same(clock: Clock):
-    pace = Pace(clock)
-    end = pace.promise(9_000)
-    assert (pace.queue_s(0), pace.queue_s(4)) == (0, 4 * UNKNOWN_S)
+    throughput = ThroughputEstimator(clock)
+    end = throughput.promise(9_000)
+    assert (throughput.queue_s(0), throughput.queue_s(4)) == (0, 4 * UNKNOWN_S)
     end()
-    assert pace.queue_s(4) == 4 * UNKNOWN_S
+    assert throughput.queue_s(4) == 4 * UNKNOWN_S

@@ -10,9 +10,9 @@ from inkwell.engine.contract import Job, TokenEvent
 from inkwell.errors import WorkerDied
 from inkwell.generation.events import TextEvent
 from inkwell.generation.generation import Generation
-from inkwell.generation.request_context import Origin
+from inkwell.generation.request_context import RequestContext
 from inkwell.models.model_store import Model
-from inkwell.observability.outcome import Summary
+from inkwell.observability.outcome import RequestOutcome
 from inkwell.parameters import GenerationRequest
 from inkwell.worker.stream import TokenStream
 from tests.generation.texts import choice_of
@@ -57,11 +57,11 @@ class Run:
         )
         closers = ExitStack()
         closers.callback(self.note_close)
-        self.ends: list[Summary] = []
+        self.ends: list[RequestOutcome] = []
         now = time.monotonic()
-        origin = Origin("id", "who", now, (self.ends.append,))
+        context = RequestContext("id", "who", now, (self.ends.append,))
         self.generation = Generation(
-            effective, model, choices, self.stream, origin, now + seconds, self.note_token, closers
+            effective, model, choices, self.stream, context, now + seconds, self.note_token, closers
         )
 
     def note_token(self) -> None:
@@ -84,10 +84,10 @@ def ids(model: Model, text: str) -> list[int]:
     return model.tokenizer.encode(text)
 
 
-def end_of(one: Run) -> Summary:
-    """Close the request twice; gives the one summary that was told."""
+def end_of(one: Run) -> RequestOutcome:
+    """Close the request twice; gives the one outcome that was told."""
     one.generation.close()
     one.generation.close()
     assert one.closed == 1
-    (summary,) = one.ends
-    return summary
+    (outcome,) = one.ends
+    return outcome

@@ -7,7 +7,7 @@ import pytest
 
 from inkwell.engine.contract import FailureEvent
 from inkwell.errors import Cancelled, DeadlineExceeded, EngineFailed
-from inkwell.generation.events import Silence, TextEvent
+from inkwell.generation.events import Heartbeat, TextEvent
 from inkwell.models.model_store import Model
 from tests.generation.runs import Run, ids
 
@@ -25,7 +25,7 @@ def test_every_text_ends_in_one_final_event(run: Callable[..., Run], letters: Mo
 def test_nothing_for_a_while_is_told_too(run: Callable[..., Run], letters: Model):
     one = run()
     events = one.generation.events(0.01)
-    assert isinstance(next(events), Silence)
+    assert isinstance(next(events), Heartbeat)
     one.come(1, ids(letters, "bcde"))
     assert next(events) == TextEvent(0, "b", None)
 

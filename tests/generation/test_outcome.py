@@ -1,4 +1,4 @@
-"""How a request ended, as its one summary tells it."""
+"""How a request ended, as its one outcome tells it."""
 
 import time
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def test_a_worker_that_is_gone_when_a_text_slides_is_an_error_and_is_told_as_one
     one.come(1, ids(letters, "bcdefghijklmnop"))
     with pytest.raises(WorkerDied):
         one.generation.collect()
-    assert end_of(one).outcome == "worker_died"
+    assert end_of(one).result == "worker_died"
 
 
 def test_a_defect_that_ends_a_request_is_told_as_one(run: Callable[..., Run]):
@@ -27,7 +27,7 @@ def test_a_defect_that_ends_a_request_is_told_as_one(run: Callable[..., Run]):
     one.stream.put(TokenEvent(99, 1, None))  # of a job that there is not
     with pytest.raises(KeyError):
         one.generation.collect()
-    assert end_of(one).outcome == "internal_error"
+    assert end_of(one).result == "internal_error"
 
 
 def test_a_defect_behind_the_last_event_is_told_too(run: Callable[..., Run], letters: Model):
@@ -35,7 +35,7 @@ def test_a_defect_behind_the_last_event_is_told_too(run: Callable[..., Run], let
     one.come(1, ids(letters, "bcde"))
     one.generation.collect()
     one.generation.failed(TypeError())
-    assert end_of(one).outcome == "internal_error"
+    assert end_of(one).result == "internal_error"
 
 
 def test_a_text_that_was_cancelled_makes_a_cancelled_request(run: Callable[..., Run], letters: Model):
@@ -45,24 +45,24 @@ def test_a_text_that_was_cancelled_makes_a_cancelled_request(run: Callable[..., 
     assert [next(events).choice for _ in range(4)] == [0] * 4
     one.generation.cancel()
     assert [event.finish for event in events] == ["cancelled"]
-    summary = end_of(one)
-    assert (summary.outcome, summary.finish_reasons, summary.computed) == ("cancelled", ("cancelled", "length"), True)
+    outcome = end_of(one)
+    assert (outcome.result, outcome.finish_reasons, outcome.computed) == ("cancelled", ("cancelled", "length"), True)
 
 
 def test_a_request_that_was_cancelled_in_the_queue_has_computed_nothing(run: Callable[..., Run]):
     one = run()
     one.generation.cancel()
     one.generation.collect()
-    summary = end_of(one)
-    assert (summary.outcome, summary.finish_reasons, summary.computed) == ("cancelled", ("cancelled",), False)
+    outcome = end_of(one)
+    assert (outcome.result, outcome.finish_reasons, outcome.computed) == ("cancelled", ("cancelled",), False)
 
 
 def test_a_score_without_a_token_has_computed_its_prompt(run: Callable[..., Run]):
     one = run(length=0)
     one.stream.put(TokenEvent(1, None, "length"))
     one.generation.collect()
-    summary = end_of(one)
-    assert (summary.outcome, summary.first_token_s, summary.computed) == ("ok", None, True)
+    outcome = end_of(one)
+    assert (outcome.result, outcome.first_token_s, outcome.computed) == ("ok", None, True)
 
 
 def test_the_summary_of_a_whole_text_tells_counts_and_times(run: Callable[..., Run], letters: Model):
@@ -72,16 +72,16 @@ def test_the_summary_of_a_whole_text_tells_counts_and_times(run: Callable[..., R
     one.come(1, others, None)
     one.stream.put(TokenEvent(1, None, "stop"))
     one.generation.collect()
-    summary = end_of(one)
-    assert (summary.outcome, summary.finish_reasons) == ("ok", ("stop",))
-    assert (summary.request_id, summary.client) == ("id", "who")
-    assert (summary.prompt_tokens, summary.cached_tokens, summary.generated_tokens, summary.queue_s) == (1, 1, 3, 0.5)
-    assert 0 <= summary.first_token_s <= summary.duration_s
+    outcome = end_of(one)
+    assert (outcome.result, outcome.finish_reasons) == ("ok", ("stop",))
+    assert (outcome.request_id, outcome.client) == ("id", "who")
+    assert (outcome.prompt_tokens, outcome.cached_tokens, outcome.generated_tokens, outcome.queue_s) == (1, 1, 3, 0.5)
+    assert 0 <= outcome.first_token_s <= outcome.duration_s
 
 
 def test_a_request_that_nobody_read_to_its_end_is_told_as_cancelled(run: Callable[..., Run]):
-    summary = end_of(run())
-    assert (summary.outcome, summary.first_token_s, summary.finish_reasons) == ("cancelled", None, ())
+    outcome = end_of(run())
+    assert (outcome.result, outcome.first_token_s, outcome.finish_reasons) == ("cancelled", None, ())
 
 
 def test_who_never_gets_a_slot_has_waited_from_the_beginning_to_the_end(run: Callable[..., Run]):

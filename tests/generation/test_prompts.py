@@ -3,11 +3,11 @@
 import pytest
 
 from inkwell.errors import ContextLengthExceeded, InvalidParameter
-from inkwell.generation.prompts import Names, Prompt, fitted
+from inkwell.generation.prompts import FieldNames, Prompt, fitted
 from inkwell.models.model_store import Model
 from inkwell.parameters import GenerationRequest
 
-NAMES = Names(prompt="inputs", length="max_new_tokens", model="model")
+NAMES = FieldNames(prompt="inputs", length="max_new_tokens", model="model")
 
 
 def fit(model: Model, size: int, **wanted: object) -> tuple[int, int, int]:

@@ -8,7 +8,7 @@ from inkwell.checkpoints.model_config import read_config
 from inkwell.engine.contract import Job, TokenEvent
 from inkwell.generation.choice import Choice
 from inkwell.generation.events import TextEvent
-from inkwell.generation.prompts import Names, fitted
+from inkwell.generation.prompts import FieldNames, fitted
 from inkwell.models.model_store import Model
 from inkwell.parameters import GenerationRequest
 from tests.servable import save_servable
@@ -30,7 +30,7 @@ def bytewise(folder: Path, context: int) -> Model:
 def choice_of(model: Model, prompt: str | tuple[int, ...] = "a", number: int = 0, **wanted: Any) -> Choice:
     """The first text of a request; `wanted` are fields of a `GenerationRequest`."""
     request = GenerationRequest((prompt,), **wanted)
-    (fit,) = fitted(request, model, Names())
+    (fit,) = fitted(request, model, FieldNames())
     job = Job(0, fit.tokens, 0, seed=7, prompt_logprobs=request.prompt_logprobs)
     return Choice(number, fit, job, request, model.tokenizer, model.config.context)
 

@@ -11,7 +11,7 @@ import pytest
 from flask import Blueprint, Flask, g
 from flask.testing import FlaskClient
 
-from inkwell.access.keys import ANYONE, INFER, NOBODY, SCOPES
+from inkwell.access.keys import ANONYMOUS, ANYONE, INFER, SCOPES
 from inkwell.app import create_app
 from inkwell.http.auth import PUBLIC, ScopedBlueprint, check_scopes, scope_of
 from inkwell.http.services import Services
@@ -213,4 +213,4 @@ def test_the_view_learns_who_asks(asker: FlaskClient):
             assert (g.client.name, g.client.salt) == (name, name)
     with asker:
         asker.get("/livez", headers=bearer(FAILED))
-        assert g.client is NOBODY and not NOBODY.scopes
+        assert g.client is ANONYMOUS and not ANONYMOUS.scopes

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from inkwell.access.admission import Admission
-from inkwell.access.throughput import Pace
+from inkwell.access.throughput import ThroughputEstimator
 from inkwell.http.gauges import Gauges
 from inkwell.models.worker_load import Use, use_of
 from inkwell.worker.messages import Ready
@@ -32,8 +32,8 @@ class RegistryImitation:
 
 
 def value(worker: WorkerImitation, name: str, **labels: str) -> float | None:
-    pace, registry = Pace(), CollectorRegistry()
-    registry.register(Gauges(RegistryImitation({"demo": worker}), Admission(1, None, pace), pace, "1"))
+    throughput, registry = ThroughputEstimator(), CollectorRegistry()
+    registry.register(Gauges(RegistryImitation({"demo": worker}), Admission(1, None, throughput), throughput, "1"))
     return registry.get_sample_value(f"inkwell_{name}", {"model": "demo", **labels})
 
 

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask, g
 
 from inkwell.http.access_log import AccessLogEntry
-from inkwell.http.replies import register, streamed, whole
+from inkwell.http.replies import json_response, register, sse_response
 from tests.generation.runs import Run, end_of, ids
 from tests.generation.texts import bytewise
 
@@ -33,15 +33,15 @@ def broken(_: object) -> list[dict[str, object]]:
 
 def test_a_whole_reply_that_cannot_be_shaped_has_failed(one: Run):
     with application().test_request_context(), pytest.raises(TypeError):
-        whole(one.generation, broken)
-    assert end_of(one).outcome == "internal_error"
+        json_response(one.generation, broken)
+    assert end_of(one).result == "internal_error"
 
 
 def test_a_stream_whose_events_cannot_be_shaped_has_failed_and_says_so(one: Run):
     with application().test_request_context():
         g.log_entry = AccessLogEntry("mine")
-        response = streamed(one.generation, broken, list)
+        response = sse_response(one.generation, broken, list)
         (event,) = response.get_data(as_text=True).strip().split("\n\n")
         response.close()
         assert json.loads(event.removeprefix("data: "))["error"]["code"] == g.log_entry.code == "internal_error"
-    assert end_of(one).outcome == "internal_error"
+    assert end_of(one).result == "internal_error"

@@ -6,11 +6,11 @@ import pytest
 
 from inkwell.engine.contract import FailureEvent, PromptEvent, TokenEvent
 from inkwell.observability.metrics import KILLED, Metrics, StepMeter
-from inkwell.observability.outcome import Summary
+from inkwell.observability.outcome import RequestOutcome
 from inkwell.system.memory import limit_bytes, resident_bytes
 from tests.clock import Clock
 
-ENDED = Summary("id", "who", "demo", "ok", ("length",), 40, 32, 7, True, 0.01, 0.5, 0.75, 2.0)
+ENDED = RequestOutcome("id", "who", "demo", "ok", ("length",), 40, 32, 7, True, 0.01, 0.5, 0.75, 2.0)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_only_tokens_count_as_tokens(metrics: Metrics, meter: StepMeter):
 
 
 def test_the_end_of_a_request_is_counted_whole(metrics: Metrics):
-    metrics.watch()(ENDED)
+    metrics.listen()(ENDED)
     assert value(metrics, "generations_total", outcome="ok") == 1
     sums = {
         name: value(metrics, f"{name}_seconds_sum") for name in ("time_to_first_token", "queue", "request_duration")
@@ -87,7 +87,7 @@ def test_the_end_of_a_request_is_counted_whole(metrics: Metrics):
 
 def test_a_request_that_died_waiting_counts_its_wait_and_no_prompt(metrics: Metrics):
     metrics.starting("demo")
-    metrics.watch()(replace(ENDED, outcome="deadline_exceeded", first_token_s=None, computed=False, queue_s=1.99))
+    metrics.listen()(replace(ENDED, result="deadline_exceeded", first_token_s=None, computed=False, queue_s=1.99))
     assert value(metrics, "generations_total", outcome="deadline_exceeded") == 1
     names = ("queue_seconds_sum", "prompt_tokens_total", "time_to_first_token_seconds_count")
     assert [value(metrics, name) for name in names] == [1.99, 0, 0]
@@ -95,8 +95,8 @@ def test_a_request_that_died_waiting_counts_its_wait_and_no_prompt(metrics: Metr
 
 def test_a_request_that_no_worker_had_counts_its_end_and_its_time_alone(metrics: Metrics):
     metrics.starting("demo")
-    metrics.watch()(
-        replace(ENDED, outcome="model_loading", first_token_s=None, computed=False, submitted_s=None, queue_s=0.0)
+    metrics.listen()(
+        replace(ENDED, result="model_loading", first_token_s=None, computed=False, submitted_s=None, queue_s=0.0)
     )
     assert value(metrics, "generations_total", outcome="model_loading") == 1
     assert value(metrics, "request_duration_seconds_sum") == 2.0
@@ -105,7 +105,7 @@ def test_a_request_that_no_worker_had_counts_its_end_and_its_time_alone(metrics:
 
 
 def test_a_refused_request_is_no_example_of_how_long_requests_take(metrics: Metrics):
-    metrics.watch()(replace(ENDED, model=None, outcome="refused", first_token_s=None, computed=False, submitted_s=None))
+    metrics.listen()(replace(ENDED, model=None, result="refused", first_token_s=None, computed=False, submitted_s=None))
     assert value(metrics, "generations_total", model="", outcome="refused") == 1
     assert value(metrics, "request_duration_seconds_count", model="") is None
 

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 
 from inkwell.app import create_app
 from inkwell.observability.otlp import Otlp, phases, timeout_s
-from inkwell.observability.outcome import Summary
+from inkwell.observability.outcome import RequestOutcome
 from inkwell.observability.tracing import tracing
 from inkwell.settings.settings import Settings, otel_variables
 from tests.collector import Collector, Received, running_collector
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PATH = "/text-generate"
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SERVER = 2  # the kind of a span that answers
-ENDED = Summary("id", "who", "demo", "ok", ("length",), 4, 0, 5, True, 0.1, 0.2, 0.5, 2.0)
+ENDED = RequestOutcome("id", "who", "demo", "ok", ("length",), 4, 0, 5, True, 0.1, 0.2, 0.5, 2.0)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from inkwell.access.throughput import Pace
+from inkwell.access.throughput import ThroughputEstimator
 from inkwell.errors import QueueFull, ShuttingDown
 from inkwell.once import Once
 
@@ -26,10 +26,10 @@ RECEIVED_S = 1.0  # what a large request usually takes
 class Admission:
     """A counter with an upper bound, which a flag file closes. Thread-safe."""
 
-    def __init__(self, limit: int, state_dir: Path | None, pace: Pace) -> None:
+    def __init__(self, limit: int, state_dir: Path | None, throughput: ThroughputEstimator) -> None:
         self._limit = limit
         self._flag = state_dir / DRAIN_FLAG if state_dir else None
-        self._pace = pace
+        self._throughput = throughput
         self._lock = threading.Lock()
         self._requests = 0
         self._large = threading.BoundedSemaphore(MOST_LARGE)
@@ -53,7 +53,7 @@ class Admission:
                 return Once(self._leave)
         raise QueueFull(
             f"{self._limit} requests are running or waiting, which is the limit; try again later",
-            retry_after_s=self._pace.wait_s() * _spread(),
+            retry_after_s=self._throughput.wait_s() * _spread(),
         )
 
     @contextmanager

@@ -43,7 +43,7 @@ class Client:
 
 
 ANYONE = Client("anyone", SCOPES, "")  # asks where no keys are configured
-NOBODY = Client("nobody", frozenset(), "")  # asks for a public address without a key, where there are keys
+ANONYMOUS = Client("nobody", frozenset(), "")  # asks for a public address without a key, where there are keys
 
 
 class Keys:

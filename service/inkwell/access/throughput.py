@@ -15,7 +15,7 @@ GAP_S = 2.0  # the longest silence between two notes that counts: a model that l
 MEMORY_S = 30.0  # of generating; what was measured before has lost most of its weight
 
 
-class Pace:
+class ThroughputEstimator:
     """Tokens a second over the last time of work, and the tokens that open requests may still take. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,10 +1,10 @@
 """From a valid request to pieces of text: the one path below every dialect of the API."""
 
 from inkwell.generation.choice import Choice
-from inkwell.generation.events import Finish, Silence, TextEvent, TextToken
+from inkwell.generation.events import Finish, Heartbeat, TextEvent, TextToken
 from inkwell.generation.generation import Generation
 from inkwell.generation.generator import Generator, Limits
-from inkwell.generation.prompts import Names
+from inkwell.generation.prompts import FieldNames
 
 __all__ = [
     "Choice",
@@ -12,8 +12,8 @@ __all__ = [
     "Generation",
     "Generator",
     "Limits",
-    "Names",
-    "Silence",
+    "FieldNames",
+    "Heartbeat",
     "TextEvent",
     "TextToken",
 ]

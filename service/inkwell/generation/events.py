@@ -42,5 +42,5 @@ class TextEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class Heartbeat:
     """Nothing happened for a while; a stream says so to find out whether its client is still there."""

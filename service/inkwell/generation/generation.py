@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from inkwell.engine.contract import Event, FailureEvent, InspectionEvent, PromptEvent, TokenEvent
 from inkwell.errors import Cancelled, DeadlineExceeded, error_of
 from inkwell.generation.choice import Choice
-from inkwell.generation.events import Finish, Silence, TextEvent
-from inkwell.generation.request_context import Origin, outcome_of
+from inkwell.generation.events import Finish, Heartbeat, TextEvent
+from inkwell.generation.request_context import RequestContext, result_of
 from inkwell.models.model_store import Model
-from inkwell.observability.outcome import CANCELLED, OK, Summary
+from inkwell.observability.outcome import CANCELLED, OK, RequestOutcome
 from inkwell.once import Once
 from inkwell.parameters import GenerationRequest
 from inkwell.worker.stream import TokenStream
@@ -40,7 +40,7 @@ class Generation:
         model: Model,
         choices: Sequence[Choice],
         stream: TokenStream,
-        origin: Origin,
+        context: RequestContext,
         deadline: float,
         on_token: Callable[[], None],
         closers: ExitStack,
@@ -49,7 +49,7 @@ class Generation:
         self.model = model
         self.choices = list(choices)
         self._stream = stream
-        self._origin = origin
+        self._context = context
         self._submitted = time.monotonic()
         self._deadline = deadline
         self._on_token = on_token
@@ -79,27 +79,27 @@ class Generation:
 
     @property
     def timings(self) -> Timings:
-        started = self._origin.started
+        started = self._context.started
         first = None if self._first_token is None else self._first_token - started
         return Timings(max(map(self._queue_s, self.choices)), first, time.monotonic() - started)
 
     @property
-    def summary(self) -> Summary:
+    def outcome(self) -> RequestOutcome:
         """How it stands at present; at the end, how it ended."""
         timings = self.timings
         cancelled = not self._done or any(choice.finish == "cancelled" for choice in self.choices)
         unfailed = CANCELLED if cancelled else OK
-        return Summary(
-            request_id=self._origin.request_id,
-            client=self._origin.client,
+        return RequestOutcome(
+            request_id=self._context.request_id,
+            client=self._context.client,
             model=self.model.name,
-            outcome=outcome_of(self._error) if self._error else unfailed,
+            result=result_of(self._error) if self._error else unfailed,
             finish_reasons=tuple(sorted({str(choice.finish) for choice in self.choices if choice.finish})),
             prompt_tokens=self.prompt_tokens,
             cached_tokens=self.cached_tokens,
             generated_tokens=self.generated_tokens,
             computed=self._computed,
-            submitted_s=self._submitted - self._origin.started,
+            submitted_s=self._submitted - self._context.started,
             queue_s=timings.queue_s,
             first_token_s=timings.first_token_s,
             duration_s=timings.total_s,
@@ -123,7 +123,7 @@ class Generation:
         """The request ends in this error; also what goes wrong with its texts outside is told as its end."""
         self._error = error
 
-    def events(self, ping_s: float) -> Iterator[TextEvent | Silence]:
+    def events(self, ping_s: float) -> Iterator[TextEvent | Heartbeat]:
         """Pieces of text as they come, one final event a text; raises what made the generation fail."""
         try:
             yield from self._events(ping_s)
@@ -131,7 +131,7 @@ class Generation:
             self.failed(error)
             raise
 
-    def _events(self, ping_s: float) -> Iterator[TextEvent | Silence]:
+    def _events(self, ping_s: float) -> Iterator[TextEvent | Heartbeat]:
         while not self._done:
             left_s = self._deadline - time.monotonic()
             if self._cancelled.is_set():
@@ -139,7 +139,7 @@ class Generation:
             elif left_s <= 0:
                 yield from self._time_out()
             elif (received := self._stream.get(min(ping_s, left_s))) is None:
-                yield Silence()
+                yield Heartbeat()
             elif (piece := self._take(*received)) is not None:
                 yield piece
 
@@ -207,7 +207,7 @@ class Generation:
         try:
             self._closers.close()
         finally:
-            self._origin.tell(self.summary)
+            self._context.tell(self.outcome)
 
 
 def _likelihood(choice: Choice) -> float:

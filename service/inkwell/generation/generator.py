@@ -14,25 +14,25 @@ from dataclasses import dataclass, replace
 from inkwell.access.admission import Admission
 from inkwell.access.keys import Client
 from inkwell.access.quota import Quotas
-from inkwell.access.throughput import Pace
+from inkwell.access.throughput import ThroughputEstimator
 from inkwell.engine.contract import Job
 from inkwell.errors import InvalidParameter, RequestError
 from inkwell.generation.choice import Choice
 from inkwell.generation.generation import Generation
-from inkwell.generation.prompts import Names, Prompt, fitted
-from inkwell.generation.request_context import Origin
+from inkwell.generation.prompts import FieldNames, Prompt, fitted
+from inkwell.generation.request_context import RequestContext
 from inkwell.generation.running import Running
 from inkwell.models.model_store import Model
 from inkwell.models.registry import Registry
-from inkwell.observability.outcome import Watcher
+from inkwell.observability.outcome import OutcomeListener
 from inkwell.parameters import GenerationRequest
 from inkwell.parameters.sampling import check_tokens
 
 SEED_BITS = 32  # enough to be different every time, short enough to be typed again
-NATIVE = Names()
+NATIVE = FieldNames()
 Prepare = Callable[[Model], GenerationRequest]  # what a request is once its model is known
 # What TGI's clients and its documentation send as a chat's model, for a server that has one only.
-NO_NAMES = ("dummy", "tgi")
+MODEL_PLACEHOLDERS = ("dummy", "tgi")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +52,26 @@ class Generator:
         registry: Registry,
         admission: Admission,
         quotas: Quotas,
-        pace: Pace,
+        throughput: ThroughputEstimator,
         default_model: str,
         limits: Limits,
-        watchers: Sequence[Watcher] = (),
+        listeners: Sequence[OutcomeListener] = (),
     ) -> None:
         self.running = Running()
         self._registry = registry
         self._admission = admission
         self._quotas = quotas
-        self._pace = pace
+        self._throughput = throughput
         self._default_model = default_model
         self._limits = limits
-        self._watchers = tuple(watchers)
+        self._listeners = tuple(listeners)
 
-    def model(self, name: str | None, names: Names = NATIVE) -> Model:
+    def model(self, name: str | None, names: FieldNames = NATIVE) -> Model:
         """The model that a request for `name` gets; raises why there is none. Nothing is loaded."""
         try:
             return self._registry.library.find(name or self._default_model)
         except RequestError as error:
-            if name in NO_NAMES:
+            if name in MODEL_PLACEHOLDERS:
                 return self.model(None, names)
             error.param = names.model  # the library knows no dialect
             raise
@@ -82,12 +82,14 @@ class Generator:
         closers.callback(self._admission.enter())
         return closers
 
-    def start(self, request: GenerationRequest, request_id: str, client: Client, names: Names = NATIVE) -> Generation:
+    def start(
+        self, request: GenerationRequest, request_id: str, client: Client, names: FieldNames = NATIVE
+    ) -> Generation:
         """As `start_on`, with a request that says all by itself."""
         return self.start_on(request.model_name, lambda _: request, request_id, client, names)
 
     def start_on(
-        self, model_name: str | None, prepare: Prepare, request_id: str, client: Client, names: Names = NATIVE
+        self, model_name: str | None, prepare: Prepare, request_id: str, client: Client, names: FieldNames = NATIVE
     ) -> Generation:
         """Admit, find the model, tokenise, check lengths and quotas, load if need be, submit. Raises why it cannot be.
 
@@ -98,23 +100,23 @@ class Generator:
         self._quotas.take_request(client)
         closers = ExitStack()
         closers.callback(self._admission.enter())
-        origin = Origin(request_id, client.name, started, tuple(watch() for watch in self._watchers))
+        context = RequestContext(request_id, client.name, started, tuple(listen() for listen in self._listeners))
         model: Model | None = None
         try:
             model = self.model(model_name, names)
-            return self._start(prepare(model), model, origin, client, names, closers)
-        except BaseException as error:  # whatever ends an admitted request is told to the watchers once
+            return self._start(prepare(model), model, context, client, names, closers)
+        except BaseException as error:  # whatever ends an admitted request is told to the listeners once
             closers.close()
-            origin.fail(error, model.name if model else self._folder_name(model_name))
+            context.fail(error, model.name if model else self._folder_name(model_name))
             raise
 
     def _start(
         self,
         request: GenerationRequest,
         model: Model,
-        origin: Origin,
+        context: RequestContext,
         client: Client,
-        names: Names,
+        names: FieldNames,
         closers: ExitStack,
     ) -> Generation:
         """Everything between the admission and the worker; what is to be given back goes into `closers`."""
@@ -123,12 +125,12 @@ class Generator:
         check_tokens(request.sampling, model.name, model.config.vocab_size)
         promised = _most_tokens(request, prompts)
         self._quotas.take_tokens(client, promised + sum(len(prompt.tokens) for prompt in prompts))
-        closers.callback(self._pace.promise(promised, len(prompts) * _samples(request)))
+        closers.callback(self._throughput.promise(promised, len(prompts) * _samples(request)))
         effective = _decided(request, model, prompts, self._limits)
         assert effective.timeout_s is not None, "decided just now"
-        deadline = origin.started + effective.timeout_s
+        deadline = context.started + effective.timeout_s
         cancelled = threading.Event()
-        waits_no_more = self.running.enter(origin.request_id, client, cancelled.set)
+        waits_no_more = self.running.enter(context.request_id, client, cancelled.set)
         closers.callback(waits_no_more)
         lease = self._registry.lease(model, deadline - time.monotonic(), cancelled.is_set)
         closers.callback(lease.close)
@@ -136,9 +138,9 @@ class Generator:
         stream = lease.worker.submit([choice.first_job for choice in choices])
         closers.callback(stream.close)
         generation = Generation(
-            effective, model, choices, stream, origin, deadline, lambda: self._pace.note(1), closers
+            effective, model, choices, stream, context, deadline, lambda: self._throughput.note(1), closers
         )
-        closers.callback(self.running.enter(origin.request_id, client, generation.cancel))
+        closers.callback(self.running.enter(context.request_id, client, generation.cancel))
         waits_no_more()
         if cancelled.is_set():  # a moment ago, when there was nothing to cancel but the wait for the model
             generation.cancel()
@@ -149,7 +151,7 @@ class Generator:
         folder = self._registry.library.folder(model_name or self._default_model)
         return folder.name if folder else None
 
-    def _check_size(self, request: GenerationRequest, prompts: list[Prompt], names: Names) -> None:
+    def _check_size(self, request: GenerationRequest, prompts: list[Prompt], names: FieldNames) -> None:
         """Caps on products, which no single field shows."""
         texts = len(prompts) * _samples(request)
         if texts > self._limits.samples:

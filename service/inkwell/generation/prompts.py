@@ -12,7 +12,7 @@ from inkwell.parameters import GenerationRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class FieldNames:
     """What the dialect of a request calls the fields that messages name."""
 
     prompt: str = "input_text"
@@ -29,12 +29,12 @@ class Prompt:
     dropped: int  # tokens that were cut off its beginning
 
 
-def fitted(request: GenerationRequest, model: Model, names: Names) -> list[Prompt]:
+def fitted(request: GenerationRequest, model: Model, names: FieldNames) -> list[Prompt]:
     """The request's prompts; raises ContextLengthExceeded or InvalidParameter."""
     return [_fit(_encoded(prompt, model, names), request, model, names) for prompt in request.prompts]
 
 
-def _encoded(prompt: str | tuple[int, ...], model: Model, names: Names) -> Sequence[int]:
+def _encoded(prompt: str | tuple[int, ...], model: Model, names: FieldNames) -> Sequence[int]:
     if isinstance(prompt, str):
         tokens: Sequence[int] = model.tokenizer.encode(prompt)
     else:
@@ -49,7 +49,7 @@ def _encoded(prompt: str | tuple[int, ...], model: Model, names: Names) -> Seque
     return tokens
 
 
-def _fit(tokens: Sequence[int], request: GenerationRequest, model: Model, names: Names) -> Prompt:
+def _fit(tokens: Sequence[int], request: GenerationRequest, model: Model, names: FieldNames) -> Prompt:
     context = model.config.context
     kept = tokens[-request.truncate :] if request.truncate else tokens
     if request.on_overflow != "error":
@@ -68,7 +68,7 @@ def _most_kept(request: GenerationRequest, context: int) -> int:
     return max(context - max(wanted, 1), 1)
 
 
-def _check(prompt_tokens: int, request: GenerationRequest, model: Model, names: Names) -> None:
+def _check(prompt_tokens: int, request: GenerationRequest, model: Model, names: FieldNames) -> None:
     context, scored = model.config.context, request.length == 0
     if prompt_tokens > context or (prompt_tokens == context and not scored):
         left = "" if scored else ", and one must be left to generate"

@@ -5,31 +5,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from inkwell.errors import Cancelled, InkwellError, Refused, RequestError
-from inkwell.observability.outcome import CANCELLED, REFUSED, Summary
+from inkwell.observability.outcome import CANCELLED, REFUSED, RequestOutcome
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """One admitted request. `started` is monotonic seconds, `watchers` are told how it ended."""
+class RequestContext:
+    """One admitted request. `started` is monotonic seconds, `listeners` are told how it ended."""
 
     request_id: str
     client: str
     started: float
-    watchers: tuple[Callable[[Summary], None], ...] = ()
+    listeners: tuple[Callable[[RequestOutcome], None], ...] = ()
 
-    def tell(self, summary: Summary) -> None:
+    def tell(self, outcome: RequestOutcome) -> None:
         """The request has ended."""
-        for watcher in self.watchers:
-            watcher(summary)
+        for listener in self.listeners:
+            listener(outcome)
 
     def fail(self, error: BaseException, model: str | None) -> None:
         """The request has ended before a worker had it."""
         self.tell(
-            Summary(
+            RequestOutcome(
                 request_id=self.request_id,
                 client=self.client,
                 model=model,
-                outcome=outcome_of(error),
+                result=result_of(error),
                 finish_reasons=(),
                 prompt_tokens=0,
                 cached_tokens=0,
@@ -43,7 +43,7 @@ class Origin:
         )
 
 
-def outcome_of(error: BaseException) -> str:
+def result_of(error: BaseException) -> str:
     """How a request ended that this error ended; the codes tell of failures that are not the client's."""
     if isinstance(error, Cancelled):
         return CANCELLED

@@ -11,14 +11,14 @@ from typing import Any
 
 from flask import Flask, Response, g, request
 
-from inkwell.observability.outcome import Summary
+from inkwell.observability.outcome import RequestOutcome
 
 log = logging.getLogger(__name__)
 
 OTHER = "other"  # the route of addresses that no rule matches
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 PROBES = frozenset({"health", "metrics"})  # blueprints that are polled every few seconds
-FACTS = ("model", "outcome", "prompt_tokens", "cached_tokens", "generated_tokens")  # of a summary, unchanged
+COUNTS = ("prompt_tokens", "cached_tokens", "generated_tokens")  # of an outcome, unchanged
 TIMES = ("queue_s", "first_token_s")
 
 
@@ -30,18 +30,18 @@ class AccessLogEntry:
         self.failure: dict[str, Any] | None = None  # of an error of the service: what its operator needs
         self._request_id = request_id
         self._began = time.monotonic()
-        self._summary: Summary | None = None
+        self._outcome: RequestOutcome | None = None
 
-    def note(self, summary: Summary) -> None:
+    def note(self, outcome: RequestOutcome) -> None:
         """How the request's generation ended."""
-        self._summary = summary
+        self._outcome = outcome
 
     def write(self, facts: dict[str, Any], quiet: bool) -> None:
         """Log that the request has ended; a `quiet` one at the level debug unless it ended in an error."""
         level = logging.DEBUG if quiet and self.code is None else logging.INFO
         fields = {"request_id": self._request_id, **facts, "code": self.code}
         fields |= {"duration_s": _rounded(time.monotonic() - self._began)}
-        fields |= _generation_fields(self._summary) if self._summary else {}
+        fields |= _generation_fields(self._outcome) if self._outcome else {}
         log.log(logging.ERROR if self.failure else level, "request ended", extra=fields | (self.failure or {}))
 
 
@@ -61,7 +61,7 @@ def register(app: Flask) -> None:
     app.after_request(finish)
 
 
-def watch() -> Callable[[Summary], None]:
+def listen() -> Callable[[RequestOutcome], None]:
     """A generation begins in the current request; gives the function that notes its end."""
     entry: AccessLogEntry = g.log_entry
     return entry.note
@@ -93,9 +93,10 @@ def _facts(response: Response) -> dict[str, Any]:
     }
 
 
-def _generation_fields(summary: Summary) -> dict[str, Any]:
-    facts = {name: getattr(summary, name) for name in FACTS} | {"finish_reasons": list(summary.finish_reasons)}
-    return facts | {name: _rounded(getattr(summary, name)) for name in TIMES}
+def _generation_fields(outcome: RequestOutcome) -> dict[str, Any]:
+    facts = {"model": outcome.model, "outcome": outcome.result}
+    facts |= {name: getattr(outcome, name) for name in COUNTS} | {"finish_reasons": list(outcome.finish_reasons)}
+    return facts | {name: _rounded(getattr(outcome, name)) for name in TIMES}
 
 
 def _rounded(seconds: float | None) -> float | None:

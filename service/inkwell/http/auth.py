@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Flask, current_app, g, request
 
-from inkwell.access.keys import ANYONE, NOBODY, SCOPES, Client, Keys
+from inkwell.access.keys import ANONYMOUS, ANYONE, SCOPES, Client, Keys
 from inkwell.access.keys import INFER as INFER  # for dialects
 from inkwell.errors import Forbidden, Unauthorized
 
@@ -69,7 +69,7 @@ def _check(client: Client, scope: str | None) -> None:
         raise Forbidden("this address is not open to requests")
     if scope == PUBLIC:
         return
-    if client is NOBODY:
+    if client is ANONYMOUS:
         raise Unauthorized(NEEDED)
     if scope not in client.scopes:
         raise Forbidden(f"this address needs a key with the scope {scope}")
@@ -77,7 +77,7 @@ def _check(client: Client, scope: str | None) -> None:
 
 def _client(keys: Keys) -> Client:
     presented = _presented()
-    return (keys.find(presented) if presented else None) or NOBODY
+    return (keys.find(presented) if presented else None) or ANONYMOUS
 
 
 def _presented() -> str | None:

@@ -6,7 +6,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from inkwell.access.admission import Admission
-from inkwell.access.throughput import Pace
+from inkwell.access.throughput import ThroughputEstimator
 from inkwell.models.registry import Registry
 from inkwell.models.worker_load import Use
 from inkwell.system.memory import limit_bytes, resident_bytes
@@ -15,16 +15,16 @@ from inkwell.system.memory import limit_bytes, resident_bytes
 class Gauges(Collector):
     """Reads the registry and the admission; remembers nothing."""
 
-    def __init__(self, registry: Registry, admission: Admission, pace: Pace, version: str) -> None:
+    def __init__(self, registry: Registry, admission: Admission, throughput: ThroughputEstimator, version: str) -> None:
         self._registry = registry
         self._admission = admission
-        self._pace = pace
+        self._throughput = throughput
         self._version = version
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """One family after the other, all of the same moment."""
         uses = self._registry.uses()
-        wait_s = self._pace.queue_s(sum(use.queued for use in uses))
+        wait_s = self._throughput.queue_s(sum(use.queued for use in uses))
         yield GaugeMetricFamily("inkwell_requests_admitted", "Requests that have not ended.", self._admission.requests)
         yield _by_model("requests_queued", "Texts that wait for a slot, or requests for their model's load.",
                         ((use, use.queued) for use in uses))  # fmt: skip

@@ -11,12 +11,19 @@ from flask import Flask, Response, current_app, g, jsonify
 
 from inkwell.errors import InkwellError
 from inkwell.generation import Choice, Generation, TextEvent
-from inkwell.http import sse
 from inkwell.http.access_log import AccessLogEntry
 from inkwell.http.error_handlers import error_body, note, unexpected_body
 from inkwell.parameters import effective
 
 PING_S = "inkwell.ping_s"  # where the application has the longest silence of a stream
+EVENT_STREAM = "text/event-stream"
+DONE = b"data: [DONE]\n\n"  # the only mark of success: a stream without it has failed
+PING = b": ping\n\n"  # a comment, which every client ignores; only a write reveals that a client has disconnected
+STREAM_HEADERS = {
+    "Content-Type": f"{EVENT_STREAM}; charset=utf-8",
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",  # nginx would otherwise buffer the stream
+}
 HEADER_CHARACTERS = 4_096  # proxies refuse replies with longer ones; a thousand biases stand in the body alone
 Frame = Callable[[TextEvent], list[dict[str, Any]]]
 
@@ -26,7 +33,7 @@ def register(app: Flask, ping_s: float) -> None:
     app.extensions[PING_S] = ping_s
 
 
-def facts(generation: Generation, request_id: str) -> dict[str, Any]:
+def metadata(generation: Generation, request_id: str) -> dict[str, Any]:
     """What every reply tells, whatever its dialect: enough to repeat the call, and what it took."""
     timings = generation.timings
     first_token_s = timings.first_token_s
@@ -55,7 +62,7 @@ def parameters(generation: Generation) -> dict[str, Any]:
     return effective(generation.request)
 
 
-def whole(generation: Generation, shape: Callable[[list[Choice]], Response | dict[str, Any]]) -> Response:
+def json_response(generation: Generation, shape: Callable[[list[Choice]], Response | dict[str, Any]]) -> Response:
     """Drain the generation and shape what came of it."""
     try:
         shaped = shape(generation.collect())
@@ -69,12 +76,12 @@ def whole(generation: Generation, shape: Callable[[list[Choice]], Response | dic
         generation.close()
 
 
-def streamed(
-    generation: Generation, frame: Frame, last: Callable[[], list[dict[str, Any]]], done: bytes = sse.DONE
+def sse_response(
+    generation: Generation, frame: Frame, last: Callable[[], list[dict[str, Any]]], done: bytes = DONE
 ) -> Response:
     """A stream: the frames of each event, then the `last` ones and `done`; or an error event and nothing after it."""
     ping_s = current_app.extensions[PING_S]
-    response = Response(_frames(generation, frame, last, ping_s, done, g.log_entry), headers=sse.HEADERS)
+    response = Response(_frames(generation, frame, last, ping_s, done, g.log_entry), headers=STREAM_HEADERS)
     response.call_on_close(generation.close)  # also when the client left before the first byte
     response.headers.update(_early_headers(generation))
     return response
@@ -91,16 +98,21 @@ def _frames(
     try:
         for event in generation.events(ping_s):
             if isinstance(event, TextEvent):
-                yield from map(sse.event, frame(event))
+                yield from map(_event, frame(event))
             else:
-                yield sse.PING
-        yield from map(sse.event, last())
+                yield PING
+        yield from map(_event, last())
         if done:
             yield done
     except Exception as error:  # the status line is long gone; the client must still learn that this is no success
         generation.failed(error)
         note(error, entry)
-        yield sse.event(error_body(error) if isinstance(error, InkwellError) else unexpected_body())
+        yield _event(error_body(error) if isinstance(error, InkwellError) else unexpected_body())
+
+
+def _event(value: dict[str, Any]) -> bytes:
+    """One server-sent event; JSON escapes line breaks, so the text cannot break the framing."""
+    return b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
 
 
 def _early_headers(generation: Generation) -> dict[str, str]:

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, disable_cre
 from prometheus_client.exposition import choose_encoder
 
 from inkwell.engine.contract import Event, TokenEvent
-from inkwell.observability.outcome import REFUSED, Summary
+from inkwell.observability.outcome import REFUSED, RequestOutcome
 
 # A CPU may take seconds for what a GPU does in a millisecond, so each scale spans both. Seconds:
 FIRST_TOKEN = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
@@ -91,7 +91,7 @@ class Metrics:
         """A reply that is an error begins to leave; `code` is one of our own."""
         self._refusals.labels(code).inc()
 
-    def watch(self) -> Callable[[Summary], None]:
+    def listen(self) -> Callable[[RequestOutcome], None]:
         """A request was admitted; gives what counts its end."""
         return self._ended
 
@@ -122,18 +122,18 @@ class Metrics:
         """A worker ended, for one of the four reasons above."""
         self._exits.labels(model, reason).inc()
 
-    def _ended(self, summary: Summary) -> None:
-        model = summary.model or ""
-        self._generations.labels(model, summary.outcome).inc()
-        if summary.outcome != REFUSED:  # their short times would hide how long the others take
-            self._duration.labels(model).observe(summary.duration_s)
-        if summary.first_token_s is not None:
-            self._first.labels(model).observe(summary.first_token_s)
-        if summary.submitted_s is not None:  # also who left or failed while waiting: a crowd would look short otherwise
-            self._queue.labels(model).observe(summary.queue_s)
-        if summary.computed:
-            self._prompt_tokens.labels(model).inc(summary.prompt_tokens)
-            self._cached_tokens.labels(model).inc(summary.cached_tokens)
+    def _ended(self, outcome: RequestOutcome) -> None:
+        model = outcome.model or ""
+        self._generations.labels(model, outcome.result).inc()
+        if outcome.result != REFUSED:  # their short times would hide how long the others take
+            self._duration.labels(model).observe(outcome.duration_s)
+        if outcome.first_token_s is not None:
+            self._first.labels(model).observe(outcome.first_token_s)
+        if outcome.submitted_s is not None:  # also who left or failed while waiting: a crowd would look short otherwise
+            self._queue.labels(model).observe(outcome.queue_s)
+        if outcome.computed:
+            self._prompt_tokens.labels(model).inc(outcome.prompt_tokens)
+            self._cached_tokens.labels(model).inc(outcome.cached_tokens)
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         """A family of a model each, except those of replies, which know no model."""

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
 from inkwell.observability.otel_settings import TIMEOUTS, counting
-from inkwell.observability.outcome import CANCELLED, OK, REFUSED, Summary
+from inkwell.observability.outcome import CANCELLED, OK, REFUSED, RequestOutcome
 
 CLOSE_MS = 2_000
 TIMEOUT_MS = 10_000  # of one attempt to send, unless the environment has another
@@ -65,54 +65,54 @@ class Otlp:
         span = self._tracer.start_span(name, extract(headers), SpanKind.SERVER, attributes)
         return OtlpRequest(span, name)
 
-    def watch(self) -> Callable[[Summary], None]:
+    def listen(self) -> Callable[[RequestOutcome], None]:
         return partial(self._ended, get_current())
 
     def close(self) -> None:
         self._provider.force_flush(CLOSE_MS)
         self._provider.shutdown()
 
-    def _ended(self, parent: Context, summary: Summary) -> None:
-        began = time.time_ns() - _ns(summary.duration_s)
-        span = self._tracer.start_span("generate", parent, attributes=_attributes(summary), start_time=began)
+    def _ended(self, parent: Context, outcome: RequestOutcome) -> None:
+        began = time.time_ns() - _ns(outcome.duration_s)
+        span = self._tracer.start_span("generate", parent, attributes=_attributes(outcome), start_time=began)
         inside = set_span_in_context(span, parent)
-        for name, from_s, to_s in phases(summary):
+        for name, from_s, to_s in phases(outcome):
             phase = self._tracer.start_span(name, inside, start_time=began + _ns(from_s))
             phase.end(began + _ns(to_s))
-        if summary.outcome not in NOT_FAILED:
-            span.set_status(Status(StatusCode.ERROR, summary.outcome))
-        span.end(began + _ns(summary.duration_s))
+        if outcome.result not in NOT_FAILED:
+            span.set_status(Status(StatusCode.ERROR, outcome.result))
+        span.end(began + _ns(outcome.duration_s))
 
 
-def phases(summary: Summary) -> Iterator[tuple[str, float, float]]:
+def phases(outcome: RequestOutcome) -> Iterator[tuple[str, float, float]]:
     """Name, begin and end of each phase that the request came to, in seconds from its start and without a gap."""
-    end_s = summary.duration_s
-    if summary.submitted_s is None:
+    end_s = outcome.duration_s
+    if outcome.submitted_s is None:
         yield "prepare", 0.0, end_s
         return
-    yield "prepare", 0.0, summary.submitted_s
-    if not summary.computed:
-        yield "queue", summary.submitted_s, end_s
+    yield "prepare", 0.0, outcome.submitted_s
+    if not outcome.computed:
+        yield "queue", outcome.submitted_s, end_s
         return
-    first_s = end_s if summary.first_token_s is None else summary.first_token_s
-    slot_s = min(summary.submitted_s + summary.queue_s, first_s)
-    yield "queue", summary.submitted_s, slot_s
+    first_s = end_s if outcome.first_token_s is None else outcome.first_token_s
+    slot_s = min(outcome.submitted_s + outcome.queue_s, first_s)
+    yield "queue", outcome.submitted_s, slot_s
     yield "prefill", slot_s, first_s
-    if summary.first_token_s is not None:
+    if outcome.first_token_s is not None:
         yield "decode", first_s, end_s
 
 
-def _attributes(summary: Summary) -> dict[str, str | int | tuple[str, ...]]:
+def _attributes(outcome: RequestOutcome) -> dict[str, str | int | tuple[str, ...]]:
     """By the names that OpenTelemetry's conventions for generative models have, and our own for the rest."""
-    model = {} if summary.model is None else {"gen_ai.request.model": summary.model}
+    model = {} if outcome.model is None else {"gen_ai.request.model": outcome.model}
     return model | {
         "gen_ai.operation.name": "text_completion",
-        "gen_ai.usage.input_tokens": summary.prompt_tokens,
-        "gen_ai.usage.output_tokens": summary.generated_tokens,
-        "gen_ai.response.finish_reasons": summary.finish_reasons,
-        "inkwell.cached_tokens": summary.cached_tokens,
-        "inkwell.outcome": summary.outcome,
-        "inkwell.request_id": summary.request_id,
+        "gen_ai.usage.input_tokens": outcome.prompt_tokens,
+        "gen_ai.usage.output_tokens": outcome.generated_tokens,
+        "gen_ai.response.finish_reasons": outcome.finish_reasons,
+        "inkwell.cached_tokens": outcome.cached_tokens,
+        "inkwell.outcome": outcome.result,
+        "inkwell.request_id": outcome.request_id,
     }
 
 

@@ -10,7 +10,7 @@ OK, CANCELLED, REFUSED = "ok", "cancelled", "refused"
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class RequestOutcome:
     """One request. Times are seconds from its start, but `queue_s`, which is the longest wait of a text for its slot.
 
     `cached_tokens` are those of `prompt_tokens` that were found computed. `computed` says whether the engine has told
@@ -21,7 +21,7 @@ class Summary:
     client: str
     model: str | None  # the name of its folder; None where there is none
     # "refused" where another request, or the same one later, may pass; a code where it failed for another reason.
-    outcome: str
+    result: str
     finish_reasons: tuple[str, ...]
     prompt_tokens: int
     cached_tokens: int
@@ -34,4 +34,4 @@ class Summary:
 
 
 # Called when a request is admitted, in its thread; what it gives is called once, with how the request ended.
-Watcher = Callable[[], Callable[[Summary], None]]
+OutcomeListener = Callable[[], Callable[[RequestOutcome], None]]

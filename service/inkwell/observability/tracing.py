@@ -8,7 +8,7 @@ from typing import Protocol
 
 from inkwell import __version__
 from inkwell.observability.otel_settings import wanted
-from inkwell.observability.outcome import Summary
+from inkwell.observability.outcome import RequestOutcome
 
 
 class RequestSpan(Protocol):
@@ -33,7 +33,7 @@ class Tracing(Protocol):
         """
         ...
 
-    def watch(self) -> Callable[[Summary], None]:
+    def listen(self) -> Callable[[RequestOutcome], None]:
         """A generation begins under the present span; gives what makes its spans when it has ended."""
         ...
 

@@ -13,7 +13,7 @@ from inkwell.errors import InkwellError
 from inkwell.once import Once
 
 
-class Line(Protocol):
+class JobChannel(Protocol):
     """What a stream needs of its worker."""
 
     def enter(self, stream: "TokenStream") -> int:
@@ -39,17 +39,17 @@ class TokenStream:
     Callers know a job by a number of their own; a job that goes on in another one keeps it.
     """
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, channel: JobChannel) -> None:
+        self._channel = channel
         self._number_of_key: dict[int, int] = {}
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._close = Once(lambda: line.cancel(list(self._number_of_key)))
+        self._close = Once(lambda: channel.cancel(list(self._number_of_key)))
 
     def add(self, number: int, job: Job) -> None:
         """Send one more job; its key is replaced by one of the worker's own."""
-        key = self._line.enter(self)
+        key = self._channel.enter(self)
         self._number_of_key[key] = number
-        self._line.send(replace(job, key=key))
+        self._channel.send(replace(job, key=key))
 
     @staticmethod
     def ends(event: Event) -> bool:
@@ -69,7 +69,7 @@ class TokenStream:
         try:
             event = self._events.get(timeout=timeout_s)
         except queue.Empty:
-            self._line.end_if_hung()
+            self._channel.end_if_hung()
             return None
         return (self._number_of_key[event.key], event) if event is not None else None
 
@@ -79,7 +79,7 @@ class TokenStream:
 
     def cancel(self, number: int) -> None:
         """Drop the jobs of one number; events of theirs may still be under way."""
-        self._line.cancel([key for key, mine in self._number_of_key.items() if mine == number])
+        self._channel.cancel([key for key, mine in self._number_of_key.items() if mine == number])
 
     def close(self) -> None:
         """Drop whatever is still running. May be called by any thread, and again."""

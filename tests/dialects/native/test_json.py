@@ -9,7 +9,7 @@ from flask import Flask, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from inkwell.access.admission import Admission
-from inkwell.access.throughput import Pace
+from inkwell.access.throughput import ThroughputEstimator
 from inkwell.errors import InkwellError, InvalidBody, InvalidParameter
 from inkwell.http.request_body import read_json, register
 from tests.serving import problem
@@ -20,7 +20,7 @@ JSON = "application/json"
 
 def read(data: bytes, content_type: str = JSON, **more: object) -> dict[str, object]:
     app = Flask("reader")
-    register(app, Admission(1, None, Pace()))
+    register(app, Admission(1, None, ThroughputEstimator()))
     with app.test_request_context(method="POST", data=data, content_type=content_type, **more):
         return read_json(request)
 

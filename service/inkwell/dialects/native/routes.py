@@ -11,10 +11,9 @@ from werkzeug.exceptions import MethodNotAllowed
 from inkwell.dialects.native import openapi
 from inkwell.errors import InvalidParameter
 from inkwell.generation import Choice, Generation, Generator, TextEvent, TextToken
-from inkwell.http import sse
 from inkwell.http.auth import INFER, ScopedBlueprint
 from inkwell.http.openapi import documented
-from inkwell.http.replies import facts, streamed, whole
+from inkwell.http.replies import EVENT_STREAM, json_response, metadata, sse_response
 from inkwell.http.request_body import read_body, read_query
 from inkwell.http.services import Services
 from inkwell.parameters import GenerationRequest, parse_json, parse_text
@@ -49,26 +48,26 @@ def _answer(generator: Generator, wanted: GenerationRequest) -> Response:
     if media == TEXT and wanted.nsamples > 1:
         message = "nsamples above 1 needs stream=true or the header Accept: application/json"
         raise InvalidParameter(message, param="nsamples")
-    if media == sse.MEDIA_TYPE and (wanted.best_of or 1) > wanted.nsamples:
+    if media == EVENT_STREAM and (wanted.best_of or 1) > wanted.nsamples:
         raise InvalidParameter("best_of above nsamples cannot be streamed", param="best_of")
     request_id = g.request_id  # a stream outlives the context of its request
     generation = generator.start(wanted, request_id, g.client)
-    if media == sse.MEDIA_TYPE:
+    if media == EVENT_STREAM:
         begun: set[int] = set()
-        return streamed(
+        return sse_response(
             generation,
             lambda event: [_frame(generation, event, begun)],
             lambda: [_details(generation, request_id, False)],
         )
     if media == JSON:
-        return whole(generation, lambda _: _details(generation, request_id, True))
-    return whole(generation, lambda choices: _plain(choices[0], wanted.echo))
+        return json_response(generation, lambda _: _details(generation, request_id, True))
+    return json_response(generation, lambda choices: _plain(choices[0], wanted.echo))
 
 
 def _media_type(wanted: GenerationRequest) -> str:
     if wanted.stream:
-        return sse.MEDIA_TYPE
-    return request.accept_mimetypes.best_match([TEXT, JSON, sse.MEDIA_TYPE], default=TEXT)
+        return EVENT_STREAM
+    return request.accept_mimetypes.best_match([TEXT, JSON, EVENT_STREAM], default=TEXT)
 
 
 def _plain(choice: Choice, echo: bool) -> Response:
@@ -79,7 +78,7 @@ def _plain(choice: Choice, echo: bool) -> Response:
 
 def _details(generation: Generation, request_id: str, with_texts: bool) -> dict[str, Any]:
     """The JSON reply; a stream's last event is the same without the texts, which were sent already."""
-    told = {name: fact for name, fact in facts(generation, request_id).items() if name not in BESIDE_TEXTS}
+    told = {name: fact for name, fact in metadata(generation, request_id).items() if name not in BESIDE_TEXTS}
     return told | {"samples": [_sample(generation, choice, with_texts) for choice in generation.best]}
 
 

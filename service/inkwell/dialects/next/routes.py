@@ -6,14 +6,14 @@ from flask import Flask, Response, g, request
 
 from inkwell.dialects.next import openapi
 from inkwell.dialects.next.parameters import parse_next
-from inkwell.generation import Generation, Names
+from inkwell.generation import FieldNames, Generation
 from inkwell.http.auth import INFER, ScopedBlueprint
 from inkwell.http.openapi import documented
-from inkwell.http.replies import facts, whole
+from inkwell.http.replies import json_response, metadata
 from inkwell.http.request_body import read_json
 from inkwell.http.services import Services
 
-NAMES = Names(prompt="prompt", model="model")
+NAMES = FieldNames(prompt="prompt", model="model")
 
 
 def register(app: Flask, services: Services) -> None:
@@ -24,7 +24,7 @@ def register(app: Flask, services: Services) -> None:
     @documented(openapi.next_token())
     def next_token() -> Response:
         generation = services.generator.start(parse_next(read_json(request)), g.request_id, g.client, NAMES)
-        return whole(generation, lambda _: _reply(generation, g.request_id))
+        return json_response(generation, lambda _: _reply(generation, g.request_id))
 
     app.register_blueprint(routes)
 
@@ -49,5 +49,5 @@ def _reply(generation: Generation, request_id: str) -> dict[str, Any]:
         "tokens": tokens,
         "stages": stages,
         "model": generation.model.name,
-        "inkwell": facts(generation, request_id),
+        "inkwell": metadata(generation, request_id),
     }

@@ -7,9 +7,9 @@ from flask import Response, g, request
 from inkwell.dialects.openai import chat_openapi
 from inkwell.dialects.openai.chat_parameters import Chat, parse_chat
 from inkwell.dialects.openai.chat_reply import ChatReply
-from inkwell.dialects.openai.reply import Terms, fingerprint
+from inkwell.dialects.openai.reply import ReplyOptions, fingerprint
 from inkwell.errors import ContextLengthExceeded
-from inkwell.generation import Names
+from inkwell.generation import FieldNames
 from inkwell.http.auth import INFER, ScopedBlueprint
 from inkwell.http.openapi import documented
 from inkwell.http.request_body import read_json
@@ -27,7 +27,7 @@ def blueprint(services: Services) -> ScopedBlueprint:
     @documented(chat_openapi.chat_completions())
     def chat_completions() -> Response:
         asked = parse_chat(read_json(request), services.script)
-        names = Names(prompt="messages", length=asked.length_name, model="model")
+        names = FieldNames(prompt="messages", length=asked.length_name, model="model")
         told: dict[str, Any] = {"chat": asked.effective}
 
         def prepare(model: Model) -> GenerationRequest:
@@ -38,8 +38,8 @@ def blueprint(services: Services) -> ScopedBlueprint:
         generation = services.generator.start_on(asked.model_name, prepare, g.request_id, g.client, names)
         computed_by = fingerprint(services, generation.model.name)
         wants_logprobs = generation.request.logprobs is not None
-        terms = Terms(g.request_id, computed_by, asked.include_usage, wants_logprobs, told)
-        return ChatReply(generation, terms).respond()
+        options = ReplyOptions(g.request_id, computed_by, asked.include_usage, wants_logprobs, told)
+        return ChatReply(generation, options).respond()
 
     return routes
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from inkwell.dialects.openai.reply import REASONS, Json, Reply, Terms
+from inkwell.dialects.openai.reply import REASONS, Json, Reply, ReplyOptions
 from inkwell.generation import Choice, Generation, TextEvent, TextToken
 
 
@@ -11,8 +11,8 @@ class ChatReply(Reply):
 
     PREFIX, OBJECT, CHUNK = "chatcmpl", "chat.completion", "chat.completion.chunk"
 
-    def __init__(self, generation: Generation, terms: Terms) -> None:
-        super().__init__(generation, terms)
+    def __init__(self, generation: Generation, options: ReplyOptions) -> None:
+        super().__init__(generation, options)
         self._begun: set[int] = set()
 
     def choice(self, index: int, choice: Choice) -> Json:
@@ -29,14 +29,14 @@ class ChatReply(Reply):
         if event.choice not in self._begun:
             self._begun.add(event.choice)
             pieces.append(_piece(event.choice, {"role": "assistant", "content": ""}))
-        if event.text or (self.terms.logprobs and event.tokens):
+        if event.text or (self.options.logprobs and event.tokens):
             pieces.append(_piece(event.choice, {"content": event.text}, self._told(event.tokens)))
         if event.finish:
             pieces.append(_piece(event.choice, {}, finish_reason=REASONS[event.finish]))
         return pieces
 
     def _told(self, tokens: Sequence[TextToken]) -> Json | None:
-        return {"content": [self._token(token) for token in tokens], "refusal": None} if self.terms.logprobs else None
+        return {"content": [self._token(token) for token in tokens], "refusal": None} if self.options.logprobs else None
 
     def _token(self, token: TextToken) -> Json:
         likeliest = [_entry(self.spelling(other), logprob) for other, logprob in token.top]

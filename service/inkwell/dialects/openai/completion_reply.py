@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from inkwell.dialects.openai.reply import REASONS, Json, Reply, Terms
+from inkwell.dialects.openai.reply import REASONS, Json, Reply, ReplyOptions
 from inkwell.generation import Choice, Generation, TextEvent, TextToken
 
 Spelling = Callable[[int], bytes]
@@ -15,8 +15,8 @@ class CompletionReply(Reply):
 
     PREFIX, OBJECT, CHUNK = "cmpl", "text_completion", "text_completion"
 
-    def __init__(self, generation: Generation, terms: Terms) -> None:
-        super().__init__(generation, terms)
+    def __init__(self, generation: Generation, options: ReplyOptions) -> None:
+        super().__init__(generation, options)
         self._echo = generation.request.echo
         self._shifts: dict[int, int] = {}  # characters of the echo, by choices that have begun
         self._waiting: defaultdict[int, list[TextEvent]] = defaultdict(list)  # by the choice that they wait for
@@ -29,7 +29,7 @@ class CompletionReply(Reply):
         """An echo with log-probabilities waits for the first text of its prompt, which alone knows them."""
         choice = self.generation.choices[event.choice]
         first = self._first(choice)
-        if self._echo and self.terms.logprobs and choice is not first and first.number not in self._shifts:
+        if self._echo and self.options.logprobs and choice is not first and first.number not in self._shifts:
             self._waiting[first.number].append(event)
             return []
         return [self._piece(each) for each in (event, *self._waiting.pop(event.choice, ()))]
@@ -45,13 +45,13 @@ class CompletionReply(Reply):
         """What stands before the text of a choice: the echo, if one was asked for."""
         if not self._echo:
             return "", []
-        return choice.prompt_text, self._first(choice).prompt_tokens() if self.terms.logprobs else []
+        return choice.prompt_text, self._first(choice).prompt_tokens() if self.options.logprobs else []
 
     def _shape(self, index: int, text: str, tokens: Sequence[TextToken], ended: Choice | None) -> Json:
         return {
             "text": text,
             "index": index,
-            "logprobs": logprobs(tokens, self.spelling) if self.terms.logprobs else None,
+            "logprobs": logprobs(tokens, self.spelling) if self.options.logprobs else None,
             "finish_reason": REASONS[ended.finish] if ended and ended.finish else None,
         }
 

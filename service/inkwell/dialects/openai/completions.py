@@ -9,9 +9,9 @@ from inkwell.checkpoints.catalog import Folder
 from inkwell.dialects.openai import openapi
 from inkwell.dialects.openai.completion_parameters import Completion, parse_completion
 from inkwell.dialects.openai.completion_reply import CompletionReply
-from inkwell.dialects.openai.reply import Terms, fingerprint
+from inkwell.dialects.openai.reply import ReplyOptions, fingerprint
 from inkwell.errors import InvalidParameter
-from inkwell.generation import Names
+from inkwell.generation import FieldNames
 from inkwell.http.auth import INFER, ScopedBlueprint
 from inkwell.http.openapi import documented
 from inkwell.http.request_body import read_json
@@ -19,7 +19,7 @@ from inkwell.http.services import Services
 from inkwell.models.listing import entry
 from inkwell.models.registry import Registry
 
-NAMES = Names(prompt="prompt", length="max_tokens", model="model")
+NAMES = FieldNames(prompt="prompt", length="max_tokens", model="model")
 SERVABLE = ("available", "loading", "ready")
 
 
@@ -58,8 +58,10 @@ def blueprint(services: Services) -> ScopedBlueprint:
 def _answer(services: Services, asked: Completion) -> Response:
     generation = services.generator.start(asked.request, g.request_id, g.client, NAMES)
     wants_logprobs = asked.request.logprobs is not None
-    terms = Terms(g.request_id, fingerprint(services, generation.model.name), asked.include_usage, wants_logprobs)
-    return CompletionReply(generation, terms).respond()
+    options = ReplyOptions(
+        g.request_id, fingerprint(services, generation.model.name), asked.include_usage, wants_logprobs
+    )
+    return CompletionReply(generation, options).respond()
 
 
 def _plain(name: str) -> str:

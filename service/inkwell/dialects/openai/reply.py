@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from flask import Response
 
 from inkwell.generation import Choice, Finish, Generation, TextEvent
-from inkwell.http.replies import facts, streamed, whole
+from inkwell.http.replies import json_response, metadata, sse_response
 from inkwell.http.services import Services
 
 Json = dict[str, Any]
@@ -28,7 +28,7 @@ REASONS: Mapping[Finish, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ReplyOptions:
     """What a reply says beside its texts. `fingerprint` names what computed them; `more` goes to our own facts."""
 
     request_id: str
@@ -45,9 +45,9 @@ class Reply(ABC):
     OBJECT: ClassVar[str]
     CHUNK: ClassVar[str]
 
-    def __init__(self, generation: Generation, terms: Terms) -> None:
+    def __init__(self, generation: Generation, options: ReplyOptions) -> None:
         self.generation = generation
-        self.terms = terms
+        self.options = options
         self._created = int(time.time())
 
     def whole(self, choices: list[Choice]) -> Json:
@@ -58,23 +58,23 @@ class Reply(ABC):
     def frames(self, event: TextEvent) -> list[Json]:
         """The chunks of one event. Our facts go with the last one that has choices, unless the usage comes after it:
         programs that know no usage look for a choice in every chunk."""
-        usage = {"usage": None} if self.terms.include_usage else {}
+        usage = {"usage": None} if self.options.include_usage else {}
         chunks = [self._object(self.CHUNK, [piece]) | usage for piece in self.pieces(event)]
-        if chunks and not self.terms.include_usage and all(choice.finish for choice in self.generation.choices):
+        if chunks and not self.options.include_usage and all(choice.finish for choice in self.generation.choices):
             chunks[-1]["inkwell"] = self._facts()
         return chunks
 
     def last(self) -> list[Json]:
         """The chunk with the usage, if it is wanted."""
-        if not self.terms.include_usage:
+        if not self.options.include_usage:
             return []
         return [self._object(self.CHUNK, []) | {"usage": self._usage(), "inkwell": self._facts()}]
 
     def respond(self) -> Response:
         """The reply as it was asked for."""
         if self.generation.request.stream:
-            return streamed(self.generation, self.frames, self.last)
-        return whole(self.generation, self.whole)
+            return sse_response(self.generation, self.frames, self.last)
+        return json_response(self.generation, self.whole)
 
     @abstractmethod
     def choice(self, index: int, choice: Choice) -> Json:
@@ -90,11 +90,11 @@ class Reply(ABC):
 
     def _object(self, kind: str, choices: list[Json]) -> Json:
         return {
-            "id": f"{self.PREFIX}-{self.terms.request_id}",
+            "id": f"{self.PREFIX}-{self.options.request_id}",
             "object": kind,
             "created": self._created,
             "model": self.generation.model.name,
-            "system_fingerprint": self.terms.fingerprint,
+            "system_fingerprint": self.options.fingerprint,
             "choices": choices,
         }
 
@@ -103,11 +103,11 @@ class Reply(ABC):
         return {"prompt_tokens": prompt, "completion_tokens": generated, "total_tokens": prompt + generated}
 
     def _facts(self) -> Json:
-        return facts(self.generation, self.terms.request_id) | dict(self.terms.more)
+        return metadata(self.generation, self.options.request_id) | dict(self.options.more)
 
 
 def fingerprint(services: Services, model_name: str) -> str | None:
-    """Names what computes a model's texts: a seed gives the same text as long as this stays the same."""
+    """FieldNames what computes a model's texts: a seed gives the same text as long as this stays the same."""
     worker = services.registry.worker(model_name)
     ready = worker.ready if worker else None
     return f"inkwell-{services.version}-{ready.device}-{ready.dtype}" if ready else None

@@ -7,16 +7,16 @@ from flask import Flask, Response, g, request
 from inkwell.dialects.score import openapi
 from inkwell.dialects.score.parameters import ScoreRequest, parse_score
 from inkwell.dialects.score.scoring import Part, Score, parts, score, scoring_request
-from inkwell.generation import Generation, Names, TextToken
+from inkwell.generation import FieldNames, Generation, TextToken
 from inkwell.http.auth import INFER, ScopedBlueprint
 from inkwell.http.openapi import documented
-from inkwell.http.replies import facts, whole
+from inkwell.http.replies import json_response, metadata
 from inkwell.http.request_body import read_json
 from inkwell.http.services import Services
 from inkwell.models.model_store import Model
 from inkwell.parameters import GenerationRequest
 
-TEXT, CONTINUATIONS = (Names(prompt=name, model="model") for name in ("text", "continuations"))
+TEXT, CONTINUATIONS = (FieldNames(prompt=name, model="model") for name in ("text", "continuations"))
 
 
 def register(app: Flask, services: Services) -> None:
@@ -35,14 +35,14 @@ def register(app: Flask, services: Services) -> None:
             return scoring_request(wanted, texts)
 
         generation = services.generator.start_on(wanted.model_name, prepare, g.request_id, g.client, names)
-        return whole(generation, lambda _: _reply(generation, wanted, texts, g.request_id))
+        return json_response(generation, lambda _: _reply(generation, wanted, texts, g.request_id))
 
     app.register_blueprint(routes)
 
 
 def _reply(generation: Generation, wanted: ScoreRequest, texts: list[Part], request_id: str) -> dict[str, Any]:
     scores = [score(text, choice) for text, choice in zip(texts, generation.choices, strict=True)]
-    last = {"model": generation.model.name, "inkwell": facts(generation, request_id)}
+    last = {"model": generation.model.name, "inkwell": metadata(generation, request_id)}
     if wanted.text is not None:
         unscored = [_token(token, False) for token in scores[0].context]
         return {"tokens": unscored + _scored(scores[0])} | _sums(scores[0]) | last

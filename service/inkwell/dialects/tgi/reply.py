@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from inkwell.generation import Choice, Finish, Generation, TextEvent, TextToken
-from inkwell.http.replies import facts
+from inkwell.http.replies import metadata
 
 FINISH_REASONS = {"stop": "eos_token", "stop_sequence": "stop_sequence"}  # of all others: length
 Shape = dict[str, Any]
@@ -24,7 +24,7 @@ def reply(generation: Generation, best: Choice, details: bool, request_id: str) 
             value["details"]["best_of_sequences"] = [
                 {"generated_text": _text(generation, choice)} | _sequence(generation, choice) for choice in others
             ]
-    return value | {"inkwell": facts(generation, request_id)}
+    return value | {"inkwell": metadata(generation, request_id)}
 
 
 class StreamShape:
@@ -76,7 +76,7 @@ class StreamShape:
                 "seed": _seed(generation),
                 "input_length": len(choice.prompt.tokens),
             }
-        return value | {"inkwell": facts(generation, self._request_id)}
+        return value | {"inkwell": metadata(generation, self._request_id)}
 
 
 def _sequence(generation: Generation, choice: Choice) -> Shape:

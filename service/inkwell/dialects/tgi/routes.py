@@ -8,14 +8,14 @@ from inkwell.dialects.tgi import openapi
 from inkwell.dialects.tgi.info import info
 from inkwell.dialects.tgi.parameters import TgiRequest, parse_tgi
 from inkwell.dialects.tgi.reply import StreamShape, reply
-from inkwell.generation import Choice, Generation, Generator, Names
+from inkwell.generation import Choice, FieldNames, Generation, Generator
 from inkwell.http.auth import INFER, ScopedBlueprint
 from inkwell.http.openapi import documented
-from inkwell.http.replies import streamed, whole
+from inkwell.http.replies import json_response, sse_response
 from inkwell.http.request_body import read_json
 from inkwell.http.services import Services
 
-NAMES = Names(prompt="inputs", length="max_new_tokens", model="model")
+NAMES = FieldNames(prompt="inputs", length="max_new_tokens", model="model")
 
 
 def register(app: Flask, services: Services) -> None:
@@ -51,8 +51,8 @@ def _answer(generator: Generator, wanted: TgiRequest, as_list: bool = False) -> 
     generation = generator.start(wanted.request, g.request_id, g.client, NAMES)
     if wanted.request.stream:
         shape = StreamShape(generation, wanted.details, g.request_id)
-        return streamed(generation, shape.frame, list, done=b"")
-    return whole(generation, lambda best: _whole(generation, best, wanted.details, as_list))
+        return sse_response(generation, shape.frame, list, done=b"")
+    return json_response(generation, lambda best: _whole(generation, best, wanted.details, as_list))
 
 
 def _whole(generation: Generation, best: list[Choice], details: bool, as_list: bool) -> Response | dict[str, Any]:

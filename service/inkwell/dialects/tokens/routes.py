@@ -11,7 +11,7 @@ from inkwell.dialects.tokens import openapi
 from inkwell.dialects.tokens.parameters import DETOKENIZE_PARAMETERS, TOKENIZE_PARAMETERS
 from inkwell.dialects.tokens.token_spans import Span, spans
 from inkwell.errors import InvalidParameter
-from inkwell.generation import Names
+from inkwell.generation import FieldNames
 from inkwell.http.auth import INFER, ScopedBlueprint
 from inkwell.http.openapi import documented
 from inkwell.http.request_body import read_json
@@ -19,7 +19,7 @@ from inkwell.http.services import Services
 from inkwell.models.model_store import Model
 from inkwell.parameters import reading
 
-NAMES = Names(model="model")
+NAMES = FieldNames(model="model")
 
 
 def register(app: Flask, services: Services) -> None:
