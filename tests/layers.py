@@ -41,14 +41,13 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     {"http": {"access", "errors", "generation", "models", "observability", "parameters", "system"}},
     {
         "generation": {
-            "access", "checkpoints", "engine.contract", "errors", "models", "observability", "once", "parameters",
+            "access", "checkpoints", "engine.contract", "errors", "models", "observability", "parameters",
             "parameters.sampling", "worker.stream",
         }
     },
     {
         "models": {
-            "checkpoints", "checkpoints.model_config", "engine.contract", "errors", "observability", "once",
-            "worker.client",
+            "checkpoints", "checkpoints.model_config", "engine.contract", "errors", "observability", "worker.client",
         },
     },
     {
@@ -57,7 +56,7 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     },
     {
         "worker.messages": {"engine.contract"},
-        "worker.stream": {"engine.contract", "errors", "once"},
+        "worker.stream": {"engine.contract", "errors"},
         "worker.__init__": set(),
         "engine": {
             "checkpoints.model_config", "engine.checkpoint", "engine.contract", "engine.model", "engine.native",
@@ -68,7 +67,7 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     {"engine.model": {"checkpoints.model_config", "engine.native", "errors"}},
     {"engine.native": set(), "settings": {"errors", "observability", "parameters"}},
     {
-        "access": {"errors", "once"},
+        "access": {"errors"},
         "parameters": {"errors", "parameters.lists", "parameters.parameter", "parameters.sampling"},
         "observability": {"__init__", "engine.contract", "errors"},
     },
@@ -76,7 +75,7 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     {"parameters.sampling": {"errors", "parameters.lists", "parameters.parameter"}},
     {"parameters.lists": {"errors", "parameters.parameter"}},
     {"checkpoints.model_config": {"errors"}, "parameters.parameter": {"errors"}, "system": set()},
-    {"errors": set(), "once": set(), "__init__": set()},
+    {"errors": set(), "__init__": set()},
 )  # fmt: skip
 MAY_IMPORT = {room: below for floor in FLOORS for room, below in floor.items()}
 # Which rooms may import a library; one that is not named here may be imported nowhere.

@@ -9,8 +9,8 @@ service's own `ThroughputEstimator`. A test holds this model against the real sc
 import heapq
 import math
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
 
 from inkwell.access.throughput import GAP_S, ThroughputEstimator
 from inkwell.engine.contract import EngineConfig
@@ -33,7 +33,7 @@ class Ticket:
     ended_s: float | None = None
     refusals: int = 0
     unserved: int = 0  # attempts that found no pod at all
-    release: Callable[[], None] | None = None  # of its promise to the throughput
+    promise: ExitStack = field(default_factory=ExitStack)  # to the throughput estimator; closed at its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Replica:
         if self.open >= self._limits.requests:
             return False
         self._now_s = now_s
-        ticket.release = self._throughput.promise(ticket.new_tokens)
+        ticket.promise.enter_context(self._throughput.promise(ticket.new_tokens))
         self._waiting.append(ticket)
         if self._batch is None:
             self._begin(now_s)
@@ -117,8 +117,7 @@ class Replica:
         self._now_s = now_s
         self._throughput.note(tokens + len(first))
         for ticket in (*ended, *(ticket for ticket in first if ticket.ended_s is not None)):
-            assert ticket.release is not None
-            ticket.release()
+            ticket.promise.close()
         self._batch = None
         if self._running or self._waiting:
             self._begin(now_s)

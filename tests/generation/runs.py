@@ -1,11 +1,11 @@
 """One request over a line that a test speaks for."""
 
 import itertools
-import time
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
+from inkwell.access.keys import INFER, Client
 from inkwell.engine.contract import Job, TokenEvent
 from inkwell.errors import WorkerDied
 from inkwell.generation.events import TextEvent
@@ -17,8 +17,10 @@ from inkwell.parameters import GenerationRequest
 from inkwell.worker.stream import TokenStream
 from tests.generation.texts import choice_of
 
+WHO = Client("who", frozenset({INFER}), "who")
 
-class Line:
+
+class ScriptedChannel:
     """A worker without a process; `dead` lets no job in."""
 
     def __init__(self) -> None:
@@ -43,11 +45,11 @@ class Line:
 
 
 class Run:
-    """A generation of `texts` texts of at most `length` tokens, and the line below it."""
+    """A generation of `texts` texts of at most `length` tokens, its context, and the channel to its worker."""
 
     def __init__(self, model: Model, texts: int = 1, seconds: float = 60, **wanted: object) -> None:
-        self.line, self.tokens, self.closed = Line(), 0, 0
-        self.stream = TokenStream(self.line)
+        self.channel, self.tokens = ScriptedChannel(), 0
+        self.stream = TokenStream(self.channel)
         asked = {"length": 4, **wanted}
         choices = [choice_of(model, number=number, **asked) for number in range(texts)]
         for choice in choices:
@@ -55,20 +57,19 @@ class Run:
         effective = replace(
             GenerationRequest(("a",)), model_name=model.name, nsamples=texts, best_of=texts, seed=7, **asked
         )
-        closers = ExitStack()
-        closers.callback(self.note_close)
-        self.ends: list[RequestOutcome] = []
-        now = time.monotonic()
-        context = RequestContext("id", "who", now, (self.ends.append,))
-        self.generation = Generation(
-            effective, model, choices, self.stream, context, now + seconds, self.note_token, closers
-        )
+        self.outcomes: list[RequestOutcome] = []
+        self.context = RequestContext("id", WHO, [lambda: self.outcomes.append])
+        deadline = self.context.started + seconds
+        self.generation = Generation(effective, model, choices, self.stream, self.context, deadline, self.note_token)
+
+    @contextmanager
+    def opened(self) -> Iterator[Generation]:
+        """As a generator gives it to a dialect."""
+        with self.context:
+            yield self.generation
 
     def note_token(self) -> None:
         self.tokens += 1
-
-    def note_close(self) -> None:
-        self.closed += 1
 
     def come(self, key: int, tokens: Iterable[int], finish: str | None = "length") -> None:
         """Tokens of a job arrive."""
@@ -85,9 +86,8 @@ def ids(model: Model, text: str) -> list[int]:
 
 
 def end_of(one: Run) -> RequestOutcome:
-    """Close the request twice; gives the one outcome that was told."""
-    one.generation.close()
-    one.generation.close()
-    assert one.closed == 1
-    (outcome,) = one.ends
+    """Leave the request's context; gives the one outcome that was reported."""
+    with one.context:
+        pass
+    (outcome,) = one.outcomes
     return outcome

@@ -35,7 +35,7 @@ def test_a_text_that_ends_by_itself_frees_its_row(run: Callable[..., Run], lette
     one.come(1, ids(letters, "bcde"))
     one.come(2, ids(letters, "xyzw"))
     assert [event.text for event in one.told()] == ["b", "", "x", "y", "z", "w"]
-    assert one.line.cancelled == [1]
+    assert one.channel.cancelled == [1]
 
 
 def test_what_comes_behind_the_end_of_a_text_changes_nothing(run: Callable[..., Run], letters: Model):
@@ -52,20 +52,20 @@ def test_a_cancelled_request_ends_with_what_it_has(run: Callable[..., Run], lett
     one.come(1, ids(letters, "b"), None)
     events = one.generation.events(60)
     assert next(events).text == "b"
-    thread = threading.Timer(0 if cancel_before else 0.05, one.generation.cancel)
+    thread = threading.Timer(0 if cancel_before else 0.05, one.context.cancel)
     thread.start()
     if cancel_before:
         thread.join()
     rest = [event for event in events if isinstance(event, TextEvent)]
     thread.join()
     assert [(event.choice, event.text, event.finish) for event in rest] == [(0, "", "cancelled"), (1, "", "cancelled")]
-    assert sorted(one.line.cancelled) == [1, 2]
-    one.generation.cancel()  # too late, and harmless
+    assert sorted(one.channel.cancelled) == [1, 2]
+    one.context.cancel()  # too late, and harmless
 
 
 def test_a_cancelled_score_has_no_result(run: Callable[..., Run]):
     one = run(length=0, prompt_logprobs=0)
-    one.generation.cancel()
+    one.context.cancel()
     with pytest.raises(Cancelled):
         one.generation.collect()
 
@@ -75,7 +75,7 @@ def test_the_end_of_its_time_is_an_end(run: Callable[..., Run], letters: Model):
     one.come(1, ids(letters, "b"), None)
     assert [choice.finish for choice in one.generation.collect()] == ["timeout", "timeout"]
     assert [choice.text for choice in one.generation.choices] == ["b", ""]
-    assert sorted(one.line.cancelled) == [1, 2]
+    assert sorted(one.channel.cancelled) == [1, 2]
 
 
 def test_without_a_token_the_end_of_its_time_is_an_error(run: Callable[..., Run]):
@@ -95,9 +95,9 @@ def test_a_failed_job_fails_the_request(run: Callable[..., Run], letters: Model)
 
 def test_a_text_that_slides_goes_on_in_a_second_job(run: Callable[..., Run], letters: Model):
     one = run(length=20, on_overflow="slide")
-    first = one.line.jobs[0]
+    first = one.channel.jobs[0]
     one.come(1, ids(letters, "bcdefghijklmnop"))
     one.come(2, ids(letters, "qrstu"))
     assert first.max_tokens == 15
     assert [choice.text for choice in one.generation.collect()] == ["bcdefghijklmnopqrstu"]
-    assert [job.generated_before for job in one.line.jobs] == [0, 15]
+    assert [job.generated_before for job in one.channel.jobs] == [0, 15]

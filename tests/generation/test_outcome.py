@@ -15,7 +15,7 @@ def test_a_worker_that_is_gone_when_a_text_slides_is_an_error_and_is_told_as_one
     run: Callable[..., Run], letters: Model
 ):
     one = run(length=20, on_overflow="slide")
-    one.line.dead = True
+    one.channel.dead = True
     one.come(1, ids(letters, "bcdefghijklmnop"))
     with pytest.raises(WorkerDied):
         one.generation.collect()
@@ -43,7 +43,7 @@ def test_a_text_that_was_cancelled_makes_a_cancelled_request(run: Callable[..., 
     one.come(1, ids(letters, "bcde"))
     events = one.generation.events(0.01)
     assert [next(events).choice for _ in range(4)] == [0] * 4
-    one.generation.cancel()
+    one.context.cancel()
     assert [event.finish for event in events] == ["cancelled"]
     outcome = end_of(one)
     assert (outcome.result, outcome.finish_reasons, outcome.computed) == ("cancelled", ("cancelled", "length"), True)
@@ -51,7 +51,7 @@ def test_a_text_that_was_cancelled_makes_a_cancelled_request(run: Callable[..., 
 
 def test_a_request_that_was_cancelled_in_the_queue_has_computed_nothing(run: Callable[..., Run]):
     one = run()
-    one.generation.cancel()
+    one.context.cancel()
     one.generation.collect()
     outcome = end_of(one)
     assert (outcome.result, outcome.finish_reasons, outcome.computed) == ("cancelled", ("cancelled",), False)

@@ -1,14 +1,19 @@
 """A defect in what a dialect makes of a generation: the client is told, and the request has failed."""
 
+import gc
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from flask import Flask, g
 
+from inkwell.generation import Generation, TextEvent
 from inkwell.http.access_log import AccessLogEntry
 from inkwell.http.replies import json_response, register, sse_response
-from tests.generation.runs import Run, end_of, ids
+from tests.generation.runs import Run, ids
 from tests.generation.texts import bytewise
 
 
@@ -27,21 +32,54 @@ def application() -> Flask:
     return app
 
 
-def broken(_: object) -> list[dict[str, object]]:
+def broken(_: object) -> Any:
     raise TypeError("a defect of our own")
+
+
+def reply(frames: Callable[[TextEvent], list[dict[str, Any]]]) -> Callable[[Generation], Any]:
+    return lambda generation: SimpleNamespace(frames=frames, last=list)
 
 
 def test_a_whole_reply_that_cannot_be_shaped_has_failed(one: Run):
     with application().test_request_context(), pytest.raises(TypeError):
-        json_response(one.generation, broken)
-    assert end_of(one).result == "internal_error"
+        json_response(one.opened(), broken)
+    (outcome,) = one.outcomes
+    assert outcome.result == "internal_error"
 
 
 def test_a_stream_whose_events_cannot_be_shaped_has_failed_and_says_so(one: Run):
     with application().test_request_context():
         g.log_entry = AccessLogEntry("mine")
-        response = sse_response(one.generation, broken, list)
+        response = sse_response(one.opened(), reply(broken))
         (event,) = response.get_data(as_text=True).strip().split("\n\n")
         response.close()
         assert json.loads(event.removeprefix("data: "))["error"]["code"] == g.log_entry.code == "internal_error"
-    assert end_of(one).result == "internal_error"
+    (outcome,) = one.outcomes
+    assert outcome.result == "internal_error"
+
+
+def test_a_stream_that_cannot_be_begun_has_failed(one: Run):
+    with application().test_request_context(), pytest.raises(TypeError):
+        g.log_entry = AccessLogEntry("mine")
+        sse_response(one.opened(), broken)
+    (outcome,) = one.outcomes
+    assert outcome.result == "internal_error"
+
+
+def test_a_stream_that_nobody_reads_is_closed_once_by_its_response(one: Run):
+    with application().test_request_context():
+        g.log_entry = AccessLogEntry("mine")
+        response = sse_response(one.opened(), reply(lambda event: []))
+    assert one.outcomes == []
+    response.close()
+    response.close()
+    (outcome,) = one.outcomes
+    assert outcome.result == "cancelled"
+
+
+def test_a_response_that_is_lost_before_it_is_sent_is_closed(one: Run):
+    with application().test_request_context():
+        g.log_entry = AccessLogEntry("mine")
+        sse_response(one.opened(), reply(lambda event: []))
+        gc.collect()
+    assert len(one.outcomes) == 1

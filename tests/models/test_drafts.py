@@ -61,10 +61,9 @@ def test_a_worker_is_started_with_its_draft_and_a_draft_that_does_not_fit_fails_
     drafts = Drafts(library, [("1558M", "124M"), ("124M", "other")])
     registry = Registry(library, config, max_models=2, load_timeout_s=60, retry_load_s=0.1, drafts=drafts)
     try:
-        lease = registry.lease(library.find("1558M"))
-        assert lease.worker.ready.path.endswith("drafts by another model")
-        lease.close()
-        with pytest.raises(LoadFailed, match="vocabularies differ"):
-            registry.lease(library.find("124M"))
+        with registry.lease(library.find("1558M")) as worker:
+            assert worker.ready.path.endswith("drafts by another model")
+        with pytest.raises(LoadFailed, match="vocabularies differ"), registry.lease(library.find("124M")):
+            pass
     finally:
         registry.close()

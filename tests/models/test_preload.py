@@ -1,6 +1,8 @@
 """Preloading with a made-up registry: what is tried, how often, and that one model's failure stops nothing."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -29,16 +31,15 @@ class Registry:
     def failure(self, model: "Registry") -> Exception | None:
         return self.failed.get(model.name)
 
-    def lease(self, model: "Registry") -> "Registry":
+    @contextmanager
+    def lease(self, model: "Registry") -> Iterator[None]:
         name = model.name
         self.tried.append(name)
         self.failed.pop(name, None)
         if self.failing.get(name):
             self.failed[name] = self.failing[name].pop(0)
             raise self.failed[name]
-        return self
-
-    def close(self) -> None:
+        yield
         if self.name == "main" and "main" not in self.failed:
             self.settled.set()
 

@@ -4,13 +4,14 @@ import os
 import shutil
 import signal
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from inkwell.engine.contract import EngineConfig, FailureEvent, Job
 from inkwell.errors import InkwellError, LoadFailed, ModelCorrupt, QueueFull, ShuttingDown
-from inkwell.models.model_store import Library
+from inkwell.models.model_store import Library, Model
 from inkwell.models.registry import Registry
 from inkwell.parameters.sampling import GREEDY
 from tests.engine.tiny import save_tiny
@@ -40,8 +41,17 @@ def registry(models_dir):
     registry.close()
 
 
-def lease(registry: Registry, name: str):
-    return registry.lease(registry.library.find(name))
+class Held:
+    """A lease that lasts until `close`."""
+
+    def __init__(self, registry: Registry, model: Model) -> None:
+        self._lease = ExitStack()
+        self.worker = self._lease.enter_context(registry.lease(model))
+        self.close = self._lease.close
+
+
+def lease(registry: Registry, name: str) -> Held:
+    return Held(registry, registry.library.find(name))
 
 
 def finish_of(registry: Registry, name: str) -> str:
@@ -153,7 +163,7 @@ def test_a_replaced_folder_is_loaded_anew_and_running_requests_finish_on_the_old
     assert finish_of(registry, "one") == "length"
     assert registry.worker("one") is not old.worker
     with pytest.raises(LoadFailed, match="replaced"):  # a request that looked it up before
-        registry.lease(model)
+        Held(registry, model)
     assert running.get(10) and old.worker.alive
     running.close()
     old.close()

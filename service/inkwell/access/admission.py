@@ -8,13 +8,12 @@ What is being received comes before that, and needs a bound of its own for the s
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from inkwell.access.throughput import ThroughputEstimator
 from inkwell.errors import QueueFull, ShuttingDown
-from inkwell.once import Once
 
 DRAIN_FLAG = "draining"  # the launcher, or a container's stop hook, puts this file into the state folder
 SPREAD = 0.5  # of a wait, added at random: those who were refused together must not come back together
@@ -43,18 +42,24 @@ class Admission:
     def draining(self) -> bool:
         return self._flag is not None and self._flag.exists()
 
-    def enter(self) -> Callable[[], None]:
-        """Take one request on; gives what must be called at its end, once or more. Raises why not."""
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Count one request as admitted; raises ShuttingDown or QueueFull."""
         if self.draining:
             raise ShuttingDown("the service is shutting down and takes no new requests")
         with self._lock:
-            if self._requests < self._limit:
-                self._requests += 1
-                return Once(self._leave)
-        raise QueueFull(
-            f"{self._limit} requests are running or waiting, which is the limit; try again later",
-            retry_after_s=self._throughput.wait_s() * _spread(),
-        )
+            full = self._requests >= self._limit
+            self._requests += not full
+        if full:
+            raise QueueFull(
+                f"{self._limit} requests are running or waiting, which is the limit; try again later",
+                retry_after_s=self._throughput.wait_s() * _spread(),
+            )
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._requests -= 1
 
     @contextmanager
     def receiving(self, size_bytes: int) -> Iterator[None]:
@@ -72,10 +77,6 @@ class Admission:
             yield
         finally:
             self._large.release()
-
-    def _leave(self) -> None:
-        with self._lock:
-            self._requests -= 1
 
 
 def _spread() -> float:

@@ -5,9 +5,8 @@ Takes promises of admitted requests and counts of tokens as they come, gives sec
 
 import threading
 import time
-from collections.abc import Callable
-
-from inkwell.once import Once
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 UNKNOWN_S = 1.0  # while nothing was measured
 SHORTEST_S, LONGEST_S = 1.0, 40.0  # of an answer; with admission's spread 60, and common clients heed no longer one
@@ -28,13 +27,14 @@ class ThroughputEstimator:
         self._busy_s = 0.0
         self._last: float | None = None  # when tokens came last, while requests are open
 
-    def promise(self, tokens: int, texts: int = 1) -> Callable[[], None]:
-        """A request was admitted that may generate so many tokens in all; gives what must be called at its end."""
-        with self._lock:
-            self._requests += 1
-            self._texts += texts
-            self._promised += tokens
-        return Once(lambda: self._release(tokens, texts))
+    @contextmanager
+    def promise(self, tokens: int, texts: int = 1) -> Iterator[None]:
+        """An admitted request is open that may generate at most `tokens` in all its `texts` together."""
+        self._promise(1, tokens, texts)
+        try:
+            yield
+        finally:
+            self._promise(-1, -tokens, -texts)
 
     def note(self, tokens: int) -> None:
         """So many tokens came, of any request."""
@@ -66,10 +66,10 @@ class ThroughputEstimator:
                 return waiting * UNKNOWN_S
             return waiting * self._promised / self._texts * self._busy_s / self._tokens
 
-    def _release(self, tokens: int, texts: int) -> None:
+    def _promise(self, requests: int, tokens: int, texts: int) -> None:
         with self._lock:
-            self._requests -= 1
-            self._texts -= texts
-            self._promised -= tokens
+            self._requests += requests
+            self._texts += texts
+            self._promised += tokens
             if not self._requests:
-                self._last = None  # what comes next begins after an idle time
+                self._last = None  # the next token comes after an idle time, which must not count

@@ -1,9 +1,7 @@
 """One admitted request that a worker has: its events while it runs, its whole reply, and its end."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 
 from inkwell.engine.contract import Event, FailureEvent, InspectionEvent, PromptEvent, TokenEvent
@@ -13,7 +11,6 @@ from inkwell.generation.events import Finish, Heartbeat, TextEvent
 from inkwell.generation.request_context import RequestContext, result_of
 from inkwell.models.model_store import Model
 from inkwell.observability.outcome import CANCELLED, OK, RequestOutcome
-from inkwell.once import Once
 from inkwell.parameters import GenerationRequest
 from inkwell.worker.stream import TokenStream
 
@@ -32,7 +29,10 @@ class Timings:
 
 
 class Generation:
-    """Iterate `events` or call `collect`, and in every case `close`. `deadline` is monotonic seconds."""
+    """Iterate `events` or call `collect`. `deadline` is monotonic seconds.
+
+    The context that gave it owns what it holds: the rows, the model and its place among the admitted requests.
+    """
 
     def __init__(
         self,
@@ -43,7 +43,6 @@ class Generation:
         context: RequestContext,
         deadline: float,
         on_token: Callable[[], None],
-        closers: ExitStack,
     ) -> None:
         self.request = request  # the effective one: model, length and seed are decided
         self.model = model
@@ -54,11 +53,13 @@ class Generation:
         self._deadline = deadline
         self._on_token = on_token
         self._first_token: float | None = None  # monotonic seconds
-        self._cancelled = threading.Event()
         self._computed = False  # whether the engine has told anything of a text
-        self._error: Exception | None = None
-        self._closers = closers
-        self.close = Once(self._close)  # gives back the rows, the model and the place in the queue; from any thread
+        context.measure = self._outcome
+        context.on_cancel = stream.wake
+
+    @property
+    def request_id(self) -> str:
+        return self._context.request_id
 
     @property
     def prompt_tokens(self) -> int:
@@ -83,17 +84,15 @@ class Generation:
         first = None if self._first_token is None else self._first_token - started
         return Timings(max(map(self._queue_s, self.choices)), first, time.monotonic() - started)
 
-    @property
-    def outcome(self) -> RequestOutcome:
-        """How it stands at present; at the end, how it ended."""
-        timings = self.timings
+    def _outcome(self) -> RequestOutcome:
+        timings, error = self.timings, self._context.error
         cancelled = not self._done or any(choice.finish == "cancelled" for choice in self.choices)
         unfailed = CANCELLED if cancelled else OK
         return RequestOutcome(
             request_id=self._context.request_id,
-            client=self._context.client,
+            client=self._context.client.name,
             model=self.model.name,
-            result=result_of(self._error) if self._error else unfailed,
+            result=result_of(error) if error else unfailed,
             finish_reasons=tuple(sorted({str(choice.finish) for choice in self.choices if choice.finish})),
             prompt_tokens=self.prompt_tokens,
             cached_tokens=self.cached_tokens,
@@ -114,14 +113,9 @@ class Generation:
         groups = [self.choices[begin : begin + made] for begin in range(0, len(self.choices), made)]
         return [choice for group in groups for choice in sorted(group, key=_likelihood, reverse=True)[:wanted]]
 
-    def cancel(self) -> None:
-        """End every text where it is; from any thread."""
-        self._cancelled.set()
-        self._stream.wake()
-
     def failed(self, error: Exception) -> None:
-        """The request ends in this error; also what goes wrong with its texts outside is told as its end."""
-        self._error = error
+        """Report this error as the request's outcome, also one that happened while its reply was made."""
+        self._context.error = error
 
     def events(self, ping_s: float) -> Iterator[TextEvent | Heartbeat]:
         """Pieces of text as they come, one final event a text; raises what made the generation fail."""
@@ -134,7 +128,7 @@ class Generation:
     def _events(self, ping_s: float) -> Iterator[TextEvent | Heartbeat]:
         while not self._done:
             left_s = self._deadline - time.monotonic()
-            if self._cancelled.is_set():
+            if self._context.cancelled.is_set():
                 yield from self._cancel()
             elif left_s <= 0:
                 yield from self._time_out()
@@ -202,12 +196,6 @@ class Generation:
 
     def _queue_s(self, choice: Choice) -> float:
         return time.monotonic() - self._submitted if choice.queue_s is None else choice.queue_s
-
-    def _close(self) -> None:
-        try:
-            self._closers.close()
-        finally:
-            self._context.tell(self.outcome)
 
 
 def _likelihood(choice: Choice) -> float:

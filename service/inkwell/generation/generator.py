@@ -4,11 +4,10 @@ Everything that can be refused is refused in `start`, before the first event. Kn
 """
 
 import secrets
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 
 from inkwell.access.admission import Admission
@@ -16,7 +15,7 @@ from inkwell.access.keys import Client
 from inkwell.access.quota import Quotas
 from inkwell.access.throughput import ThroughputEstimator
 from inkwell.engine.contract import Job
-from inkwell.errors import InvalidParameter, RequestError
+from inkwell.errors import InkwellError, InvalidParameter, RequestError
 from inkwell.generation.choice import Choice
 from inkwell.generation.generation import Generation
 from inkwell.generation.prompts import FieldNames, Prompt, fitted
@@ -76,80 +75,68 @@ class Generator:
             error.param = names.model  # the library knows no dialect
             raise
 
-    def admitted(self) -> AbstractContextManager[ExitStack]:
+    def admitted(self) -> AbstractContextManager[None]:
         """A place among the admitted requests for work without a model; raises why there is none."""
-        closers = ExitStack()
-        closers.callback(self._admission.enter())
-        return closers
+        return self._admission.place()
 
     def start(
         self, request: GenerationRequest, request_id: str, client: Client, names: FieldNames = NATIVE
-    ) -> Generation:
-        """As `start_on`, with a request that says all by itself."""
+    ) -> AbstractContextManager[Generation]:
+        """As `start_on`, for a request that needs no model to be complete."""
         return self.start_on(request.model_name, lambda _: request, request_id, client, names)
 
+    @contextmanager
     def start_on(
         self, model_name: str | None, prepare: Prepare, request_id: str, client: Client, names: FieldNames = NATIVE
-    ) -> Generation:
-        """Admit, find the model, tokenise, check lengths and quotas, load if need be, submit. Raises why it cannot be.
+    ) -> Iterator[Generation]:
+        """Admit, find the model, tokenise, check lengths and quotas, load if need be, submit; raises why it cannot.
 
-        The caller must `close` what it gets. `names` are the dialect's, for messages. A dialect that needs the model's
-        tokenizer for its request does so in `prepare`, which no refused client can keep busy.
+        The context owns everything that the request holds, and releases it at its end. `names` are the dialect's, for
+        messages. A dialect that needs the model's tokenizer for its request uses it in `prepare`, after the admission,
+        so a refused client costs no tokenization.
         """
-        started = time.monotonic()
         self._quotas.take_request(client)
-        closers = ExitStack()
-        closers.callback(self._admission.enter())
-        context = RequestContext(request_id, client.name, started, tuple(listen() for listen in self._listeners))
-        model: Model | None = None
+        with ExitStack() as resources:
+            resources.enter_context(self._admission.place())
+            context = resources.enter_context(RequestContext(request_id, client, self._listeners))
+            model = self._model_of(context, model_name, names)
+            yield self._submit(prepare(model), model, context, names, resources)
+
+    def _model_of(self, context: RequestContext, model_name: str | None, names: FieldNames) -> Model:
+        """The model, whose folder the outcome names even if there is no model to serve in it."""
         try:
             model = self.model(model_name, names)
-            return self._start(prepare(model), model, context, client, names, closers)
-        except BaseException as error:  # whatever ends an admitted request is told to the listeners once
-            closers.close()
-            context.fail(error, model.name if model else self._folder_name(model_name))
+        except InkwellError:
+            folder = self._registry.library.folder(model_name or self._default_model)
+            context.model_name = folder.name if folder else None
             raise
+        context.model_name = model.name
+        return model
 
-    def _start(
+    def _submit(
         self,
         request: GenerationRequest,
         model: Model,
         context: RequestContext,
-        client: Client,
         names: FieldNames,
-        closers: ExitStack,
+        resources: ExitStack,
     ) -> Generation:
-        """Everything between the admission and the worker; what is to be given back goes into `closers`."""
+        """Check the request and hand it to a worker; what must be released goes into `resources`."""
         prompts = fitted(request, model, names)
         self._check_size(request, prompts, names)
         check_tokens(request.sampling, model.name, model.config.vocab_size)
         promised = _most_tokens(request, prompts)
-        self._quotas.take_tokens(client, promised + sum(len(prompt.tokens) for prompt in prompts))
-        closers.callback(self._throughput.promise(promised, len(prompts) * _samples(request)))
+        self._quotas.take_tokens(context.client, promised + sum(len(prompt.tokens) for prompt in prompts))
+        resources.enter_context(self._throughput.promise(promised, len(prompts) * _samples(request)))
         effective = _decided(request, model, prompts, self._limits)
         assert effective.timeout_s is not None, "decided just now"
         deadline = context.started + effective.timeout_s
-        cancelled = threading.Event()
-        waits_no_more = self.running.enter(context.request_id, client, cancelled.set)
-        closers.callback(waits_no_more)
-        lease = self._registry.lease(model, deadline - time.monotonic(), cancelled.is_set)
-        closers.callback(lease.close)
-        choices = _choices(effective, model, prompts, client.salt)
-        stream = lease.worker.submit([choice.first_job for choice in choices])
-        closers.callback(stream.close)
-        generation = Generation(
-            effective, model, choices, stream, context, deadline, lambda: self._throughput.note(1), closers
-        )
-        closers.callback(self.running.enter(context.request_id, client, generation.cancel))
-        waits_no_more()
-        if cancelled.is_set():  # a moment ago, when there was nothing to cancel but the wait for the model
-            generation.cancel()
-        return generation
-
-    def _folder_name(self, model_name: str | None) -> str | None:
-        """The folder that a request for this model means, also if it cannot be served."""
-        folder = self._registry.library.folder(model_name or self._default_model)
-        return folder.name if folder else None
+        resources.enter_context(self.running.entry(context.request_id, context.client, context.cancel))
+        patience_s = deadline - time.monotonic()
+        worker = resources.enter_context(self._registry.lease(model, patience_s, context.cancelled.is_set))
+        choices = _choices(effective, model, prompts, context.client.salt)
+        stream = resources.enter_context(closing(worker.submit([choice.first_job for choice in choices])))
+        return Generation(effective, model, choices, stream, context, deadline, lambda: self._throughput.note(1))
 
     def _check_size(self, request: GenerationRequest, prompts: list[Prompt], names: FieldNames) -> None:
         """Caps on products, which no single field shows."""

@@ -1,50 +1,70 @@
-"""Whose request it is and who is told of its end: once, wherever on its way the end comes."""
+"""What is known of an admitted request wherever it is: who sent it, whether it is cancelled, and how it ended."""
 
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from types import TracebackType
 
+from inkwell.access.keys import Client
 from inkwell.errors import Cancelled, InkwellError, Refused, RequestError
-from inkwell.observability.outcome import CANCELLED, REFUSED, RequestOutcome
+from inkwell.observability.outcome import CANCELLED, REFUSED, OutcomeListener, RequestOutcome
 
 
-@dataclass(frozen=True, slots=True)
 class RequestContext:
-    """One admitted request. `started` is monotonic seconds, `listeners` are told how it ended."""
+    """One admitted request as a context manager: leaving it reports its outcome, once.
 
-    request_id: str
-    client: str
-    started: float
-    listeners: tuple[Callable[[RequestOutcome], None], ...] = ()
+    `measure` describes the outcome; a generation replaces it by one that counts tokens. `on_cancel` is called after
+    `cancelled` is set.
+    """
 
-    def tell(self, outcome: RequestOutcome) -> None:
-        """The request has ended."""
-        for listener in self.listeners:
-            listener(outcome)
+    def __init__(self, request_id: str, client: Client, listeners: Sequence[OutcomeListener]) -> None:
+        self.request_id = request_id
+        self.client = client
+        self.started = time.monotonic()
+        self.model_name: str | None = None  # the folder's, also of a model that cannot be served
+        self.error: BaseException | None = None  # the one that ended the request
+        self.cancelled = threading.Event()
+        self.on_cancel: Callable[[], None] = lambda: None
+        self.measure: Callable[[], RequestOutcome] = self._unsubmitted
+        self._report = tuple(listen() for listen in listeners)
 
-    def fail(self, error: BaseException, model: str | None) -> None:
-        """The request has ended before a worker had it."""
-        self.tell(
-            RequestOutcome(
-                request_id=self.request_id,
-                client=self.client,
-                model=model,
-                result=result_of(error),
-                finish_reasons=(),
-                prompt_tokens=0,
-                cached_tokens=0,
-                generated_tokens=0,
-                computed=False,
-                submitted_s=None,
-                queue_s=0.0,
-                first_token_s=None,
-                duration_s=time.monotonic() - self.started,
-            )
+    def __enter__(self) -> "RequestContext":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.error = error or self.error
+        outcome = self.measure()
+        for report in self._report:
+            report(outcome)
+
+    def cancel(self) -> None:
+        """End the request where it is; called from any thread."""
+        self.cancelled.set()
+        self.on_cancel()
+
+    def _unsubmitted(self) -> RequestOutcome:
+        """The outcome of a request that no worker got, which only an error explains."""
+        return RequestOutcome(
+            request_id=self.request_id,
+            client=self.client.name,
+            model=self.model_name,
+            result=result_of(self.error),
+            finish_reasons=(),
+            prompt_tokens=0,
+            cached_tokens=0,
+            generated_tokens=0,
+            computed=False,
+            submitted_s=None,
+            queue_s=0.0,
+            first_token_s=None,
+            duration_s=time.monotonic() - self.started,
         )
 
 
-def result_of(error: BaseException) -> str:
-    """How a request ended that this error ended; the codes tell of failures that are not the client's."""
+def result_of(error: BaseException | None) -> str:
+    """How a request ended that this error ended; a code names failures that are not the client's."""
     if isinstance(error, Cancelled):
         return CANCELLED
     if isinstance(error, RequestError | Refused):

@@ -1,11 +1,11 @@
 """Which requests run, so that one can be cancelled by its id. Thread-safe."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from inkwell.access.keys import Client
 from inkwell.errors import RequestNotFound
-from inkwell.once import Once
 
 
 class Running:
@@ -15,11 +15,16 @@ class Running:
         self._lock = threading.Lock()
         self._cancels: dict[Callable[[], None], tuple[str, Client]] = {}
 
-    def enter(self, request_id: str, client: Client, cancel: Callable[[], None]) -> Callable[[], None]:
-        """Note a request; gives what must be called at its end, once or more."""
+    @contextmanager
+    def entry(self, request_id: str, client: Client, cancel: Callable[[], None]) -> Iterator[None]:
+        """The request can be cancelled by its id; `cancel` is called from another request's thread."""
         with self._lock:
             self._cancels[cancel] = (request_id, client)
-        return Once(lambda: self._leave(cancel))
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._cancels[cancel]
 
     def cancel(self, request_id: str, client: Client) -> int:
         """Cancel the client's request of that id, anybody's if the client is an administrator; gives how many.
@@ -37,7 +42,3 @@ class Running:
         for cancel in found:
             cancel()
         return len(found)
-
-    def _leave(self, cancel: Callable[[], None]) -> None:
-        with self._lock:
-            self._cancels.pop(cancel, None)

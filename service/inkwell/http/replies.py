@@ -5,12 +5,13 @@ A dialect gives pure functions from a `Generation` and its events to JSON; this 
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any, Protocol
 
 from flask import Flask, Response, current_app, g, jsonify
 
 from inkwell.errors import InkwellError
-from inkwell.generation import Choice, Generation, TextEvent
+from inkwell.generation import Generation, TextEvent
 from inkwell.http.access_log import AccessLogEntry
 from inkwell.http.error_handlers import error_body, note, unexpected_body
 from inkwell.parameters import effective
@@ -25,7 +26,8 @@ STREAM_HEADERS = {
     "X-Accel-Buffering": "no",  # nginx would otherwise buffer the stream
 }
 HEADER_CHARACTERS = 4_096  # proxies refuse replies with longer ones; a thousand biases stand in the body alone
-Frame = Callable[[TextEvent], list[dict[str, Any]]]
+Json = dict[str, Any]
+Opened = AbstractContextManager[Generation]  # not entered yet: a dialect never holds a generation that nothing closes
 
 
 def register(app: Flask, ping_s: float) -> None:
@@ -33,15 +35,27 @@ def register(app: Flask, ping_s: float) -> None:
     app.extensions[PING_S] = ping_s
 
 
-def metadata(generation: Generation, request_id: str) -> dict[str, Any]:
-    """What every reply tells, whatever its dialect: enough to repeat the call, and what it took."""
+class StreamReply(Protocol):
+    """What a dialect makes of one streamed generation."""
+
+    def frames(self, event: TextEvent) -> list[Json]:
+        """The server-sent events for one event of the generation."""
+        ...
+
+    def last(self) -> list[Json]:
+        """Those after the last of them."""
+        ...
+
+
+def metadata(generation: Generation) -> Json:
+    """What every reply reports, whatever its dialect: enough to repeat the call, and what it took."""
     timings = generation.timings
     first_token_s = timings.first_token_s
     stops = {"stops": [choice.stop for choice in generation.best]} if generation.request.stop else {}
     whole_sentences = generation.request.finish_sentence
     sentences = {"sentences": [choice.sentence for choice in generation.best]} if whole_sentences else {}
     return {
-        "request_id": request_id,
+        "request_id": generation.request_id,
         "model_name": generation.model.name,
         "prompt_tokens": generation.prompt_tokens,
         "cached_tokens": generation.cached_tokens,
@@ -62,49 +76,44 @@ def parameters(generation: Generation) -> dict[str, Any]:
     return effective(generation.request)
 
 
-def json_response(generation: Generation, shape: Callable[[list[Choice]], Response | dict[str, Any]]) -> Response:
-    """Drain the generation and shape what came of it."""
-    try:
-        shaped = shape(generation.collect())
-        response = jsonify(shaped) if isinstance(shaped, dict) else shaped
+def json_response(opened: Opened, shape: Callable[[Generation], Any]) -> Response:
+    """Drain the generation and shape it: into JSON, or into a response of the dialect's own."""
+    with opened as generation:
+        generation.collect()
+        shaped = shape(generation)
+        response = shaped if isinstance(shaped, Response) else jsonify(shaped)
         response.headers.update(_headers(generation))
         return response
-    except Exception as error:
-        generation.failed(error)
-        raise
-    finally:
-        generation.close()
 
 
-def sse_response(
-    generation: Generation, frame: Frame, last: Callable[[], list[dict[str, Any]]], done: bytes = DONE
-) -> Response:
-    """A stream: the frames of each event, then the `last` ones and `done`; or an error event and nothing after it."""
-    ping_s = current_app.extensions[PING_S]
-    response = Response(_frames(generation, frame, last, ping_s, done, g.log_entry), headers=STREAM_HEADERS)
-    response.call_on_close(generation.close)  # also when the client left before the first byte
-    response.headers.update(_early_headers(generation))
-    return response
+def sse_response(opened: Opened, reply_to: Callable[[Generation], StreamReply], done: bytes = DONE) -> Response:
+    """A stream: the frames of each event, then the last ones and `done`; or an error event and nothing after it.
+
+    The response closes the generation; until there is a response, the `with` does.
+    """
+    with ExitStack() as resources:
+        generation = resources.enter_context(opened)
+        ping_s = current_app.extensions[PING_S]
+        frames = _frames(generation, reply_to(generation), ping_s, done, g.log_entry)
+        response = Response(frames, headers=STREAM_HEADERS)
+        response.headers.update(_early_headers(generation))
+        response.call_on_close(resources.pop_all().close)  # called even if the client left before the first byte
+        return response
 
 
 def _frames(
-    generation: Generation,
-    frame: Frame,
-    last: Callable[[], list[dict[str, Any]]],
-    ping_s: float,
-    done: bytes,
-    entry: AccessLogEntry,
+    generation: Generation, reply: StreamReply, ping_s: float, done: bytes, entry: AccessLogEntry
 ) -> Iterator[bytes]:
     try:
         for event in generation.events(ping_s):
             if isinstance(event, TextEvent):
-                yield from map(_event, frame(event))
+                yield from map(_event, reply.frames(event))
             else:
                 yield PING
-        yield from map(_event, last())
+        yield from map(_event, reply.last())
         if done:
             yield done
-    except Exception as error:  # the status line is long gone; the client must still learn that this is no success
+    except Exception as error:  # the status line was sent long ago; the client must still learn of the failure
         generation.failed(error)
         note(error, entry)
         yield _event(error_body(error) if isinstance(error, InkwellError) else unexpected_body())

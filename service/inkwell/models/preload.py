@@ -55,7 +55,8 @@ class Preload:
         try:
             model = self._registry.library.find(name)
             _ = model.tokenizer  # read by this process, and so no part of the worker's load
-            self._registry.lease(model).close()
+            with self._registry.lease(model):  # returns when the model is loaded
+                pass
         except InkwellError as error:  # the service goes on without it; /readyz and /models tell why
             log.error("a model could not be loaded", extra={"model": name, "code": error.code, "cause": error.cause})
         except Exception:  # this thread must outlive whatever one model does

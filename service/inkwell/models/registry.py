@@ -1,7 +1,7 @@
 """Which models run: loads a model on its first request, shares it, makes room, and starts a dead worker again.
 
-Takes names, gives leases on running workers. Single-flight: however many requests ask for a model that is not loaded,
-one worker is started and all wait for it. Knows no HTTP and no tensors.
+Takes models, gives running workers for the time of a lease. Single-flight: however many requests ask for a model that
+is not loaded, one worker is started and all wait for it. Knows no HTTP and no tensors.
 """
 
 import itertools
@@ -9,7 +9,8 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from inkwell.engine.contract import EngineConfig
@@ -18,7 +19,6 @@ from inkwell.models.drafts import Drafts
 from inkwell.models.model_store import Library, Model
 from inkwell.models.worker_load import Use, exit_reason, use_of
 from inkwell.observability.metrics import CRASHED, FAILED, LOADED, Metrics
-from inkwell.once import Once
 from inkwell.worker.client import Worker
 
 log = logging.getLogger(__name__)
@@ -41,14 +41,6 @@ class _Failure:
     model: Model
     error: InkwellError
     until: float  # monotonic seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to use a running worker; it cannot be evicted until `close`, which may be called again."""
-
-    worker: Worker
-    close: Once
 
 
 class Registry:
@@ -78,28 +70,23 @@ class Registry:
         self._uses = itertools.count(1)
         self._closed = False
 
-    def lease(self, model: Model, patience_s: float = math.inf, gives_up: Callable[[], bool] = lambda: False) -> Lease:
-        """A ready worker of the model; raises why it cannot be had.
+    @contextmanager
+    def lease(
+        self, model: Model, patience_s: float = math.inf, gives_up: Callable[[], bool] = lambda: False
+    ) -> Iterator[Worker]:
+        """A ready worker of the model, which is not evicted while the context lasts; raises why there is none.
 
-        Blocks while it loads, `patience_s` at most, and as long as nobody `gives_up`.
+        Blocks while the model loads, for at most `patience_s` seconds and until `gives_up` returns true.
         """
         with self._lock:
             running = self._running_worker(model)
             running.users += 1
             running.last_use = next(self._uses)
-        lease = Lease(running.worker, Once(lambda: self._release(running)))
         try:
-            running.worker.wait_ready(max(0.0, min(self._load_timeout_s, patience_s)), gives_up)
-        except InkwellError as error:
-            lease.close()
-            self._note_failure(running, error)
-            raise
-        with self._lock:
-            self._failures.pop(model.name, None)
-            if not running.loaded:
-                running.loaded = True
-                self._metrics.loaded(model.name, LOADED)
-        return lease
+            self._wait_ready(running, patience_s, gives_up)
+            yield running.worker
+        finally:
+            self._release(running)
 
     def worker(self, name: str) -> Worker | None:
         """The worker of a model, loading or ready; None if there is none."""
@@ -125,6 +112,18 @@ class Registry:
             workers = [running.worker for running in self._running.values()]
         for worker in workers:
             worker.stop()
+
+    def _wait_ready(self, running: _Running, patience_s: float, gives_up: Callable[[], bool]) -> None:
+        try:
+            running.worker.wait_ready(max(0.0, min(self._load_timeout_s, patience_s)), gives_up)
+        except InkwellError as error:
+            self._note_failure(running, error)
+            raise
+        with self._lock:
+            self._failures.pop(running.model.name, None)
+            if not running.loaded:
+                running.loaded = True
+                self._metrics.loaded(running.model.name, LOADED)
 
     def _running_worker(self, model: Model) -> _Running:
         """The entry of the model, with a worker started if there is none; the caller holds the lock."""

@@ -10,7 +10,6 @@ from typing import Protocol
 
 from inkwell.engine.contract import Event, FailureEvent, Job, TokenEvent
 from inkwell.errors import InkwellError
-from inkwell.once import Once
 
 
 class JobChannel(Protocol):
@@ -43,7 +42,6 @@ class TokenStream:
         self._channel = channel
         self._number_of_key: dict[int, int] = {}
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._close = Once(lambda: channel.cancel(list(self._number_of_key)))
 
     def add(self, number: int, job: Job) -> None:
         """Send one more job; its key is replaced by one of the worker's own."""
@@ -82,5 +80,5 @@ class TokenStream:
         self._channel.cancel([key for key, mine in self._number_of_key.items() if mine == number])
 
     def close(self) -> None:
-        """Drop whatever is still running. May be called by any thread, and again."""
-        self._close()
+        """Drop the jobs that still run. Any thread may call it, and again: the worker knows which have ended."""
+        self._channel.cancel(list(self._number_of_key))

@@ -45,7 +45,7 @@ def reply(echo: bool, wants_logprobs: bool) -> CompletionReply:
     first, second = object(), object()
     choices = [choice(0, first), choice(1, first), choice(2, second), choice(3, second)]
     generation = SimpleNamespace(request=SimpleNamespace(echo=echo), choices=choices)
-    return CompletionReply(generation, ReplyOptions("id", None, True, wants_logprobs))
+    return CompletionReply(generation, ReplyOptions(None, True, wants_logprobs))
 
 
 def told(made: CompletionReply, *numbers: int) -> list[list[tuple[int, str]]]:

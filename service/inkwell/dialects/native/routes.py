@@ -50,18 +50,12 @@ def _answer(generator: Generator, wanted: GenerationRequest) -> Response:
         raise InvalidParameter(message, param="nsamples")
     if media == EVENT_STREAM and (wanted.best_of or 1) > wanted.nsamples:
         raise InvalidParameter("best_of above nsamples cannot be streamed", param="best_of")
-    request_id = g.request_id  # a stream outlives the context of its request
-    generation = generator.start(wanted, request_id, g.client)
+    opened = generator.start(wanted, g.request_id, g.client)
     if media == EVENT_STREAM:
-        begun: set[int] = set()
-        return sse_response(
-            generation,
-            lambda event: [_frame(generation, event, begun)],
-            lambda: [_details(generation, request_id, False)],
-        )
+        return sse_response(opened, _Stream)
     if media == JSON:
-        return json_response(generation, lambda _: _details(generation, request_id, True))
-    return json_response(generation, lambda choices: _plain(choices[0], wanted.echo))
+        return json_response(opened, _details)
+    return json_response(opened, _plain)
 
 
 def _media_type(wanted: GenerationRequest) -> str:
@@ -70,15 +64,16 @@ def _media_type(wanted: GenerationRequest) -> str:
     return request.accept_mimetypes.best_match([TEXT, JSON, EVENT_STREAM], default=TEXT)
 
 
-def _plain(choice: Choice, echo: bool) -> Response:
+def _plain(generation: Generation) -> Response:
     """The generated text and nothing else; what else a program may want to know is in headers."""
-    text = choice.prompt_text + choice.text if echo else choice.text
+    choice = generation.best[0]
+    text = choice.prompt_text + choice.text if generation.request.echo else choice.text
     return Response(text, content_type=f"{TEXT}; charset=utf-8")
 
 
-def _details(generation: Generation, request_id: str, with_texts: bool) -> dict[str, Any]:
+def _details(generation: Generation, with_texts: bool = True) -> dict[str, Any]:
     """The JSON reply; a stream's last event is the same without the texts, which were sent already."""
-    told = {name: fact for name, fact in metadata(generation, request_id).items() if name not in BESIDE_TEXTS}
+    told = {name: fact for name, fact in metadata(generation).items() if name not in BESIDE_TEXTS}
     return told | {"samples": [_sample(generation, choice, with_texts) for choice in generation.best]}
 
 
@@ -109,13 +104,22 @@ def _token(token: TextToken) -> dict[str, Any]:
     return value | ({"top": likeliest} if likeliest else {})
 
 
-def _frame(generation: Generation, event: TextEvent, begun: set[int]) -> dict[str, Any]:
-    """One piece of text; with `echo` a text's first piece begins with the prompt."""
-    text = event.text
-    if generation.request.echo and event.choice not in begun:
-        begun.add(event.choice)
-        text = generation.choices[event.choice].prompt_text + text
-    value: dict[str, Any] = {"sample": event.choice, "text": text}
-    if event.tokens:
-        value["tokens"] = [_token(token) for token in event.tokens]
-    return value | ({"finish_reason": event.finish} if event.finish else {})
+class _Stream:
+    """One piece of text an event, and the details last; with `echo` a text's first piece begins with the prompt."""
+
+    def __init__(self, generation: Generation) -> None:
+        self._generation = generation
+        self._begun: set[int] = set()
+
+    def frames(self, event: TextEvent) -> list[dict[str, Any]]:
+        text = event.text
+        if self._generation.request.echo and event.choice not in self._begun:
+            self._begun.add(event.choice)
+            text = self._generation.choices[event.choice].prompt_text + text
+        value: dict[str, Any] = {"sample": event.choice, "text": text}
+        if event.tokens:
+            value["tokens"] = [_token(token) for token in event.tokens]
+        return [value | ({"finish_reason": event.finish} if event.finish else {})]
+
+    def last(self) -> list[dict[str, Any]]:
+        return [_details(self._generation, with_texts=False)]

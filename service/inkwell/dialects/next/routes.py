@@ -23,13 +23,13 @@ def register(app: Flask, services: Services) -> None:
     @routes.post("/v1/next")
     @documented(openapi.next_token())
     def next_token() -> Response:
-        generation = services.generator.start(parse_next(read_json(request)), g.request_id, g.client, NAMES)
-        return json_response(generation, lambda _: _reply(generation, g.request_id))
+        opened = services.generator.start(parse_next(read_json(request)), g.request_id, g.client, NAMES)
+        return json_response(opened, _reply)
 
     app.register_blueprint(routes)
 
 
-def _reply(generation: Generation, request_id: str) -> dict[str, Any]:
+def _reply(generation: Generation) -> dict[str, Any]:
     inspection = generation.choices[0].inspection
     assert inspection is not None, "comes before the end of its job"
     spelling = generation.model.tokenizer.spelling
@@ -49,5 +49,5 @@ def _reply(generation: Generation, request_id: str) -> dict[str, Any]:
         "tokens": tokens,
         "stages": stages,
         "model": generation.model.name,
-        "inkwell": metadata(generation, request_id),
+        "inkwell": metadata(generation),
     }

@@ -7,9 +7,9 @@ from flask import Response, g, request
 from inkwell.dialects.openai import chat_openapi
 from inkwell.dialects.openai.chat_parameters import Chat, parse_chat
 from inkwell.dialects.openai.chat_reply import ChatReply
-from inkwell.dialects.openai.reply import ReplyOptions, fingerprint
+from inkwell.dialects.openai.reply import ReplyOptions, fingerprint, respond
 from inkwell.errors import ContextLengthExceeded
-from inkwell.generation import FieldNames
+from inkwell.generation import FieldNames, Generation
 from inkwell.http.auth import INFER, ScopedBlueprint
 from inkwell.http.openapi import documented
 from inkwell.http.request_body import read_json
@@ -35,11 +35,13 @@ def blueprint(services: Services) -> ScopedBlueprint:
             told["dropped_messages"] = written.dropped_messages
             return asked.asking(written.text)
 
-        generation = services.generator.start_on(asked.model_name, prepare, g.request_id, g.client, names)
-        computed_by = fingerprint(services, generation.model.name)
-        wants_logprobs = generation.request.logprobs is not None
-        options = ReplyOptions(g.request_id, computed_by, asked.include_usage, wants_logprobs, told)
-        return ChatReply(generation, options).respond()
+        def reply_to(generation: Generation) -> ChatReply:
+            computed_by = fingerprint(services, generation.model.name)
+            wants_logprobs = generation.request.logprobs is not None
+            return ChatReply(generation, ReplyOptions(computed_by, asked.include_usage, wants_logprobs, told))
+
+        opened = services.generator.start_on(asked.model_name, prepare, g.request_id, g.client, names)
+        return respond(opened, reply_to, asked.stream)
 
     return routes
 

@@ -68,6 +68,10 @@ class Chat:
     def model_name(self) -> str | None:
         return self._request.model_name
 
+    @property
+    def stream(self) -> bool:
+        return self._request.stream
+
     def reserve(self, context: int) -> int:
         """Tokens of the context that the transcript should leave: those that were asked for, else a quarter."""
         asked = self._request.length

@@ -9,9 +9,9 @@ from inkwell.checkpoints.catalog import Folder
 from inkwell.dialects.openai import openapi
 from inkwell.dialects.openai.completion_parameters import Completion, parse_completion
 from inkwell.dialects.openai.completion_reply import CompletionReply
-from inkwell.dialects.openai.reply import ReplyOptions, fingerprint
+from inkwell.dialects.openai.reply import ReplyOptions, fingerprint, respond
 from inkwell.errors import InvalidParameter
-from inkwell.generation import FieldNames
+from inkwell.generation import FieldNames, Generation
 from inkwell.http.auth import INFER, ScopedBlueprint
 from inkwell.http.openapi import documented
 from inkwell.http.request_body import read_json
@@ -56,12 +56,14 @@ def blueprint(services: Services) -> ScopedBlueprint:
 
 
 def _answer(services: Services, asked: Completion) -> Response:
-    generation = services.generator.start(asked.request, g.request_id, g.client, NAMES)
     wants_logprobs = asked.request.logprobs is not None
-    options = ReplyOptions(
-        g.request_id, fingerprint(services, generation.model.name), asked.include_usage, wants_logprobs
-    )
-    return CompletionReply(generation, options).respond()
+
+    def reply_to(generation: Generation) -> CompletionReply:
+        computed_by = fingerprint(services, generation.model.name)
+        return CompletionReply(generation, ReplyOptions(computed_by, asked.include_usage, wants_logprobs))
+
+    opened = services.generator.start(asked.request, g.request_id, g.client, NAMES)
+    return respond(opened, reply_to, asked.request.stream)
 
 
 def _plain(name: str) -> str:

@@ -5,14 +5,14 @@ A dialect's subclass shapes what lies within: the choices. Everything here is ma
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from flask import Response
 
 from inkwell.generation import Choice, Finish, Generation, TextEvent
-from inkwell.http.replies import json_response, metadata, sse_response
+from inkwell.http.replies import Opened, json_response, metadata, sse_response
 from inkwell.http.services import Services
 
 Json = dict[str, Any]
@@ -31,7 +31,6 @@ REASONS: Mapping[Finish, str] = {
 class ReplyOptions:
     """What a reply says beside its texts. `fingerprint` names what computed them; `more` goes to our own facts."""
 
-    request_id: str
     fingerprint: str | None
     include_usage: bool
     logprobs: bool  # were asked for
@@ -50,9 +49,9 @@ class Reply(ABC):
         self.options = options
         self._created = int(time.time())
 
-    def whole(self, choices: list[Choice]) -> Json:
-        """The whole reply; the choices are those that were asked for."""
-        shaped = [self.choice(index, choice) for index, choice in enumerate(choices)]
+    def whole(self) -> Json:
+        """The whole reply."""
+        shaped = [self.choice(index, choice) for index, choice in enumerate(self.generation.best)]
         return self._object(self.OBJECT, shaped) | {"usage": self._usage(), "inkwell": self._facts()}
 
     def frames(self, event: TextEvent) -> list[Json]:
@@ -70,12 +69,6 @@ class Reply(ABC):
             return []
         return [self._object(self.CHUNK, []) | {"usage": self._usage(), "inkwell": self._facts()}]
 
-    def respond(self) -> Response:
-        """The reply as it was asked for."""
-        if self.generation.request.stream:
-            return sse_response(self.generation, self.frames, self.last)
-        return json_response(self.generation, self.whole)
-
     @abstractmethod
     def choice(self, index: int, choice: Choice) -> Json:
         """A whole text."""
@@ -90,7 +83,7 @@ class Reply(ABC):
 
     def _object(self, kind: str, choices: list[Json]) -> Json:
         return {
-            "id": f"{self.PREFIX}-{self.options.request_id}",
+            "id": f"{self.PREFIX}-{self.generation.request_id}",
             "object": kind,
             "created": self._created,
             "model": self.generation.model.name,
@@ -103,11 +96,18 @@ class Reply(ABC):
         return {"prompt_tokens": prompt, "completion_tokens": generated, "total_tokens": prompt + generated}
 
     def _facts(self) -> Json:
-        return metadata(self.generation, self.options.request_id) | dict(self.options.more)
+        return metadata(self.generation) | dict(self.options.more)
+
+
+def respond(opened: Opened, reply_to: Callable[[Generation], Reply], stream: bool) -> Response:
+    """The reply, whole or as a stream."""
+    if stream:
+        return sse_response(opened, reply_to)
+    return json_response(opened, lambda generation: reply_to(generation).whole())
 
 
 def fingerprint(services: Services, model_name: str) -> str | None:
-    """FieldNames what computes a model's texts: a seed gives the same text as long as this stays the same."""
+    """Identifies what computes a model's texts: a seed gives the same text as long as this stays the same."""
     worker = services.registry.worker(model_name)
     ready = worker.ready if worker else None
     return f"inkwell-{services.version}-{ready.device}-{ready.dtype}" if ready else None

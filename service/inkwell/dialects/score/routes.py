@@ -34,15 +34,15 @@ def register(app: Flask, services: Services) -> None:
             texts.extend(parts(wanted, model))
             return scoring_request(wanted, texts)
 
-        generation = services.generator.start_on(wanted.model_name, prepare, g.request_id, g.client, names)
-        return json_response(generation, lambda _: _reply(generation, wanted, texts, g.request_id))
+        opened = services.generator.start_on(wanted.model_name, prepare, g.request_id, g.client, names)
+        return json_response(opened, lambda generation: _reply(generation, wanted, texts))
 
     app.register_blueprint(routes)
 
 
-def _reply(generation: Generation, wanted: ScoreRequest, texts: list[Part], request_id: str) -> dict[str, Any]:
+def _reply(generation: Generation, wanted: ScoreRequest, texts: list[Part]) -> dict[str, Any]:
     scores = [score(text, choice) for text, choice in zip(texts, generation.choices, strict=True)]
-    last = {"model": generation.model.name, "inkwell": metadata(generation, request_id)}
+    last = {"model": generation.model.name, "inkwell": metadata(generation)}
     if wanted.text is not None:
         unscored = [_token(token, False) for token in scores[0].context]
         return {"tokens": unscored + _scored(scores[0])} | _sums(scores[0]) | last

@@ -14,8 +14,9 @@ FINISH_REASONS = {"stop": "eos_token", "stop_sequence": "stop_sequence"}  # of a
 Shape = dict[str, Any]
 
 
-def reply(generation: Generation, best: Choice, details: bool, request_id: str) -> Shape:
+def reply(generation: Generation, details: bool) -> Shape:
     """A whole reply."""
+    best = generation.best[0]
     value: Shape = {"generated_text": _text(generation, best)}
     if details:
         others = [choice for choice in generation.choices if choice is not best]
@@ -24,21 +25,24 @@ def reply(generation: Generation, best: Choice, details: bool, request_id: str) 
             value["details"]["best_of_sequences"] = [
                 {"generated_text": _text(generation, choice)} | _sequence(generation, choice) for choice in others
             ]
-    return value | {"inkwell": metadata(generation, request_id)}
+    return value | {"inkwell": metadata(generation)}
 
 
 class StreamShape:
     """The events of one stream: one a token, and what closes it on the last."""
 
-    def __init__(self, generation: Generation, details: bool, request_id: str) -> None:
+    def __init__(self, generation: Generation, details: bool) -> None:
         self._generation = generation
         self._details = details
-        self._request_id = request_id
         self._index = 0
         self._text = ""  # told, and not yet given to a token
         self._base = 0  # characters given to tokens
 
-    def frame(self, event: TextEvent) -> list[Shape]:
+    def last(self) -> list[Shape]:
+        """Nothing: the last token's event closes the stream."""
+        return []
+
+    def frames(self, event: TextEvent) -> list[Shape]:
         """The events for a piece of text; the texts of all tokens together are the generated text."""
         self._text += event.text
         frames = self._tokens(event.tokens)
@@ -76,7 +80,7 @@ class StreamShape:
                 "seed": _seed(generation),
                 "input_length": len(choice.prompt.tokens),
             }
-        return value | {"inkwell": metadata(generation, self._request_id)}
+        return value | {"inkwell": metadata(generation)}
 
 
 def _sequence(generation: Generation, choice: Choice) -> Shape:

@@ -8,7 +8,7 @@ from inkwell.dialects.tgi import openapi
 from inkwell.dialects.tgi.info import info
 from inkwell.dialects.tgi.parameters import TgiRequest, parse_tgi
 from inkwell.dialects.tgi.reply import StreamShape, reply
-from inkwell.generation import Choice, FieldNames, Generation, Generator
+from inkwell.generation import FieldNames, Generation, Generator
 from inkwell.http.auth import INFER, ScopedBlueprint
 from inkwell.http.openapi import documented
 from inkwell.http.replies import json_response, sse_response
@@ -48,13 +48,12 @@ def register(app: Flask, services: Services) -> None:
 
 def _answer(generator: Generator, wanted: TgiRequest, as_list: bool = False) -> Response:
     """The reply; at the base address a whole one stands in a list, as the hub's own API has it."""
-    generation = generator.start(wanted.request, g.request_id, g.client, NAMES)
+    opened = generator.start(wanted.request, g.request_id, g.client, NAMES)
     if wanted.request.stream:
-        shape = StreamShape(generation, wanted.details, g.request_id)
-        return sse_response(generation, shape.frame, list, done=b"")
-    return json_response(generation, lambda best: _whole(generation, best, wanted.details, as_list))
+        return sse_response(opened, lambda generation: StreamShape(generation, wanted.details), done=b"")
 
+    def whole(generation: Generation) -> Any:
+        value = reply(generation, wanted.details)
+        return [value] if as_list else value
 
-def _whole(generation: Generation, best: list[Choice], details: bool, as_list: bool) -> Response | dict[str, Any]:
-    value = reply(generation, best[0], details, g.request_id)
-    return jsonify([value]) if as_list else value
+    return json_response(opened, whole)
