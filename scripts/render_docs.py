@@ -30,7 +30,6 @@ SUMMARISED = {
     ".ci": "What continuous integration runs",
     "docker": "The image, what it is built with, and a compose file with Prometheus and Grafana",
     "docs/decisions": "Why things are as they are, one page each",
-    "docs/images": "Pictures of the pages",
     "helm": "The Helm chart; its README lists every value",
     "k8s": "The same as plain manifests, rendered from the chart",
     "models/demo": "The checkpoint that ships, with its model card",
