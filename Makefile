@@ -103,7 +103,7 @@ bench-openvino: $(VENV)/.bench-ready $(OPENVINO_VENV)/.packages-ready ## The sam
 	@$(PYTHON) scripts/bench.py --openvino $(OPENVINO_VENV)/bin/python $(BENCH)
 
 .PHONY: simulate
-simulate: $(VENV)/.bench-ready ## Simulate pods that scale: tables and pictures of docs/operations.md, minutes
+simulate: $(VENV)/.bench-ready ## Simulate pods that scale: the tables of docs/operations.md, a minute or two
 	@$(PYTHON) scripts/simulate_scaling.py $(or $(SIMULATE),page)
 
 .PHONY: lint

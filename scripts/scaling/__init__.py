@@ -1,1 +1,1 @@
-"""The parts of `scripts/simulate_scaling.py`: a pod as the engine's arithmetic, and what adds and removes pods."""
+"""The parts of `scripts/simulate_scaling.py`: curves, pods driven by the real scheduler, and the HPA's control loop."""

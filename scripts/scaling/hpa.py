@@ -1,148 +1,84 @@
-"""HorizontalPodAutoscaler, autoscaling/v2, as arithmetic: from measured values to a number of pods.
-
-After its documented algorithm. `Behavior` reads what a chart writes under `behavior`; what is absent there has
-Kubernetes' defaults. Plain Python, no clock.
-"""
+"""HorizontalPodAutoscaler (autoscaling/v2) as arithmetic, after Kubernetes' documented algorithm. It has no clock."""
 
 import math
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-SYNC_S = 15.0
-TOLERANCE = 0.1
-DEFAULT_POLICIES = {
-    "scaleUp": (
-        {"type": "Percent", "value": 100, "periodSeconds": 15},
-        {"type": "Pods", "value": 4, "periodSeconds": 15},
-    ),
-    "scaleDown": ({"type": "Percent", "value": 100, "periodSeconds": 15},),
-}
-DEFAULT_WINDOW_S = {"scaleUp": 0, "scaleDown": 300}
+import yaml
+
+VALUES = Path(__file__).resolve().parents[2] / "helm" / "values.yaml"
+TOLERANCE = 0.1  # of the target; a smaller difference changes nothing
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """So many pods, or so many percent of them, within a period."""
+class Targets:
+    """What the chart's mode `hpa-queue` follows; `up` and `down` are rules as a HorizontalPodAutoscaler has them."""
 
-    percent: bool
-    value: int
-    period_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """One direction of a behaviour. `select` is max, min or None for never."""
-
-    window_s: float
-    policies: tuple[Policy, ...]
-    select: Callable[..., int] | None
-
-    @property
-    def longest_s(self) -> float:
-        return max((policy.period_s for policy in self.policies), default=0.0)
+    up: Mapping[str, Any]
+    down: Mapping[str, Any]
+    wait_s: float
+    running: float  # 0 is off
+    lowest: int = 1
+    highest: int = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Behavior:
-    """How fast the number of pods may follow what is wished."""
-
-    up: Rules
-    down: Rules
-
-    @classmethod
-    def read(cls, values: Mapping[str, Any]) -> "Behavior":
-        """From the mapping that HorizontalPodAutoscaler and the chart's values have."""
-        return cls(_rules("scaleUp", values.get("scaleUp", {})), _rules("scaleDown", values.get("scaleDown", {})))
+def read_targets(file: Path = VALUES) -> Targets:
+    """The chart's own values, with the bounds above."""
+    values = yaml.safe_load(file.read_text())["autoscaling"]
+    up, down = values["behavior"]["scaleUp"], values["behavior"]["scaleDown"]
+    return Targets(up, down, values["targetWaitSeconds"], values["targetRunningRequests"])
 
 
-def _rules(direction: str, given: Mapping[str, Any]) -> Rules:
-    policies = given.get("policies", DEFAULT_POLICIES[direction])
-    select = {"Max": max, "Min": min, "Disabled": None}[given.get("selectPolicy", "Max")]
-    return Rules(
-        given.get("stabilizationWindowSeconds", DEFAULT_WINDOW_S[direction]),
-        tuple(Policy(item["type"] == "Percent", item["value"], item["periodSeconds"]) for item in policies),
-        select,
-    )
+def pods_wanted(current: int, values: Sequence[float], unready: int, target: float) -> int:
+    """The wish of one metric: `values` of the ready pods, which are to be `target` on average.
 
-
-def pods_wanted(current: int, known: Sequence[float], unready: int, target: float) -> int:
-    """For an average over pods: the values of those that are ready, and how many are not.
-
-    Pods that start count as idle when there would be more of them, and not at all when there would be fewer.
+    Pods that are not ready count as idle when the wish is for more pods, and not at all when it is for fewer.
     """
-    if not known:
+    if not values:
         return current
-    ratio = sum(known) / len(known) / target
-    counted = len(known) + (unready if ratio > 1 else 0)
-    corrected = sum(known) / counted / target
+    ratio = sum(values) / len(values) / target
+    counted = len(values) + (unready if ratio > 1 else 0)
+    corrected = sum(values) / counted / target
     if abs(corrected - 1) <= TOLERANCE or (ratio > 1 and corrected < 1):
         return current
     return max(current, math.ceil(corrected * counted)) if ratio > 1 else math.ceil(corrected * counted)
 
 
-def sum_wanted(current: int, total: float, target: float) -> int:
-    """For a sum of all pods that is to be `target` on average, as KEDA asks for it."""
-    if current and abs(total / (target * current) - 1) <= TOLERANCE:
-        return current
-    return math.ceil(total / target)
-
-
 class Controller:
-    """The memory of one autoscaler: recommendations for the windows, changes for the policies."""
+    """One autoscaler and what it remembers: wishes for the windows, changes for the policies."""
 
-    def __init__(self, behavior: Behavior, lowest: int, highest: int) -> None:
-        self._behavior = behavior
-        self._lowest, self._highest = lowest, highest
-        self._recommended: deque[tuple[float, int]] = deque()
-        self._changes: deque[tuple[float, int]] = deque()  # moment, pods added (or below zero: taken away)
+    def __init__(self, targets: Targets) -> None:
+        self._targets = targets
+        self._wishes: list[tuple[float, int]] = []
+        self._changes: list[tuple[float, int]] = []  # moment, pods added (negative: removed)
 
     def decide(self, now_s: float, current: int, wanted: int) -> int:
-        """How many pods there are to be from now on."""
-        stable = self._stabilised(now_s, current, wanted)
-        if stable > current:
-            stable = min(stable, self._most(now_s, current))
-        elif stable < current:
-            stable = max(stable, self._fewest(now_s, current))
-        stable = min(max(stable, self._lowest), self._highest)
-        if stable != current:
-            self._changes.append((now_s, stable - current))
-        return stable
+        """The number of pods from now on."""
+        up, down = self._targets.up, self._targets.down
+        self._wishes.append((now_s, wanted))
+        pods = min(max(current, min(self._recent(up, now_s))), max(self._recent(down, now_s)))
+        if pods > current:
+            pods = min(pods, max(math.ceil(bound) for bound in self._bounds(up, now_s, current, 1)))
+        elif pods < current:
+            pods = max(pods, min(int(bound) for bound in self._bounds(down, now_s, current, -1)))
+        pods = min(max(pods, self._targets.lowest), self._targets.highest)
+        self._changes.append((now_s, pods - current))
+        return pods
 
-    def _stabilised(self, now_s: float, current: int, wanted: int) -> int:
-        """Up to the lowest recommendation of its window, down to the highest of its own."""
-        up, down = self._behavior.up, self._behavior.down
-        self._recommended.append((now_s, wanted))
-        while self._recommended[0][0] < now_s - max(up.window_s, down.window_s):
-            self._recommended.popleft()
-        lowest = min([wanted, *(count for at_s, count in self._recommended if at_s > now_s - up.window_s)])
-        highest = max([wanted, *(count for at_s, count in self._recommended if at_s > now_s - down.window_s)])
-        return min(max(current, lowest), highest)
+    def _recent(self, rules: Mapping[str, Any], now_s: float) -> list[int]:
+        """The wishes within the stabilisation window, and the newest."""
+        begin_s = now_s - rules["stabilizationWindowSeconds"]
+        return [count for at_s, count in self._wishes if at_s > begin_s or at_s == now_s]
 
-    def _most(self, now_s: float, current: int) -> int:
-        rules = self._behavior.up
-        if rules.select is None:
-            return current
-        bounds = []
-        for policy in rules.policies:
-            begin = self._begin(now_s, current, policy)
-            bounds.append(math.ceil(begin * (1 + policy.value / 100)) if policy.percent else begin + policy.value)
-        return max(current, rules.select(bounds))
-
-    def _fewest(self, now_s: float, current: int) -> int:
-        rules = self._behavior.down
-        if rules.select is None:
-            return current
-        bounds = []
-        for policy in rules.policies:
-            begin = self._begin(now_s, current, policy)
-            bounds.append(int(begin * (1 - policy.value / 100)) if policy.percent else begin - policy.value)
-        return min(current, min(bounds) if rules.select is max else max(bounds))
-
-    def _begin(self, now_s: float, current: int, policy: Policy) -> int:
-        """How many pods there were when the policy's period began."""
-        longest_s = max(self._behavior.up.longest_s, self._behavior.down.longest_s)
-        while self._changes and self._changes[0][0] <= now_s - longest_s:
-            self._changes.popleft()
-        return current - sum(change for at_s, change in self._changes if at_s > now_s - policy.period_s)
+    def _bounds(self, rules: Mapping[str, Any], now_s: float, current: int, sign: int) -> list[float]:
+        """The number of pods that each policy allows, from those at the beginning of its period."""
+        if rules.get("selectPolicy", "Max") != "Max":
+            raise ValueError("only selectPolicy Max is simulated: the policy that allows the largest change counts")
+        bounds = [float(current)]
+        for policy in rules["policies"]:
+            begin = current - sum(change for at_s, change in self._changes if at_s > now_s - policy["periodSeconds"])
+            step = policy["value"] * (begin / 100 if policy["type"] == "Percent" else 1)
+            bounds.append(begin + sign * step)
+        return bounds

@@ -1,136 +1,107 @@
-"""Requests against pods against an autoscaler: one heap of events, no clock but its own, the same for the same seed."""
+"""Requests, pods and one autoscaler in a heap of events; the same seed gives the same outcome.
+
+The autoscaler is the chart's mode `hpa-queue`; without targets the number of pods is fixed.
+"""
 
 import heapq
 import itertools
 import math
 import random
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from statistics import fmean
 
 from inkwell.access.admission import SPREAD
+from scripts.benchmark.figures import percentile
+from scripts.benchmark.workloads import FULL, Size
 from scripts.scaling.curve import Curve
-from scripts.scaling.fleet import SCRAPE_S, Balance, Fleet, Pod
-from scripts.scaling.hpa import SYNC_S
-from scripts.scaling.outcome import Outcome
-from scripts.scaling.replica import Limits, Ticket
-from scripts.scaling.scalers import Scaler
-from scripts.scaling.trace import Arrival
+from scripts.scaling.hpa import Controller, Targets, pods_wanted
+from scripts.scaling.pod import Pod, Request
 
-STEP, SEND, SCRAPE, LOOK, SYNC, POLL = range(6)  # kinds of events; of two at one moment the lower comes first
+PERIOD_S = 15.0  # of Prometheus' scrapes and of the HPA's decisions
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """All that a run depends on, beside its arrivals and its autoscaler."""
+def waits(requests: Iterable[Request], begin_s: float, end_s: float) -> tuple[float, float, float]:
+    """Of the requests first sent in this interval: seconds until the slot, p50 and p95, and percent ever refused."""
+    chosen = [item for item in requests if begin_s <= item.sent_s < end_s]
+    waits_s = [item.started_s - item.sent_s for item in chosen]
+    refused = 100 * fmean(item.refusals > 0 for item in chosen)
+    return percentile(waits_s, 50), percentile(waits_s, 95), refused
 
-    curve: Curve
-    pods: int
-    limits: Limits = Limits()
-    balance: Balance = "random"
-    start_s: float = 30.0  # from a pod's creation to its first request
-    pre_stop_s: float = 10.0
-    patience_s: float = 0.0  # how long a client that was refused sends again; 0 is never
-    absent_s: float = 5.0  # its pause where there is no pod at all, and nobody says Retry-After
-    seed: int = 0
+
+def arrivals(spans: Sequence[tuple[float, float]], seed: int) -> list[Request]:
+    """Poisson arrivals of W3's lengths; each span is the moment of its end and its requests a second."""
+    rng, now_s, found = random.Random(seed), 0.0, list[Request]()
+    for end_s, per_s in spans:
+        while (now_s := now_s + rng.expovariate(per_s)) < end_s:
+            found.append(Request(Size(rng.randint(*FULL.prompts), rng.randint(*FULL.outputs)), now_s))
+        now_s = end_s  # a Poisson process has no memory
+    return found
 
 
 class Simulation:
-    """One run. Make a new one for the next."""
+    """One run; make a new one for the next. `start_s` is from a pod's creation to its first request."""
 
-    def __init__(self, setup: Setup, scaler: Scaler | None = None) -> None:
-        self._setup = setup
-        self._scaler = scaler
-        self._random = random.Random(setup.seed)
-        self._fleet = Fleet(
-            setup.curve, setup.limits, setup.start_s, setup.pre_stop_s, setup.balance, self._random.getrandbits(32)
-        )
-        self._events: list[tuple[float, int, int, object]] = []
-        self._order = itertools.count()
-        self._outcome = Outcome()
+    def __init__(self, curve: Curve, pods: int, targets: Targets | None, start_s: float, seed: int) -> None:
+        self._curve = curve
+        self._targets = targets
+        self._controller = Controller(targets) if targets else None
+        self._start_s = start_s
+        self._random = random.Random(seed)
+        self._events: list[tuple[float, int, Callable[[float], None]]] = []
+        self._order = itertools.count()  # of events at one moment
+        self._end_s = math.inf
+        self._pods: list[Pod] = []  # ready or starting, the oldest first
+        self._stopped: list[Pod] = []  # they get no new requests and finish those that they have
+        self.counts: list[tuple[float, int]] = []  # pods ready or starting from each moment on
+        self._resize(pods, 0.0, 0.0)
 
-    def run(self, arrivals: Iterable[Arrival], end_s: float) -> Outcome:
-        """Play the arrivals until `end_s` at least, and on until every request has ended; times count until `end_s`."""
-        for pod in self._fleet.resize(self._setup.pods, 0.0, start_s=0.0):
-            self._watch(pod, 0.0)
-        if self._scaler:
-            for kind, every_s in ((LOOK, SCRAPE_S), (SYNC, SYNC_S), (POLL, self._scaler.polling_s)):
-                if every_s:
-                    self._push(self._random.random() * every_s, kind, every_s)
-        coming = iter(arrivals)
-        self._next(coming)
-        self._outcome.note(0.0, self._fleet)
+    def run(self, requests: Iterable[Request], end_s: float) -> None:
+        """Play all requests to their ends; the number of pods changes until `end_s`."""
+        self._end_s = end_s
+        for request in requests:
+            self._at(request.sent_s, partial(self._send, request))
+        if self._controller:
+            self._at(self._random.random() * PERIOD_S, self._scale)
         while self._events:
-            now_s, kind, _, subject = heapq.heappop(self._events)
-            if kind == SEND and isinstance(subject, Arrival):
-                self._next(coming)
-                self._send(self._outcome.ticket(subject), now_s)
-            else:
-                self._happen(now_s, kind, subject, end_s)
-        self._outcome.close(end_s)
-        return self._outcome
+            now_s, _, happen = heapq.heappop(self._events)
+            happen(now_s)
+        for pod in (*self._stopped, *self._pods):
+            pod.run_until(math.inf)
 
-    def _happen(self, now_s: float, kind: int, subject: object, end_s: float) -> None:
-        if kind == STEP:
-            assert isinstance(subject, Pod)
-            if subject.replica.ends_s == now_s:  # else it was planned anew meanwhile
-                subject.replica.advance()
-                self._follow(subject)
-        elif kind == SEND:
-            assert isinstance(subject, Ticket)
-            self._send(subject, now_s)
-        elif now_s < end_s:
-            self._control(now_s, kind, subject)
+    def _at(self, moment_s: float, happen: Callable[[float], None]) -> None:
+        heapq.heappush(self._events, (moment_s, next(self._order), happen))
 
-    def _control(self, now_s: float, kind: int, subject: object) -> None:
-        """What comes back every so many seconds."""
-        if isinstance(subject, Pod):
-            if subject.ended_s is None:
-                subject.scrape(now_s)
-                self._push(now_s + SCRAPE_S, SCRAPE, subject)
-            return
-        assert self._scaler is not None and isinstance(subject, float)
-        self._push(now_s + subject, kind, subject)
-        if kind == LOOK:
-            self._fleet.door.scrape(now_s)
-            return
-        decide = self._scaler.sync if kind == SYNC else self._scaler.poll
-        for pod in self._fleet.resize(decide(now_s, self._fleet), now_s):
-            self._watch(pod, now_s)
-        self._fleet.reap(now_s)
-        self._outcome.note(now_s, self._fleet)
+    def _send(self, request: Request, now_s: float) -> None:
+        """To a random pod, as Kubernetes' Services do; a refused client tries again after the pod's Retry-After."""
+        pod = self._random.choice([pod for pod in self._pods if pod.ready_s <= now_s])
+        pod.run_until(now_s)
+        if not pod.submit(request, now_s):
+            request.refusals += 1
+            pause_s = math.ceil(pod.throughput.wait_s() * self._random.uniform(1, 1 + SPREAD))
+            self._at(now_s + pause_s, partial(self._send, request))
 
-    def _next(self, coming: Iterable[Arrival]) -> None:
-        arrival = next(iter(coming), None)
-        if arrival is not None:
-            self._push(arrival.at_s, SEND, arrival)
+    def _scale(self, now_s: float) -> None:
+        """One turn of the control loop, on metrics that are a period old; the larger wish of the two counts."""
+        assert self._controller and self._targets
+        current, known = len(self._pods), [pod.scraped for pod in self._pods if pod.scraped]
+        unready = current - len(known)
+        wanted = pods_wanted(current, [wait_s for wait_s, _ in known], unready, self._targets.wait_s)
+        if self._targets.running:
+            running = [float(running) for _, running in known]
+            wanted = max(wanted, pods_wanted(current, running, unready, self._targets.running))
+        self._resize(self._controller.decide(now_s, current, wanted), now_s, self._start_s)
+        for pod in self._pods:
+            if pod.ready_s <= now_s:
+                pod.run_until(now_s)
+                pod.scraped = (pod.throughput.queue_s(pod.open - pod.running), pod.running)
+        if now_s + PERIOD_S < self._end_s:
+            self._at(now_s + PERIOD_S, self._scale)
 
-    def _send(self, ticket: Ticket, now_s: float) -> None:
-        self._fleet.door.asked += 1
-        pod = self._fleet.choose(now_s)
-        if pod is None:
-            ticket.unserved += 1
-            self._again(ticket, now_s, self._setup.absent_s)
-            return
-        planned_s = pod.replica.ends_s
-        if pod.replica.take(ticket, now_s):
-            if pod.replica.ends_s != planned_s:
-                self._follow(pod)
-        else:
-            ticket.refusals += 1
-            pause_s = pod.replica.retry_after_s(now_s) * self._random.uniform(1, 1 + SPREAD)
-            self._again(ticket, now_s, max(1, math.ceil(pause_s)))
-
-    def _again(self, ticket: Ticket, now_s: float, pause_s: float) -> None:
-        if now_s + pause_s - ticket.arrived_s <= self._setup.patience_s:
-            self._push(now_s + pause_s, SEND, ticket)
-
-    def _follow(self, pod: Pod) -> None:
-        if (ends_s := pod.replica.ends_s) is not None:
-            self._push(ends_s, STEP, pod)
-
-    def _watch(self, pod: Pod, now_s: float) -> None:
-        if self._scaler:
-            self._push(now_s + self._random.random() * SCRAPE_S, SCRAPE, pod)
-
-    def _push(self, at_s: float, kind: int, subject: object) -> None:
-        heapq.heappush(self._events, (at_s, kind, next(self._order), subject))
+    def _resize(self, count: int, now_s: float, start_s: float) -> None:
+        """Start pods, or stop the youngest."""
+        while len(self._pods) < count:
+            self._pods.append(Pod(self._curve, now_s + start_s))
+        while len(self._pods) > count:
+            self._stopped.append(self._pods.pop())
+        self.counts.append((now_s, count))

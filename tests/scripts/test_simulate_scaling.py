@@ -1,229 +1,192 @@
-"""Whole runs: loads, fleets, the command line, and the page that is made of them."""
+"""Curves, the simulated pod against the engine's own loop and against measurements, the command and the page."""
 
-import itertools
-import json
+import dataclasses
+import random
+from pathlib import Path
 
 import pytest
 
 from inkwell.engine import loading
-from scripts.benchmark.workloads import QUICK
-from scripts.scaling.bursts import BEGIN_S, LAST_S, Case, fixed, play
-from scripts.scaling.chart import bounded, read_targets
-from scripts.scaling.closed import Comparison, capacity_per_min
-from scripts.scaling.commands import checked
-from scripts.scaling.curve import CURVES, Check, Curve, write_curve
-from scripts.scaling.fit import fit_runs
-from scripts.scaling.fleet import BALANCES, Fleet
+from inkwell.engine.contract import EngineConfig, Job
+from inkwell.engine.scheduler import Scheduler
+from inkwell.engine.step_costs import StepCosts
+from inkwell.settings.settings import Settings
+from scripts import simulate_scaling
+from scripts.benchmark.workloads import FULL, QUICK, Scale, Size
+from scripts.scaling import page
+from scripts.scaling.curve import CURVES, Check, Curve, Observation, fitted, read_curve, write_curve
+from scripts.scaling.hpa import read_targets
 from scripts.scaling.measure import measure_curve
-from scripts.scaling.page import PAGE, PARTS, all_curves, with_part
-from scripts.scaling.replica import Limits, Ticket
-from scripts.scaling.simulation import Setup, Simulation
-from scripts.scaling.sizing import Goal, pods_for
-from scripts.scaling.trace import DAY_S, Arrival, Lengths, arrivals, burst, diurnal, read_trace, steady
-from scripts.simulate_scaling import main
+from scripts.scaling.pod import Pod, Request, simulated_check
+from scripts.simulate_scaling import main, written
 
-ROOT = PAGE.parent.parent
 CURVE = Curve("124M", "bfloat16", "a machine", 2, 16, "2026-11-21", "0", 0.02, 0.0034, 0.0018, 0.0, 3.0, True)
-FAST = Curve("fast", "bfloat16", "a machine", 2, 16, "2026-11-21", "0", 0.2, 0.0, 0.0001, 0.0, 3.0, True)
+CURVE_FILES = sorted(CURVES.glob("*.json"))
+MAX_REQUESTS = Settings.from_environ({}).max_requests
 
 
-def test_arrivals_come_at_the_rate_with_the_lengths_and_are_the_same_for_the_same_seed():
-    made = list(arrivals(steady(2.0), 2.0, 2_000.0, Lengths(), 1))
-    assert len(made) == pytest.approx(4_000, rel=0.05)
-    assert {16, 256} <= {item.prompt_tokens for item in made} <= set(range(16, 257))
-    assert made == list(arrivals(steady(2.0), 2.0, 2_000.0, Lengths(), 1))
-    assert made != list(arrivals(steady(2.0), 2.0, 2_000.0, Lengths(), 2))
+def step_by_step(requests: list[Request], uniform: bool) -> list[float]:
+    """The end of each request when the scheduler plans every step by itself, as the engine does."""
+    costs = StepCosts()
+    scheduler = Scheduler(16, EngineConfig().prefill_chunk, uniform, costs)
+    coming, now_s, ends = list(enumerate(requests)), 0.0, [0.0] * len(requests)
+    while coming or scheduler.has_work:
+        if not scheduler.has_work:
+            now_s = max(now_s, coming[0][1].sent_s)
+        while coming and coming[0][1].sent_s <= now_s:
+            key, request = coming.pop(0)
+            prompt = (1_000 + key,) * request.size.prompt_tokens
+            scheduler.add(Job(key, prompt, request.size.new_tokens))
+        plan = scheduler.plan()
+        step_s = CURVE.step_s(len(plan.decode), sum(row.length for row in plan.prefill))
+        now_s += step_s
+        chosen = {row.sequence.job.key: (7,) for row in plan.rows if row.completes}
+        for taken in scheduler.commit(plan, chosen):
+            ends[taken.sequence.job.key] = now_s
+        costs.observe(len(plan.decode), sum(row.length for row in plan.prefill), step_s)
+    return ends
 
 
-def test_a_burst_and_a_day_have_their_shapes():
-    busy = [item for item in arrivals(burst(1.0, 10.0, 100.0, 200.0), 10.0, 300.0, Lengths(), 0)]
-    assert sum(100 <= item.at_s < 200 for item in busy) == pytest.approx(1_000, rel=0.15)
-    assert sum(item.at_s < 100 for item in busy) == pytest.approx(100, rel=0.4)
-    day = diurnal(1.0, 1.0)
-    assert [day(DAY_S * share) for share in (0, 0.25, 0.5)] == pytest.approx([0, 1, 2])
+def some_requests(seed: int, per_s: float) -> list[Request]:
+    rng, now_s, found = random.Random(seed), 0.0, []
+    for _ in range(60):
+        now_s += rng.expovariate(per_s)
+        found.append(Request(Size(rng.randint(1, 600), rng.randint(1, 200)), now_s))
+    return found
 
 
-def test_a_trace_is_read_in_order_of_time(tmp_path):
-    (tmp_path / "a.csv").write_text("arrival_s,prompt_tokens,new_tokens\n7.5,10,20\n1,3,4\n")
-    assert read_trace(tmp_path / "a.csv") == [Arrival(1.0, 3, 4), Arrival(7.5, 10, 20)]
+def filled(pod: Pod, count: int, tokens: int = 100) -> list[Request]:
+    requests = [Request(Size(10, tokens + number), 0.0) for number in range(count)]
+    for request in requests:
+        pod.submit(request, 0.0)
+    return requests
 
 
-@pytest.mark.parametrize("line", ["x,1,1", "1,1", "-1,1,1", "nan,1,1", "1,0,1", "1,1,0"])
-def test_a_line_of_a_trace_that_is_wrong_is_named(tmp_path, line: str):
-    (tmp_path / "a.csv").write_text(f"arrival_s,prompt_tokens,new_tokens\n1,1,1\n{line}\n")
-    with pytest.raises(ValueError, match="^line 3"):
-        read_trace(tmp_path / "a.csv")
+@pytest.mark.parametrize("uniform", [True, False])
+@pytest.mark.parametrize("per_s", [0.1, 1.0, 20.0])
+def test_steps_taken_together_end_requests_when_single_steps_do(per_s: float, uniform: bool):
+    pod, requests = Pod(dataclasses.replace(CURVE, uniform=uniform)), some_requests(3, per_s)
+    for request in requests:
+        pod.run_until(request.sent_s)
+        assert pod.submit(request, request.sent_s)
+    pod.run_until(float("inf"))
+    assert [item.ended_s for item in requests] == pytest.approx(step_by_step(requests, uniform), rel=0.01)
 
 
-def test_every_request_ends_or_is_lost_and_none_twice():
-    load = list(arrivals(steady(3.0), 3.0, 300.0, Lengths(), 0))
-    outcome = Simulation(Setup(CURVE, 1)).run(load, 300.0)
-    ended = [item for item in outcome.tickets if item.ended_s is not None]
-    assert len(outcome.tickets) == len(load)
-    assert 0 < len(ended) < len(load)
-    assert all((item.ended_s is None) == (item.refusals > 0) for item in outcome.tickets)
-    assert all(item.arrived_s <= item.started_s < item.first_s <= item.ended_s for item in ended)
-    assert outcome.lost == outcome.refused
+def test_a_full_pod_refuses_and_admits_again_when_one_has_ended():
+    pod = Pod(CURVE)
+    requests = filled(pod, MAX_REQUESTS + 1)
+    assert pod.open == MAX_REQUESTS
+    assert pod.throughput.wait_s() == 1.0  # nothing was measured yet
+    while pod.open == MAX_REQUESTS:
+        pod.run_until(pod.step_ends_s)
+    assert pod.submit(requests[-1], requests[0].ended_s)
 
 
-def test_clients_with_patience_come_back_as_they_are_told():
-    load = [Arrival(0.0, 32, 100)] * 100
-    lost = Simulation(Setup(CURVE, 1)).run(load, 60.0)
-    patient = Simulation(Setup(CURVE, 1, patience_s=300.0)).run(load, 60.0)
-    assert (lost.lost, patient.lost) == (0.28, 0.0)
-    assert patient.refused == 0.28
-    assert patient.wait_s(100) > lost.wait_s(100)
+def test_a_pod_runs_no_more_rows_than_its_engine_had():
+    pod = Pod(dataclasses.replace(CURVE, rows=4))
+    filled(pod, 10)
+    pod.run_until(1.0)
+    assert (pod.running, pod.open) == (4, 10)
 
 
-@pytest.mark.slow
-def test_a_seed_gives_the_same_run_again():
-    targets = bounded(read_targets(), 1, 8)
-    one, again, other = (play(CURVE, Case("keda", targets), seed).waits_s().tolist() for seed in (3, 3, 4))
-    assert one == again != other
+def test_the_estimated_wait_is_that_of_the_waiting_texts_at_the_measured_speed():
+    pod = Pod(dataclasses.replace(CURVE, rows=2))
+    assert pod.throughput.queue_s(pod.open - pod.running) == 0.0
+    filled(pod, 10)
+    pod.run_until(2.5)
+    expected_s = 8 * 104.5 / (2 / CURVE.step_s(2))
+    assert pod.throughput.queue_s(pod.open - pod.running) == pytest.approx(expected_s, rel=0.15)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("mode", ["hpa-cpu", "hpa-queue", "keda"])
-def test_a_burst_waits_less_where_pods_are_added_and_they_go_again(mode: str):
-    targets = bounded(read_targets(), 1, 20)
-    scaled, alone = play(CURVE, Case(mode, targets), 0), play(CURVE, fixed(targets, 1), 0)
-    during = [run.between(BEGIN_S, BEGIN_S + LAST_S) for run in (scaled, alone)]
-    assert during[0].wait_s(95) < during[1].wait_s(95) / 2
-    assert scaled.most_pods > 3
-    assert scaled.moments[-1].wanted < scaled.most_pods
-    assert 1.0 < scaled.pod_hours < 20.0
+@pytest.mark.parametrize("file", CURVE_FILES, ids=lambda file: file.stem)
+def test_a_committed_curve_explains_the_w3_that_was_measured_with_it(file: Path):
+    curve = read_curve(file)
+    if curve.check:
+        simulated = simulated_check(curve, curve.check)
+        assert simulated.output_tokens_per_s == pytest.approx(curve.check.output_tokens_per_s, rel=0.15)
+        assert simulated.latency_p95_s == pytest.approx(curve.check.latency_p95_s, rel=0.25)
 
 
-def test_a_pod_that_drains_serves_what_it_holds_and_gets_no_more():
-    fleet = Fleet(CURVE, Limits(), 30.0, 10.0, "least", 0)
-    old, young = fleet.resize(2, 0.0, start_s=0.0)
-    young.replica.take(Ticket(0.0, 10, 10), 0.0)
-    fleet.resize(1, 1.0)
-    assert fleet.ready(1.0) == [old]
-    fleet.reap(20.0)
-    assert young.ended_s is None  # it has a request
-    while young.replica.ends_s is not None:
-        young.replica.advance()
-    fleet.reap(21.0)
-    assert young.ended_s == 21.0
-    assert fleet.all_pod_seconds(30.0) == 21.0 + 30.0
+@pytest.mark.parametrize("file", CURVE_FILES, ids=lambda file: file.stem)
+def test_the_formula_gives_the_most_that_a_pod_does(file: Path):
+    """At most: rows whose prompts are still read do not decode, which counts where there are few of them."""
+    curve = read_curve(file)
+    full = simulated_check(curve, Check(2 * curve.rows, 0.0, 0.0, 0.0, 256))
+    per_s = full.output_tokens_per_s / (sum(FULL.outputs) / 2)
+    assert 0.88 <= per_s / page.capacity_per_s(curve) <= 1.01
 
 
-@pytest.mark.parametrize("balance", BALANCES)
-def test_pods_that_are_not_ready_get_nothing(balance: str):
-    fleet = Fleet(CURVE, Limits(), 30.0, 10.0, balance, 0)
-    assert fleet.choose(0.0) is None
-    fleet.resize(3, 0.0)
-    assert fleet.choose(29.0) is None
-    assert {id(fleet.choose(30.0)) for _ in range(100)} == {id(pod) for pod in fleet.pods}
+def test_most_committed_curves_were_held_against_a_measurement():
+    assert CURVE_FILES
+    assert 2 * sum(read_curve(file).check is not None for file in CURVE_FILES) >= len(CURVE_FILES)
 
 
-def test_least_chooses_the_pod_with_the_fewest_requests():
-    fleet = Fleet(CURVE, Limits(), 30.0, 10.0, "least", 0)
-    pods = fleet.resize(3, 0.0, start_s=0.0)
-    for pod in (pods[0], pods[2]):
-        pod.replica.take(Ticket(0.0, 10, 10), 0.0)
-    assert all(fleet.choose(0.0) is pods[1] for _ in range(5))
+def test_a_fit_finds_the_weights_that_made_the_steps():
+    kinds = ((1, 1, 0), (1, 8, 0), (1, 16, 0), (1, 0, 64), (1, 0, 256), (7, 56, 192))
+    made: list[Observation] = [(*kind, kind[0] * 0.02 + kind[1] * 0.003 + kind[2] * 0.002) for kind in kinds]
+    assert fitted(made) == pytest.approx((0.02, 0.003, 0.002, 0.0))
 
 
-def test_pods_for_a_load_are_the_fewest_that_meet_the_goal_and_shards_multiply():
-    capacity = capacity_per_min(FAST, Lengths(), Limits())
-    found = pods_for(FAST, 1.5 * capacity, "least", Goal(), shard_pods=10)
-    assert (found.pods, found.shards) == (2, 1)
-    assert found.used == pytest.approx(0.75)
-    sharded = pods_for(FAST, 15 * capacity, "least", Goal(), shard_pods=2)
-    one = pods_for(FAST, 15 / 8 * capacity, "least", Goal(), shard_pods=10)
-    assert (sharded.pods, sharded.shards, one.shards) == (8 * one.pods, 8, 1)
+def test_a_fit_has_no_weight_below_zero():
+    rising: list[Observation] = [(1, rows, 0, rows * 0.01 - 0.005) for rows in (1, 2, 4, 8)]
+    assert min(fitted([*rising, (1, 0, 64, 0.1)])) >= 0
 
 
-def benchmark_run() -> dict:
-    """What the benchmark writes, as far as the fit reads it, of a machine whose W1, W2 are given; W3 as simulated."""
-    figures = {
-        "w1": {"decode_tokens_per_s": {"median": 1000 / 23.4}, "ttft_ms": {"median": 77.6}},
-        "w2": {"ttft_ms": {"median": 4 * 20.0 + 896 * 1.8}},
-        "w3-16": {name: {"median": value} for name, value in (
-            ("output_tokens_per_s", 138.925), ("latency_p50_s", 12.998), ("latency_p95_s", 26.494))},
-    }  # fmt: skip
-    result = {
-        "target": "inkwell:bfloat16", "dtype": "bfloat16", "first_token_s": 1.9,
-        "facts": {"path": "native kernels", "rows": 16},
-        "runs": {name: {"figures": values} for name, values in figures.items()},
-    }  # fmt: skip
-    machine = {"processor": "a processor", "flags": ["avx2"], "cores": 8, "bandwidth": {"threads": 2}}
-    return {
-        "date": "2026-11-21 15:13:54+0000", "machine": machine, "versions": {"inkwell": "abc"},
-        "model": {"name": "124M"}, "targets": [result],
-    }  # fmt: skip
+def test_a_curve_is_read_as_it_was_written(tmp_path: Path):
+    for check in (None, Check(16, 137.0, 11.0, 23.0)):
+        curve = dataclasses.replace(CURVE, check=check)
+        write_curve(curve, tmp_path / "a.json")
+        assert read_curve(tmp_path / "a.json") == curve
 
 
-def test_runs_of_the_benchmark_give_the_curve_that_they_were_made_by(tmp_path):
-    (tmp_path / "run.json").write_text(json.dumps(benchmark_run()))
-    curve = fit_runs([tmp_path / "run.json"], "inkwell:bfloat16")
-    assert (curve.fixed_s, curve.row_s, curve.prompt_token_s) == pytest.approx((0.02, 0.0034, 0.0018), rel=0.02)
-    assert curve.check == Check(16, 138.925, 12.998, 26.494) and curve.cores == 2
-    assert curve.fit_error < 0.02
+def test_more_clients_than_a_pod_admits_are_refused_in_words():
+    with pytest.raises(ValueError, match="100 clients are more than the requests that a pod admits"):
+        simulated_check(CURVE, Check(100, 0.0, 0.0, 0.0, 200))
 
 
-def test_runs_that_do_not_belong_together_or_lack_a_workload_are_refused(tmp_path):
-    run = benchmark_run()
-    (tmp_path / "a.json").write_text(json.dumps(run))
-    (tmp_path / "b.json").write_text(json.dumps(run | {"model": {"name": "355M"}}))
-    with pytest.raises(ValueError, match="different machines, commits or models"):
-        fit_runs([tmp_path / "a.json", tmp_path / "b.json"], "inkwell:bfloat16")
-    with pytest.raises(ValueError, match="no run has the target inkwell:int8"):
-        fit_runs([tmp_path / "a.json"], "inkwell:int8")
-    del run["targets"][0]["runs"]["w3-16"]
-    (tmp_path / "a.json").write_text(json.dumps(run))
-    with pytest.raises(ValueError, match="lack w3-16; w1, w2 and w3 are needed"):
-        fit_runs([tmp_path / "a.json"], "inkwell:bfloat16")
+def test_a_curve_that_does_not_explain_its_w3_is_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    true = simulated_check(CURVE, Check(16, 0.0, 0.0, 0.0))
+    for factor, code in ((1.0, 0), (1.14, 0), (1.25, 2)):
+        check = dataclasses.replace(true, output_tokens_per_s=true.output_tokens_per_s * factor)
+        assert written(dataclasses.replace(CURVE, check=check), tmp_path / f"{factor}.json") == code
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["1.0.json", "1.14.json"]
+    assert "measure again when it is idle" in capsys.readouterr().out
 
 
-def test_the_command_plays_a_load(tmp_path, capsys):
-    write_curve(CURVE, tmp_path / "curve.json")
-    (tmp_path / "a.csv").write_text("arrival_s,prompt_tokens,new_tokens\n0,10,20\n1,30,40\n")
-    curve = ["--curve", str(tmp_path / "curve.json")]
-    assert main(["play", *curve, "--trace", str(tmp_path / "a.csv")]) == 0
-    assert "requests        2" in capsys.readouterr().out
-    assert main(["play", *curve, "--per-minute", "30", "--minutes", "10", "--burst", "4", "--mode", "hpa-queue"]) == 0
-    assert "pod-hours" in capsys.readouterr().out
-    assert main(["pods", *curve, "--per-minute", "20"]) == 0
-    assert capsys.readouterr().out.startswith("1 pods, ")
+def test_the_command_hands_its_options_to_the_measurement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    seen: list[object] = []
 
+    def measured(folder: Path, dtype: str, rows: int, threads: int, scale: Scale) -> Curve:
+        seen.extend((folder.name, dtype, rows, threads, scale.crowd))
+        return CURVE
 
-def test_the_command_says_what_does_not_fit(tmp_path, capsys):
-    (tmp_path / "a.csv").write_text("when,what\n")
-    assert main(["play", "--trace", str(tmp_path / "a.csv")]) == 2
-    assert "must begin with the line arrival_s,prompt_tokens,new_tokens" in capsys.readouterr().err
-    assert main(["play", "--per-minute", "0"]) == 2
-    assert main(["pods", "--per-minute", "1", "--curve", "none"]) == 2
-
-
-def test_a_curve_that_does_not_explain_the_w3_beside_it_is_refused():
-    check = Check(16, 100.0, 11.0, 23.0)
-    checked(Comparison(check, Check(16, 114.0, 11.0, 23.0)))
-    with pytest.raises(ValueError, match="W3 gave 100 tokens a second and the steps .* explain 120"):
-        checked(Comparison(check, Check(16, 120.0, 11.0, 23.0)))
+    monkeypatch.setattr(simulate_scaling, "measure_curve", measured)
+    options = ["--dtype", "int8", "--rows", "4", "--threads", "1", "--check-requests", "0"]
+    assert main(["measure", "models/demo", *options, "--out", str(tmp_path / "a.json")]) == 0
+    assert seen == ["demo", "int8", 4, 1, 0]
+    assert read_curve(tmp_path / "a.json") == CURVE
 
 
 @pytest.mark.slow
 def test_the_engine_is_measured_and_the_curve_is_plausible(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(loading, "processors", lambda: 1)  # a quota; the curve tells of the threads, not of the machine
-    curve = measure_curve(ROOT / "models/demo", "float32", 4, 0, QUICK)
-    assert (curve.model, curve.dtype, curve.cores) == ("demo", "float32", 1)
+    monkeypatch.setattr(loading, "processors", lambda: 1)  # a quota: the curve records threads, not the machine's cores
+    curve = measure_curve(page.PAGE.parents[1] / "models/demo", "float32", 4, 0, QUICK)
+    assert (curve.model, curve.dtype, curve.cores, curve.rows) == ("demo", "float32", 1, 4)
     assert 0 < curve.step_s(1) < 1
-    assert curve.prompt_token_s < curve.step_s(1, 0)
-    assert curve.check.output_tokens_per_s > 1
+    assert curve.prompt_token_s < curve.step_s(1)
+    assert curve.check and curve.check.output_tokens_per_s > 1
 
 
-def test_the_page_has_every_part_once_and_was_made_from_what_there_is_now():
-    text = PAGE.read_text()
-    for name, edge in itertools.product(PARTS, ("", "/")):
-        assert text.count(f"<!-- {edge}{name} -->") == 1
-    for name in ("curves", "inputs"):
-        assert with_part(text, name, PARTS[name]()) == text, "run make simulate"
-    assert len(all_curves()) == len(list(CURVES.glob("*.json")))
+def test_the_page_has_every_part_once_and_its_inputs_are_those_of_now():
+    text = page.PAGE.read_text()
+    for name in page.PARTS:
+        assert (text.count(f"<!-- {name} -->\n"), text.count(f"\n<!-- /{name} -->")) == (1, 1)
+    assert page.with_part(text, "inputs") == text, "run make simulate"
 
 
-def test_a_page_without_a_part_is_no_page():
-    with pytest.raises(ValueError, match="the page has no part curves"):
-        with_part("nothing", "curves", "")
+@pytest.mark.slow
+def test_the_page_has_the_figures_that_the_scheduler_gives_now():
+    chart = {"the chart": page.cases(read_targets())["the chart"]}
+    table = page.bursts_table(read_curve(page.BURST_CURVE), chart)
+    assert table.splitlines()[-1] in page.PAGE.read_text(), "run make simulate"
