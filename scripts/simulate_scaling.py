@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-# Started as a file, Python only finds the folder of that file.
-sys.path[:0] = [str(PROJECT_ROOT), str(PROJECT_ROOT / "service")]
+sys.path[:0] = [str(PROJECT_ROOT), str(PROJECT_ROOT / "service")]  # a file that is run finds its own folder alone
 
 from scripts.benchmark.workloads import FULL  # noqa: E402
 from scripts.scaling.curve import Curve, write_curve  # noqa: E402
@@ -41,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def written(curve: Curve, file: Path) -> int:
     """0 for a curve whose simulated W3 is as fast as the measured one; others are reported and not written."""
-    checks = [curve.check, simulated_check(curve, curve.check)] if curve.check else []
+    checks = (curve.check, simulated_check(curve, curve.check)) if curve.check else ()
     speeds = [check.output_tokens_per_s for check in checks]
     if speeds and abs(speeds[1] / speeds[0] - 1) > MAX_ERROR:
         print("W3 ran at {:.0f} tokens a second, the steps timed before it predict {:.0f};".format(*speeds), end=" ")

@@ -50,10 +50,8 @@ class Probe:
     """Drives an engine through steps of known contents. Prompts are random, so that no prefix is reused."""
 
     def __init__(self, engine: "Engine", rows: int) -> None:
-        self._engine = engine
-        self._rows = rows
-        self._random = random.Random(0)
-        self._key = 0
+        self._engine, self._rows = engine, rows
+        self._random, self._key = random.Random(0), 0
 
     def observations(self) -> list[Observation]:
         """Decoding alone, prompts alone, and a prompt among decoding rows."""

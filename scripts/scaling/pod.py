@@ -7,7 +7,7 @@ the planned step. Admission follows the service's settings, and the estimated wa
 
 import math
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from inkwell.access.throughput import GAP_S, ThroughputEstimator
 from inkwell.engine.contract import EngineConfig, Job
@@ -30,6 +30,7 @@ class Request:
     started_s: float = math.inf  # when it got its slot
     ended_s: float = math.inf
     refusals: int = 0
+    promise: ExitStack = field(default_factory=ExitStack)  # open while a pod holds the request
 
 
 class Pod:
@@ -45,7 +46,7 @@ class Pod:
         self._costs = StepCosts()
         self._scheduler = Scheduler(self.rows, EngineConfig().prefill_chunk, curve.uniform, self._costs)
         self._now_s = 0.0
-        self._open: dict[int, tuple[Request, ExitStack]] = {}  # by job key, with its promise
+        self._open: dict[int, Request] = {}  # by job key
         self._keys = 0
         self._plan: Plan | None = None
         self._step_s = 0.0
@@ -67,9 +68,8 @@ class Pod:
         if self.open >= SETTINGS.max_requests:
             return False
         self._keys += 1
-        resources = ExitStack()
-        resources.enter_context(self.throughput.promise(request.size.new_tokens))
-        self._open[self._keys] = (request, resources)
+        self._open[self._keys] = request
+        request.promise.enter_context(self.throughput.promise(request.size.new_tokens))
         prompt = (self._keys,) * request.size.prompt_tokens  # shares no prefix with any other
         self._scheduler.add(Job(self._keys, prompt, request.size.new_tokens))
         if self._plan is None:
@@ -88,7 +88,7 @@ class Pod:
         """Plan the next step. Steps that only decode are alike until a sequence ends, and are taken together."""
         plan = self._scheduler.plan()
         for key in plan.admitted:
-            self._open[key][0].started_s = now_s
+            self._open[key].started_s = now_s
         self.running += len(plan.admitted)
         self._plan, self._begun_s = plan, now_s
         self._step_s = self._curve.step_s(len(plan.decode), sum(row.length for row in plan.prefill))
@@ -104,9 +104,9 @@ class Pod:
         self._costs.observe(len(plan.decode), sum(row.length for row in plan.prefill), self._step_s)
         self.throughput.note(len(taken))
         for key in (item.sequence.job.key for item in taken if item.finish):
-            request, resources = self._open.pop(key)
+            request = self._open.pop(key)
             request.ended_s = self._now_s
-            resources.close()
+            request.promise.close()
             self.running -= 1
         self._plan = None
         if self._scheduler.has_work:
