@@ -1,4 +1,4 @@
-"""Where the libraries lie, and what happens when there is none."""
+"""Where the libraries are, and what happens if one is missing."""
 
 import shutil
 import subprocess
@@ -18,13 +18,27 @@ def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_changed_sources_have_another_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = build.library_path("AVX2")
+def test_changed_sources_have_another_library(tmp_path: Path) -> None:
     shutil.copytree(build.SOURCES, tmp_path / "native")
-    monkeypatch.setattr(build, "SOURCES", tmp_path / "native")
-    assert build.library_path("AVX2") == before
+    assert build.digest_of(tmp_path / "native") == build.DIGEST
+    assert build.DIGEST in build.library_path("AVX2").name
     (tmp_path / "native" / "tile.hpp").write_text("// another")
-    assert build.library_path("AVX2") != before
+    assert build.digest_of(tmp_path / "native") != build.DIGEST
+
+
+def test_a_process_that_can_no_longer_read_the_sources_finds_its_library(tmp_path: Path) -> None:
+    """As when a test or a server that root started gives up root's rights, and the checkout is below /root."""
+    package = tmp_path / "inkwell"
+    shutil.copytree(build.SOURCES, package / "engine" / "native")
+    for folder in (package, package / "engine"):
+        (folder / "__init__.py").touch()
+    program = (
+        "from inkwell.engine.native import build\n"
+        "for file in build.SOURCES.iterdir(): file.is_file() and file.unlink()\n"
+        "print(build.library_path('AVX2'))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(build.library_path("AVX2"))
 
 
 @pytest.mark.slow

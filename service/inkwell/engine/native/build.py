@@ -1,8 +1,8 @@
-"""Compiles the kernels: `python -m inkwell.engine.native.build`, which `make` does once for each state of the sources.
+"""Compiles the kernels: `python -m inkwell.engine.native.build`, which `make` runs when the sources have changed.
 
-Gives one shared library for each level of x86 instructions, beside the interpreter's other libraries, so that every
-process of the same virtual environment finds them, whatever account it runs under. The name holds a hash of sources and
-flags: a library that does not fit the code is never loaded. Knows no torch.
+Builds one shared library for each level of x86 instructions, in the lib folder of the Python environment, where every
+process of that environment finds them, whatever account it runs under. The name contains a hash of sources and flags:
+a library that does not fit the code is never loaded. Knows no torch.
 """
 
 import hashlib
@@ -13,27 +13,41 @@ import sys
 from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parent
-# By the names that torch gives the levels. The kernels need AVX2 at least; Arm has no path of its own yet.
+# By torch's names for the levels. The kernels need at least AVX2; there is no version for Arm yet.
 LEVELS = {"AVX2": "x86-64-v3", "AVX512": "x86-64-v4"}
-# contract=off: the sources say themselves where a product and a sum are one operation.
-# uninitialized: gcc 12 warns of its own AVX-512 header.
+# contract=off: the sources state explicitly where a product and a sum are one operation.
+# uninitialized: gcc 12 warns about its own AVX-512 header.
 FLAGS = (
     "-std=c++20 -O3 -ffp-contract=off -fPIC -shared -pthread -Wall -Wextra -Wno-maybe-uninitialized -Wno-uninitialized"
 )
 
 
-def library_path(level: str) -> Path:
-    """Where the library of a level lies, or would lie if it was built."""
+def source_files(folder: Path) -> list[Path]:
+    return sorted(source for source in folder.iterdir() if source.suffix in (".cpp", ".hpp"))
+
+
+def digest_of(folder: Path) -> str:
+    """The hash of the sources in a folder, and of the flags, that names their libraries."""
     digest = hashlib.sha256(FLAGS.encode())
-    for source in _sources():
+    for source in source_files(folder):
         digest.update(source.read_bytes())
-    return Path(sys.prefix) / "lib" / "inkwell" / f"kernels-{level.lower()}-{digest.hexdigest()[:16]}.so"
+    return digest.hexdigest()[:16]
+
+
+# Computed at import, together with the code that calls the kernels: the process may later give up the right to read its
+# own files, and an edit of the sources must not make a running process look for another library than its code fits.
+DIGEST = digest_of(SOURCES)
+
+
+def library_path(level: str) -> Path:
+    """The library of a level for this code, whether or not it was built."""
+    return Path(sys.prefix) / "lib" / "inkwell" / f"kernels-{level.lower()}-{DIGEST}.so"
 
 
 def build(compiler: str = "g++") -> list[Path]:
-    """Compile what is not there yet; raises CalledProcessError or FileNotFoundError.
+    """Compile the libraries that are missing; raises CalledProcessError or FileNotFoundError.
 
-    Libraries of other sources stay: a service that was started from them may begin another worker.
+    Libraries of other sources are kept: a service that was started from those may still start another worker.
     """
     wanted = {library_path(level): march for level, march in LEVELS.items() if platform.machine() == "x86_64"}
     for path, march in wanted.items():
@@ -44,15 +58,11 @@ def build(compiler: str = "g++") -> list[Path]:
 
 
 def _compile(compiler: str, march: str, path: Path) -> None:
-    # Under another name first: two builds may run at once, and a library is never seen half written.
+    # Under another name first: two builds may run at once, and no process may load a half-written library.
     unfinished = path.with_suffix(f".{os.getpid()}")
-    units = [str(source) for source in _sources() if source.suffix == ".cpp"]
+    units = [str(source) for source in source_files(SOURCES) if source.suffix == ".cpp"]
     subprocess.run([compiler, *FLAGS.split(), f"-march={march}", *units, "-o", str(unfinished)], check=True)
     unfinished.replace(path)
-
-
-def _sources() -> list[Path]:
-    return sorted(source for source in SOURCES.iterdir() if source.suffix in (".cpp", ".hpp"))
 
 
 if __name__ == "__main__":
