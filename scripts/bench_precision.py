@@ -16,9 +16,9 @@ from torch.nn import functional as F
 from inkwell.checkpoints.model_config import read_config
 from inkwell.engine.checkpoint.checkpoint import load_decoder
 from inkwell.engine.checkpoint.precision import resolve_precision
+from inkwell.engine.model.batch import Segment
 from inkwell.engine.model.decoder import Decoder
 from inkwell.engine.model.kv_cache import KVCache
-from inkwell.engine.model.span import Span
 from inkwell.engine.native.library import Kernels, open_kernels
 from scripts.train_demo import split_stories
 
@@ -29,7 +29,7 @@ def bits(decoder: Decoder, cache: KVCache, windows: Iterator[list[int]]) -> floa
     """Sum of -log2 p over all tokens but the first of each window."""
     total = 0.0
     for window in windows:
-        hidden = decoder(torch.tensor(window[:-1]), [Span(0, 0, len(window) - 1)], cache)
+        hidden = decoder(torch.tensor(window[:-1]), [Segment(0, 0, len(window) - 1)], cache)
         total += F.cross_entropy(decoder.logits(hidden), torch.tensor(window[1:]), reduction="sum").item()
     return total / math.log(2)
 

@@ -1,8 +1,8 @@
 """Write a checkpoint of the right shape with random weights: `make_random_model.py --shape 124M --out DIR`.
 
 For trials and tests of everything but the text: loading, memory, speed. Takes a shape, gives a folder that the service
-serves (config.json, safetensors, tokenizer.json). Tensors are drawn and written piece by piece, so even gpt-j-6B needs
-a few hundred megabytes of memory. Knows no hub.
+serves (config.json, safetensors, tokenizer.json). Weights are drawn and written one tensor at a time, so even gpt-j-6B
+needs a few hundred megabytes of memory. Knows no hub.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers  # noqa: E402
 
 from inkwell.checkpoints.model_config import parse_config  # noqa: E402
 from inkwell.checkpoints.tokenizer import END_OF_TEXT  # noqa: E402
-from inkwell.engine.checkpoint.layout import Piece, pieces  # noqa: E402
+from inkwell.engine.checkpoint.layout import WeightMapping, weight_map  # noqa: E402
 
 DEMO_TOKENIZER = PROJECT_ROOT / "models" / "demo" / "tokenizer.json"
 SPREAD = 0.02  # what both families were initialised with; wider ones overflow float16 after some layers
@@ -63,7 +63,7 @@ def make(order: Order) -> None:
     config = {"activation_function": "gelu_new", **order.config, "dtype": order.dtype}
     end = _write_tokenizer(order.out / "tokenizer.json", config["vocab_size"])
     config |= {"bos_token_id": end, "eos_token_id": end, "pad_token_id": None}
-    tensors = pieces(parse_config(config))
+    tensors = weight_map(parse_config(config))
     generator = torch.Generator().manual_seed(order.seed)
     if order.shards == 1:
         _write_weights(order.out / "model.safetensors", tensors, order.dtype, generator)
@@ -72,69 +72,69 @@ def make(order: Order) -> None:
     (order.out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
-def _write_shards(order: Order, tensors: Sequence[Piece], generator: torch.Generator) -> None:
-    weight_map: dict[str, str] = {}
+def _write_shards(order: Order, tensors: Sequence[WeightMapping], generator: torch.Generator) -> None:
+    shard_of: dict[str, str] = {}
     for number, part in enumerate(_parts(tensors, order.shards), start=1):
         name = f"model-{number:05}-of-{order.shards:05}.safetensors"
         _write_weights(order.out / name, part, order.dtype, generator)
-        weight_map |= {_full_name(piece): name for piece in part}
+        shard_of |= {_full_name(tensor): name for tensor in part}
     bytes_each = DTYPES[order.dtype][0].itemsize
     index = {
-        "metadata": {"total_size": sum(prod(piece.shape) for piece in tensors) * bytes_each},
-        "weight_map": weight_map,
+        "metadata": {"total_size": sum(prod(tensor.shape) for tensor in tensors) * bytes_each},
+        "weight_map": shard_of,
     }
     (order.out / "model.safetensors.index.json").write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
 
 
-def _parts(tensors: Sequence[Piece], count: int) -> list[list[Piece]]:
+def _parts(tensors: Sequence[WeightMapping], count: int) -> list[list[WeightMapping]]:
     """Cut the tensors into runs of about the same size."""
-    total = sum(prod(piece.shape) for piece in tensors)
-    parts: list[list[Piece]] = [[] for _ in range(count)]
+    total = sum(prod(tensor.shape) for tensor in tensors)
+    parts: list[list[WeightMapping]] = [[] for _ in range(count)]
     before = 0
-    for piece in tensors:
-        parts[min(count - 1, before * count // total)].append(piece)
-        before += prod(piece.shape)
+    for tensor in tensors:
+        parts[min(count - 1, before * count // total)].append(tensor)
+        before += prod(tensor.shape)
     return parts
 
 
-def _write_weights(path: Path, tensors: Sequence[Piece], dtype: str, generator: torch.Generator) -> None:
+def _write_weights(path: Path, tensors: Sequence[WeightMapping], dtype: str, generator: torch.Generator) -> None:
     """One safetensors file: eight bytes of header length, a JSON header, the tensors end to end."""
     torch_dtype, code = DTYPES[dtype]
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     offset = 0
-    for piece in tensors:
-        end = offset + prod(piece.shape) * torch_dtype.itemsize
-        header[_full_name(piece)] = {"dtype": code, "shape": list(piece.shape), "data_offsets": [offset, end]}
+    for tensor in tensors:
+        end = offset + prod(tensor.shape) * torch_dtype.itemsize
+        header[_full_name(tensor)] = {"dtype": code, "shape": list(tensor.shape), "data_offsets": [offset, end]}
         offset = end
     raw = json.dumps(header).encode()
     raw += b" " * (-len(raw) % 8)  # the format wants the data aligned
     with path.open("wb") as file:
         file.write(len(raw).to_bytes(8, "little") + raw)
-        for piece in tensors:
-            _write_tensor(file, piece, torch_dtype, generator)
+        for tensor in tensors:
+            _write_tensor(file, tensor, torch_dtype, generator)
 
 
-def _write_tensor(file: BinaryIO, piece: Piece, dtype: torch.dtype, generator: torch.Generator) -> None:
-    for values in _draw(piece, generator):
+def _write_tensor(file: BinaryIO, tensor: WeightMapping, dtype: torch.dtype, generator: torch.Generator) -> None:
+    for values in _draw(tensor, generator):
         file.write(values.to(dtype).view(torch.uint8).numpy().data)
 
 
-def _draw(piece: Piece, generator: torch.Generator) -> Iterator[torch.Tensor]:
+def _draw(tensor: WeightMapping, generator: torch.Generator) -> Iterator[torch.Tensor]:
     """The tensor's values in float32, flat, a part at a time: norms scale by one, biases are zero, the rest random."""
-    left = prod(piece.shape)
+    left = prod(tensor.shape)
     while left:
         count = min(left, VALUES_PER_WRITE)
         left -= count
-        if piece.name.endswith("bias"):
+        if tensor.name.endswith("bias"):
             yield torch.zeros(count)
-        elif len(piece.shape) == 1:
+        elif len(tensor.shape) == 1:
             yield torch.ones(count)
         else:
             yield torch.empty(count).normal_(0.0, SPREAD, generator=generator)
 
 
-def _full_name(piece: Piece) -> str:
-    return piece.name if piece.name.startswith("lm_head.") else f"transformer.{piece.name}"
+def _full_name(tensor: WeightMapping) -> str:
+    return tensor.name if tensor.name.startswith("lm_head.") else f"transformer.{tensor.name}"
 
 
 def _write_tokenizer(path: Path, vocab_size: int) -> int:

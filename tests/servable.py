@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from tokenizers.trainers import BpeTrainer
 
 from inkwell.checkpoints.model_config import parse_config
-from inkwell.engine.checkpoint.layout import pieces
+from inkwell.engine.checkpoint.layout import weight_map
 
 END_OF_TEXT = "<|endoftext|>"
 SPACED = " 😀世é"  # what a space begins, over and over
@@ -73,7 +73,7 @@ def _follows() -> dict[int, int | None]:
 
 
 def _weights(config: dict[str, Any]) -> dict[str, np.ndarray]:
-    weights = {piece.name: np.zeros(piece.shape, np.float32) for piece in pieces(parse_config(config))}
+    weights = {piece.name: np.zeros(piece.shape, np.float32) for piece in weight_map(parse_config(config))}
     for name, values in weights.items():
         if ".ln_" in name and name.endswith("weight") or name == "ln_f.weight":
             values[:] = 1

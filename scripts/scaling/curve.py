@@ -42,7 +42,7 @@ class Curve:
     prompt_token_s: float
     fit_error: float  # median of the relative differences between fit and observations
     load_s: float  # of a worker with files in the page cache: import of torch, load, warm-up
-    uniform: bool  # the decoder's property of that name, which decides how the scheduler cuts prompts
+    batch_invariant: bool  # the property of the decoder that decides how the scheduler splits prompts
     check: Check | None = None
 
     @property

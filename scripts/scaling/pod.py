@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from inkwell.access.throughput import GAP_S, ThroughputEstimator
 from inkwell.engine.contract import EngineConfig, Job
 from inkwell.engine.scheduler import Plan, Scheduler
-from inkwell.engine.step_costs import StepCosts
+from inkwell.engine.step_costs import StepCostModel
 from inkwell.settings.settings import Settings
 from scripts.benchmark.figures import percentile
 from scripts.benchmark.workloads import FULL, Size, crowd_sizes
@@ -43,8 +43,8 @@ class Pod:
         self.rows = min(SETTINGS.max_rows, curve.rows)  # no more than the measured engine had
         self.scraped: tuple[float, int] | None = None  # estimated wait and running requests, as last seen by Prometheus
         self._curve = curve
-        self._costs = StepCosts()
-        self._scheduler = Scheduler(self.rows, EngineConfig().prefill_chunk, curve.uniform, self._costs)
+        self._costs = StepCostModel()
+        self._scheduler = Scheduler(self.rows, EngineConfig().prefill_chunk, curve.batch_invariant, self._costs)
         self._now_s = 0.0
         self._open: dict[int, Request] = {}  # by job key
         self._keys = 0

@@ -107,7 +107,11 @@ def test_the_two_private_keys_that_transformers_writes_itself_are_dropped(key: s
         ({"_attn_implementation_internal": "someone/kernel"}, "_attn_implementation_internal"),
         ({"_": 1}, "'_'"),
         ({"add_cross_attention": True}, "add_cross_attention"),
-        ({"activation_function": "prelu"}, "activation_function 'prelu'"),
+        (
+            {"activation_function": "quick_gelu"},
+            "activation_function 'quick_gelu' is not supported; "
+            "gelu, gelu_fast, gelu_new, gelu_pytorch_tanh and relu are",
+        ),
         ({"activation_function": ["relu"]}, "activation_function a list"),
     ],
 )

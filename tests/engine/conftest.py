@@ -1,4 +1,4 @@
-"""Fixtures of the engine's tests: saved tiny models to copy and spoil, and one thread for tiny products."""
+"""Fixtures of the engine's tests: saved tiny models to copy and corrupt, and one thread for tiny products."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One saved model a kind."""
+    """One saved model of each kind."""
     root = tmp_path_factory.mktemp("originals")
     save_tiny(root / "gpt2")
     save_tiny(root / "gptj", "gptj")
@@ -32,5 +32,5 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def copy(originals: dict[str, Path], tmp_path: Path) -> Callable[[str], Path]:
-    """Gives a folder of that kind that the test may spoil."""
+    """Returns a folder of that kind that the test may corrupt."""
     return lambda kind: Path(shutil.copytree(originals[kind], tmp_path / kind))

@@ -1,9 +1,10 @@
-"""The same bytes alone or in a crowd: one random load, computed both ways and compared.
+"""Every request has the same bytes alone and in a crowd: a random load is computed both ways and compared.
 
-Requests differ in length, arrival, sampling and salt; some are cancelled, some begin like others or go on with the
-text of another. Alone means an engine of its own: one slot, the whole prompt, no drafts. In the crowd they share steps
-and slots, beginnings are reused, prompts are cut by a budget that jumps about, and drafts are half right. Everything
-is drawn from one seed, time included. The long way: `python -m tests.engine.identity --requests 1000 --dtype bfloat16`.
+Requests differ in length, arrival, sampling and cache salt; some are cancelled, some share a prefix with others or
+continue the text of another. Alone means an engine of its own: one slot, the whole prompt, no drafts. In the crowd they
+share steps and slots, prefixes are reused, prompts are split by a budget that varies at random, and about half of the
+drafts are right. Everything is drawn from one seed, even the measured times. The long version:
+`python -m tests.engine.identity --requests 1000 --dtype bfloat16`.
 """
 
 import argparse
@@ -26,8 +27,9 @@ from inkwell.engine.native.library import open_kernels
 from inkwell.engine.runner import Runner
 from inkwell.engine.scheduler import Scheduler
 from inkwell.engine.speculation.draft_model import DraftModel
-from inkwell.engine.speculation.speculation import Drafter, NgramDrafter, Speculation, Wish
-from inkwell.engine.step_costs import StepCosts
+from inkwell.engine.speculation.ngram import NgramDrafter
+from inkwell.engine.speculation.speculation import Drafter, DraftRequest, Speculation
+from inkwell.engine.step_costs import StepCostModel
 from inkwell.parameters.sampling import Sampling
 
 DEMO = Path(__file__).parents[2] / "models" / "demo"
@@ -35,7 +37,7 @@ DEMO = Path(__file__).parents[2] / "models" / "demo"
 
 @dataclass(frozen=True)
 class Machine:
-    """A decoder and all that an engine is made of."""
+    """A decoder and what else an engine is made of."""
 
     decoder: Decoder
     precision: Precision
@@ -56,7 +58,7 @@ class Request:
 
 @dataclass
 class Outcome:
-    """Tokens by job key, and what the crowd shared."""
+    """Tokens and finish reasons by job key, the number of reused prompt tokens and of steps."""
 
     tokens: dict[int, list[int]] = field(default_factory=dict)
     ends: dict[int, str] = field(default_factory=dict)
@@ -65,17 +67,17 @@ class Outcome:
 
 
 class HalfRight(Drafter):
-    """Drafts what the sequence will say, as it is known from before, with some tokens replaced."""
+    """Drafts the tokens that the sequence will have, known from its run alone, with some replaced."""
 
     def __init__(self, alone: dict[int, list[int]], generator: random.Random) -> None:
         self._alone, self._random = alone, generator
 
-    def propose(self, wishes: Sequence[Wish]) -> list[tuple[int, ...]]:
-        return [self._draft(wish) for wish in wishes]
+    def propose(self, requests: Sequence[DraftRequest]) -> list[tuple[int, ...]]:
+        return [self._draft(request) for request in requests]
 
-    def _draft(self, wish: Wish) -> tuple[int, ...]:
-        sequence = wish.sequence
-        known = self._alone[sequence.job.key][sequence.generated : sequence.generated + wish.count]
+    def _draft(self, request: DraftRequest) -> tuple[int, ...]:
+        sequence = request.sequence
+        known = self._alone[sequence.job.key][sequence.generated : sequence.generated + request.count]
         return tuple(token if self._random.random() < 0.8 else token // 2 for token in known)
 
 
@@ -99,10 +101,10 @@ def drive(
     scheduler: Scheduler,
     speculation: Speculation | None,
     generator: random.Random,
-    costs: StepCosts | None = None,
+    costs: StepCostModel | None = None,
     slots: int = 1,
 ) -> Outcome:
-    """Run the requests to their ends, in their order of arrival."""
+    """Run all requests to their end."""
     now = 0.0
 
     def clock() -> float:
@@ -130,7 +132,7 @@ def drive(
 
 
 def job_of(generator: random.Random, key: int, prompt: Sequence[int], vocab: int) -> Job:
-    """Greedy as often as not; else every parameter takes some value."""
+    """Greedy half of the time; otherwise a random value for every parameter."""
     greedy = generator.random() < 0.5
     max_tokens = generator.randint(1, 40)
     sampling = Sampling(
@@ -156,7 +158,7 @@ def job_of(generator: random.Random, key: int, prompt: Sequence[int], vocab: int
 
 
 def prompt_of(generator: random.Random, machine: Machine, texts: Sequence[Sequence[int]]) -> list[int]:
-    """New, repetitive, or the beginning or the whole of an earlier text with something behind it."""
+    """A new prompt, a repetitive one, or a prefix of an earlier text or all of it with a few tokens added."""
     config = machine.decoder.config
     longest = min(config.context - 41, 200)
     fresh = [generator.randrange(config.vocab_size) for _ in range(generator.randint(1, longest))]
@@ -171,7 +173,7 @@ def prompt_of(generator: random.Random, machine: Machine, texts: Sequence[Sequen
 
 
 def load_of(machine: Machine, count: int, generator: random.Random) -> tuple[list[Request], dict[int, list[int]]]:
-    """Random requests and what each of them gives alone."""
+    """Random requests, and the tokens of each of them alone."""
     requests: list[Request] = []
     alone: dict[int, list[int]] = {}
     texts: list[list[int]] = []
@@ -200,16 +202,16 @@ def drafter_of(
 
 
 def differences(machine: Machine, count: int, seed: int, drafts: str) -> tuple[list[str], Outcome]:
-    """What a crowd of `count` requests was told otherwise than each of them alone, in words."""
+    """Descriptions of the requests whose tokens in a crowd of `count` differ from those alone."""
     generator = random.Random(seed)
     requests, alone = load_of(machine, count, generator)
-    slots, costs, uniform = generator.randint(2, 10), StepCosts(), machine.decoder.uniform
+    slots, costs, invariant = generator.randint(2, 10), StepCostModel(), machine.decoder.batch_invariant
     speculation = None
-    if uniform:
-        known = StepCosts()
+    if invariant:
+        known = StepCostModel()
         known.observe(1, 0, 1.0)
         speculation = Speculation(drafter_of(drafts, machine, alone, generator, slots), known)
-    scheduler = Scheduler(slots, machine.prefill_chunk, uniform, costs)
+    scheduler = Scheduler(slots, machine.prefill_chunk, invariant, costs)
     crowd = drive(machine, requests, scheduler, speculation, generator, costs, slots)
     found = []
     for request in requests:
@@ -235,7 +237,8 @@ def main() -> None:
     machine = machine_of(args.model, args.dtype, native=not args.torch)
     found, crowd = differences(machine, args.requests, args.seed, args.drafts)
     tokens = sum(map(len, crowd.tokens.values()))
-    print(f"{args.requests} requests in {args.dtype}, uniform {machine.decoder.uniform}, drafts {args.drafts}:")
+    invariant = machine.decoder.batch_invariant
+    print(f"{args.requests} requests in {args.dtype}, batch-invariant {invariant}, drafts {args.drafts}:")
     print(f"{tokens} tokens in {crowd.steps} steps, {len(crowd.ends)} ends, {crowd.reused} prompt tokens reused")
     print("\n".join(found) or "every request got the bytes that it gets alone")
     sys.exit(bool(found))

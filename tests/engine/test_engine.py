@@ -12,7 +12,7 @@ from inkwell.engine.loading import load_model
 from inkwell.engine.runner import Computed, Runner
 from inkwell.engine.scheduler import Scheduler
 from inkwell.engine.speculation.speculation import Drafter, Speculation
-from inkwell.engine.step_costs import StepCosts
+from inkwell.engine.step_costs import StepCostModel
 from inkwell.errors import LoadFailed
 from inkwell.parameters.sampling import GREEDY, Sampling
 from tests.engine.tiny import save_tiny
@@ -62,7 +62,7 @@ def test_each_request_of_a_shifting_crowd_gets_what_transformers_gives_it_alone(
     folder, expected = oracle
     engine = load_model(folder, CONFIG).engine
     arrivals = {3 * key: [greedy(key, tuple(prompt), 64)] for key, prompt in enumerate(PROMPTS)}
-    arrivals[4] = [greedy(100, (9, 9), 64)]  # somebody who joins and is cancelled in the middle
+    arrivals[4] = [greedy(100, (9, 9), 64)]  # joins and is cancelled in the middle
     events = drive(engine, arrivals, cancels={7: [100]})
     for key, text in enumerate(expected):
         assert tokens_of(events[key]) == text, f"prompt {key}"
@@ -114,7 +114,7 @@ def test_a_model_that_loads_and_cannot_compute_is_a_failed_load(tmp_path: Path, 
 
 
 class FailingRunner:
-    """Computes made-up logits, except in the step whose number it is told."""
+    """Computes made-up logits, and fails in the step of a given number."""
 
     def __init__(self, failing_step: int) -> None:
         self.steps_left = failing_step
@@ -157,7 +157,7 @@ class Agreeable(Drafter):
 
 
 class Monotonous(FailingRunner):
-    """Says token 3, and nothing at all behind a sequence of so many tokens."""
+    """Always chooses token 3; NaN logits after a sequence of a given length."""
 
     def __init__(self, silent_at: int = 10**6) -> None:
         self.silent_at, self.steps = silent_at, 0
@@ -174,9 +174,9 @@ class Monotonous(FailingRunner):
 
 
 def speculative(runner: Monotonous) -> Engine:
-    costs = StepCosts()
+    costs = StepCostModel()
     costs.observe(1, 0, 1.0)
-    return Engine(runner, Scheduler(2, 8, uniform=True), None, Speculation(Agreeable(), costs))
+    return Engine(runner, Scheduler(2, 8, batch_invariant=True), None, Speculation(Agreeable(), costs))
 
 
 def test_right_drafts_save_steps_and_every_token_has_its_event():

@@ -1,4 +1,4 @@
-"""Jobs out of the ordinary: that go on from another, that ban every token, whose prompt cannot be scored; and waits."""
+"""Jobs out of the ordinary: that continue another, that ban every token, whose prompt cannot be scored; and waits."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -76,7 +76,7 @@ def test_damaged_weights_end_what_is_told_with_one_typed_failure(folder: Path, m
 
 
 class Steps:
-    """A clock that tells the number of steps, and a made-up model that counts them."""
+    """A made-up model that counts its steps, and a clock that returns their number."""
 
     def __init__(self) -> None:
         self.count = 0.0

@@ -1,4 +1,4 @@
-"""What the engine tells beside tokens, on the model that ships: against transformers, alone and in a crowd."""
+"""What the engine returns besides tokens, for the demo model: against transformers, alone and in a crowd."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +37,7 @@ def oracle() -> GPT2LMHeadModel:
 
 
 def expected(oracle: GPT2LMHeadModel, tokens: list[int]) -> torch.Tensor:
-    """Log-probabilities [len(tokens), vocab] of what stands behind each token."""
+    """Log-probabilities [len(tokens), vocab] of the tokens that follow each token."""
     with torch.inference_mode():
         return oracle(torch.tensor([tokens])).logits[0].double().log_softmax(dim=-1)
 
@@ -64,7 +64,7 @@ def test_prompt_and_generated_tokens_have_the_log_probabilities_of_transformers(
 
 
 def told_of(events: list) -> tuple:
-    """All numbers of a job, however its prompt was cut."""
+    """All numbers of a job, however its prompt was split."""
     scored, chosen = prompt_events(events), [event for event in events if isinstance(event, TokenEvent)]
     values = [pair for event in scored for pair in zip(event.logprobs, event.top, strict=True)]
     return values, [(event.token, event.logprob, event.top) for event in chosen]

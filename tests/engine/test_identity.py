@@ -1,4 +1,4 @@
-"""The same bytes alone or in a crowd, for a few dozen random requests; `identity.py` says how, and runs thousands."""
+"""The same bytes alone and in a crowd, for dozens of random requests; `identity.py` explains it and runs thousands."""
 
 from functools import cache
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A load needs little more memory than the checkpoint's size, measured from outside in a process of its own."""
+"""Loading needs little more memory than the size of the checkpoint, measured in a process of its own."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GPT2 = {**SHAPES["124M"], "n_layer": 6, "vocab_size": 30_000}  # the published proportion of embedding to layers
 GPTJ = {**SHAPES["gpt-j-6B"], "n_embd": 1024, "n_head": 8, "n_layer": 4, "vocab_size": 10_000}
 
-# Prints the peak of resident memory above what `import torch` took, then generates from a file that is gone.
+# Prints the peak of resident memory above what `import torch` took, then computes after the file was truncated.
 PROGRAM = """
 import os, sys
 from pathlib import Path
@@ -23,7 +23,7 @@ from inkwell.engine.checkpoint.checkpoint import load_decoder
 from inkwell.engine.model.kv_cache import KVCache
 from inkwell.engine.native.library import open_kernels
 from inkwell.engine.checkpoint.precision import resolve_precision
-from inkwell.engine.model.span import Span
+from inkwell.engine.model.batch import Segment
 from inkwell.checkpoints.model_config import read_config
 
 def peak_bytes():
@@ -38,8 +38,8 @@ before = peak_bytes()
 decoder = load_decoder(folder, config, "cpu", precision, kernels)
 print(peak_bytes() - before)
 for file in folder.glob("*.safetensors"):
-    os.truncate(file, 0)  # whoever still had it mapped would be killed by SIGBUS here
-decoder.logits(decoder(torch.arange(4), [Span(0, 0, 4)], KVCache(config, 1, "cpu", precision.cache)))
+    os.truncate(file, 0)  # a process that still had it mapped would be killed by SIGBUS below
+decoder.logits(decoder(torch.arange(4), [Segment(0, 0, 4)], KVCache(config, 1, "cpu", precision.cache)))
 print("alive")
 """
 

@@ -1,10 +1,10 @@
-"""Reuse of computed beginnings, without tensors: who may share what, and which slot is given away."""
+"""Reuse of cached prefixes, without tensors: which jobs may share what, and which slot is evicted."""
 
 import pytest
 
 from inkwell.engine.contract import Job
 from inkwell.engine.scheduler import Scheduler
-from inkwell.engine.slots import KEPT, LEAST_REUSED, Copy
+from inkwell.engine.slots import MIN_OPEN_SLOTS, MIN_REUSED_TOKENS, Copy
 
 CHUNK = 32
 STORY = tuple(range(100, 200))
@@ -15,7 +15,7 @@ def job(key: int, prompt: tuple[int, ...], max_tokens: int = 1, salt: str = "") 
 
 
 def run(scheduler: Scheduler, *jobs: Job, steps: int = 1000) -> dict[int, tuple[int, int]]:
-    """Compute the jobs; gives (slot, tokens of the prompt that were not computed) by key."""
+    """Compute the jobs; returns (slot, prompt tokens that were reused) by key."""
     for item in jobs:
         scheduler.add(item)
     seen: dict[int, tuple[int, int]] = {}
@@ -28,12 +28,12 @@ def run(scheduler: Scheduler, *jobs: Job, steps: int = 1000) -> dict[int, tuple[
     return seen
 
 
-def uniform(slots: int = 3) -> Scheduler:
-    return Scheduler(slots, prefill_chunk=CHUNK, uniform=True)
+def invariant_scheduler(slots: int = 3) -> Scheduler:
+    return Scheduler(slots, prefill_chunk=CHUNK, batch_invariant=True)
 
 
 def test_a_prompt_that_goes_on_with_a_finished_text_computes_only_what_is_new():
-    scheduler = uniform()
+    scheduler = invariant_scheduler()
     first = run(scheduler, job(1, STORY, max_tokens=3))
     second = run(scheduler, job(2, (*STORY, 7, 7, 7, 1, 2)))
     assert first == {1: (second[2][0], 0)}
@@ -41,13 +41,13 @@ def test_a_prompt_that_goes_on_with_a_finished_text_computes_only_what_is_new():
 
 
 def test_the_same_prompt_again_computes_its_last_token():
-    scheduler = uniform()
+    scheduler = invariant_scheduler()
     run(scheduler, job(1, STORY))
     assert run(scheduler, job(2, STORY))[2][1] == len(STORY) - 1
 
 
 def test_another_salt_shares_nothing():
-    scheduler = uniform()
+    scheduler = invariant_scheduler()
     run(scheduler, job(1, STORY, salt="one"))
     assert run(scheduler, job(2, STORY, salt="two"))[2] == (1, 0)
     assert run(scheduler, job(3, STORY, salt=""))[3] == (2, 0)
@@ -55,13 +55,13 @@ def test_another_salt_shares_nothing():
 
 
 def test_a_beginning_too_short_to_matter_is_computed_again():
-    scheduler = uniform()
+    scheduler = invariant_scheduler()
     run(scheduler, job(1, STORY))
-    assert run(scheduler, job(2, (*STORY[: LEAST_REUSED - 1], 1, 2)))[2][1] == 0
+    assert run(scheduler, job(2, (*STORY[: MIN_REUSED_TOKENS - 1], 1, 2)))[2][1] == 0
 
 
 def test_a_beginning_that_is_in_use_is_copied():
-    scheduler = uniform()
+    scheduler = invariant_scheduler()
     scheduler.add(job(1, STORY, max_tokens=50))
     for _ in range(6):
         plan = scheduler.plan()
@@ -73,7 +73,7 @@ def test_a_beginning_that_is_in_use_is_copied():
 
 
 def test_samples_of_one_prompt_wait_for_the_first_and_copy_it():
-    scheduler = uniform()
+    scheduler = invariant_scheduler()
     for key in (1, 2, 3):
         scheduler.add(job(key, STORY, max_tokens=2))
     computed = []
@@ -85,7 +85,7 @@ def test_samples_of_one_prompt_wait_for_the_first_and_copy_it():
 
 
 def test_who_waits_for_a_beginning_goes_on_when_the_other_leaves():
-    scheduler = uniform()
+    scheduler = invariant_scheduler()
     scheduler.add(job(1, STORY))
     scheduler.add(job(2, STORY))
     assert [row.sequence.job.key for row in scheduler.plan().prefill] == [1]
@@ -93,7 +93,7 @@ def test_who_waits_for_a_beginning_goes_on_when_the_other_leaves():
     assert [row.sequence.job.key for row in scheduler.plan().prefill] == [2]
 
 
-def test_only_whole_chunks_of_a_prompt_are_shared_when_the_decoder_is_not_uniform():
+def test_only_whole_chunks_of_a_prompt_are_shared_when_the_decoder_is_not_batch_invariant():
     scheduler = Scheduler(3, prefill_chunk=CHUNK)
     run(scheduler, job(1, STORY[:70], max_tokens=40))
     assert run(scheduler, job(2, (*STORY[:70], *[7] * 40)))[2][1] == 64
@@ -102,7 +102,7 @@ def test_only_whole_chunks_of_a_prompt_are_shared_when_the_decoder_is_not_unifor
 
 
 def test_an_empty_slot_is_taken_before_one_with_a_beginning_and_then_the_one_unused_for_longest():
-    scheduler = uniform(slots=3)
+    scheduler = invariant_scheduler(slots=3)
     prompts = {key: tuple(range(1000 * key, 1000 * key + 40)) for key in range(1, 6)}
     assert [run(scheduler, job(key, prompts[key]))[key][0] for key in (1, 2, 3)] == [0, 1, 2]
     assert run(scheduler, job(11, prompts[1]))[11] == (0, 39)
@@ -115,16 +115,16 @@ def fresh(key: int) -> tuple[int, ...]:
 
 
 def test_a_lone_client_fills_a_few_slots_and_may_go_on_with_its_last_texts():
-    scheduler = uniform(slots=16)
+    scheduler = invariant_scheduler(slots=16)
     used = {run(scheduler, job(key, fresh(key)))[key][0] for key in range(1, 40)}
-    assert used == set(range(KEPT))
-    last = range(40 - KEPT, 40)
-    assert [run(scheduler, job(100 + key, fresh(key)))[100 + key][1] for key in last] == [39] * KEPT
-    assert run(scheduler, job(200, fresh(40 - KEPT - 1)))[200][1] == 0
+    assert used == set(range(MIN_OPEN_SLOTS))
+    last = range(40 - MIN_OPEN_SLOTS, 40)
+    assert [run(scheduler, job(100 + key, fresh(key)))[100 + key][1] for key in last] == [39] * MIN_OPEN_SLOTS
+    assert run(scheduler, job(200, fresh(40 - MIN_OPEN_SLOTS - 1)))[200][1] == 0
 
 
 def test_as_many_slots_are_filled_as_ever_ran_at_once():
-    scheduler = uniform(slots=16)
+    scheduler = invariant_scheduler(slots=16)
     for size, slots in ((6, 6), (2, 6), (9, 9), (1, 9)):
         used = set()
         for turn in range(12):
@@ -134,7 +134,7 @@ def test_as_many_slots_are_filled_as_ever_ran_at_once():
 
 
 def test_a_slot_whose_computation_failed_is_the_first_to_be_used_again():
-    scheduler = uniform(slots=16)
+    scheduler = invariant_scheduler(slots=16)
     for key in (1, 2):
         run(scheduler, job(key, fresh(key)))
     scheduler.add(job(3, fresh(3)))
@@ -145,14 +145,14 @@ def test_a_slot_whose_computation_failed_is_the_first_to_be_used_again():
 
 
 def test_a_long_text_is_not_given_away_for_a_short_beginning_that_it_shares():
-    scheduler = uniform(slots=2)
+    scheduler = invariant_scheduler(slots=2)
     run(scheduler, job(1, STORY))
     assert run(scheduler, job(2, (*STORY[:20], *range(500, 530))))[2] == (1, 20)
     assert run(scheduler, job(3, STORY))[3] == (0, len(STORY) - 1)
 
 
 def test_what_a_failed_computation_left_is_never_used():
-    scheduler = uniform()
+    scheduler = invariant_scheduler()
     scheduler.add(job(1, STORY, max_tokens=9))
     for _ in range(5):
         plan = scheduler.plan()
@@ -162,7 +162,7 @@ def test_what_a_failed_computation_left_is_never_used():
 
 
 def test_a_beginning_whose_copy_failed_is_copied_again():
-    scheduler = Scheduler(3, prefill_chunk=CHUNK, uniform=True)
+    scheduler = Scheduler(3, prefill_chunk=CHUNK, batch_invariant=True)
     run(scheduler, job(1, STORY))
     scheduler.add(job(2, tuple(range(40)), max_tokens=1))  # takes the whole budget of the step
     scheduler.add(job(3, (*STORY[:40], 1, 2)))
@@ -175,7 +175,7 @@ def test_a_beginning_whose_copy_failed_is_copied_again():
 
 @pytest.mark.parametrize("leaver", [1, 2])
 def test_a_cancelled_sequence_leaves_what_it_computed(leaver: int):
-    scheduler = uniform()
+    scheduler = invariant_scheduler()
     for key in (1, 2):
         scheduler.add(job(key, tuple(range(1000 * key, 1000 * key + 30)), max_tokens=9))
     for _ in range(4):

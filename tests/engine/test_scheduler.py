@@ -13,7 +13,7 @@ CHUNK = 4
 
 
 def job(key: int, prompt_tokens: int = 3, max_tokens: int = 5) -> Job:
-    """No two jobs begin alike."""
+    """No two jobs share a prefix."""
     prompt = tuple(range(1000 * key, 1000 * key + prompt_tokens))
     return Job(key, prompt, max_tokens, stop_tokens=(99,))
 
@@ -42,7 +42,7 @@ def test_a_prompt_is_computed_in_chunks_that_end_at_fixed_positions():
     assert spans == [(0, 4), (4, 4), (8, 2)]
 
 
-def test_a_decoder_that_is_not_uniform_gets_one_chunk_of_one_prompt_and_every_decoding_row():
+def test_a_decoder_that_is_not_batch_invariant_gets_one_chunk_of_one_prompt_and_every_decoding_row():
     scheduler = Scheduler(slots=3, prefill_chunk=CHUNK)
     scheduler.add(job(1))
     commit(scheduler, scheduler.plan())
@@ -84,7 +84,7 @@ def test_a_sequence_ends_at_its_limit_and_on_its_stop_token():
 
 
 def test_short_prompts_share_the_budget_of_a_step_in_the_order_they_came():
-    scheduler = Scheduler(slots=4, prefill_chunk=10, uniform=True)
+    scheduler = Scheduler(slots=4, prefill_chunk=10, batch_invariant=True)
     for key, length in ((3, 4), (1, 3), (2, 20)):
         scheduler.add(job(key, prompt_tokens=length))
     spans = []
@@ -96,7 +96,7 @@ def test_short_prompts_share_the_budget_of_a_step_in_the_order_they_came():
 
 
 def test_only_rows_that_reach_their_newest_token_need_logits():
-    scheduler = Scheduler(slots=2, prefill_chunk=10, uniform=True)
+    scheduler = Scheduler(slots=2, prefill_chunk=10, batch_invariant=True)
     decoding(scheduler, 1)
     scheduler.add(job(1, prompt_tokens=15))
     wanted = []
@@ -113,7 +113,7 @@ def with_drafts(plan: Plan, *drafts: int) -> Plan:
 
 
 def test_accepted_drafts_count_as_computed_and_the_rest_is_computed_again():
-    scheduler = Scheduler(slots=1, prefill_chunk=CHUNK, uniform=True)
+    scheduler = Scheduler(slots=1, prefill_chunk=CHUNK, batch_invariant=True)
     scheduler.add(job(1, max_tokens=10))
     commit(scheduler, scheduler.plan(), 5)
     plan = with_drafts(scheduler.plan(), 6, 7, 8)
@@ -128,7 +128,7 @@ def test_accepted_drafts_count_as_computed_and_the_rest_is_computed_again():
     [(10, (6, 99, 7), "stop"), (3, (6, 7, 8), "length"), (2, (6, 7, 8), "length"), (10, (99, 6, 7), "stop")],
 )
 def test_a_text_ends_exactly_where_it_would_without_drafts(max_tokens: int, chosen: tuple[int, ...], finish: str):
-    scheduler = Scheduler(slots=1, prefill_chunk=CHUNK, uniform=True)
+    scheduler = Scheduler(slots=1, prefill_chunk=CHUNK, batch_invariant=True)
     scheduler.add(job(1, max_tokens=max_tokens))
     commit(scheduler, scheduler.plan(), 5)
     results = commit(scheduler, with_drafts(scheduler.plan(), 6, 99, 8), *chosen)

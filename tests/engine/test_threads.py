@@ -1,4 +1,4 @@
-"""How many threads a worker computes with: what the setting says, else what it may use."""
+"""The number of threads of a worker: the setting, otherwise as many as the quota allows."""
 
 from collections.abc import Callable
 from pathlib import Path

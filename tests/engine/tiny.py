@@ -1,8 +1,8 @@
-"""Tiny random checkpoints for tests: `transformers` builds and saves them, so it can also say what is right.
+"""Tiny random checkpoints for tests: `transformers` builds and saves them, so it can also compute what is right.
 
-Gives folders as a user would have them (config.json and model.safetensors; no tokenizer) and the loops that the oracle
-tests share. The weights are spread wide, biases and norms included: with the usual small ones a swapped bias or
-a forgotten scale would hide below the tolerance, and greedy text would be one token for ever.
+Makes folders as a user would have them (config.json and model.safetensors; no tokenizer) and has the loops that the
+oracle tests share. The weights have a wide spread, biases and norms included: with the usual small ones a swapped bias
+or a forgotten scale would stay below the tolerance, and greedy text would repeat one token forever.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,9 +17,9 @@ from transformers import GPT2Config, GPT2LMHeadModel, GPTJConfig, GPTJForCausalL
 from inkwell.checkpoints.model_config import read_config
 from inkwell.engine.checkpoint.checkpoint import load_decoder
 from inkwell.engine.checkpoint.precision import resolve_precision
+from inkwell.engine.model.batch import Segment
 from inkwell.engine.model.decoder import Decoder
 from inkwell.engine.model.kv_cache import KVCache
-from inkwell.engine.model.span import Span
 from inkwell.engine.native.library import open_kernels
 
 Tensors = dict[str, Tensor]
@@ -46,7 +46,7 @@ def tiny_model(family: str, seed: int = 0, spread: float = 0.4, **changes: Any) 
 
 
 def save_tiny(folder: Path, family: str = "gpt2", max_shard_size: str = "1GB", **changes: Any) -> PreTrainedModel:
-    """Save a tiny random model as a checkpoint folder, and give the model."""
+    """Save a tiny random model as a checkpoint folder, and return the model."""
     model = tiny_model(family, **changes)
     model.save_pretrained(folder, max_shard_size=max_shard_size)
     return model
@@ -77,7 +77,7 @@ def run_chunks(decoder: Decoder, cache: KVCache, slot: int, tokens: Sequence[int
     parts = []
     for start in range(0, len(tokens), chunk):
         piece = torch.tensor(tokens[start : start + chunk])
-        parts.append(decoder.logits(decoder(piece, [Span(slot, start, len(piece))], cache)))
+        parts.append(decoder.logits(decoder(piece, [Segment(slot, start, len(piece))], cache)))
     return torch.cat(parts)
 
 
@@ -87,14 +87,14 @@ def greedy(decoder: Decoder, prompt: Sequence[int], count: int) -> list[int]:
     tokens = list(prompt)
     done = 0
     while len(tokens) < len(prompt) + count:
-        hidden = decoder(torch.tensor(tokens[done:]), [Span(0, done, len(tokens) - done)], cache)
+        hidden = decoder(torch.tensor(tokens[done:]), [Segment(0, done, len(tokens) - done)], cache)
         done = len(tokens)
         tokens.append(int(decoder.logits(hidden[-1:]).argmax()))
     return tokens[len(prompt) :]
 
 
 def greedy_by_transformers(model: PreTrainedModel, prompt: Sequence[int], count: int) -> list[int]:
-    """What `generate` gives for the same question."""
+    """The same by the `generate` of transformers."""
     ids = torch.tensor([prompt])
     output = model.generate(
         ids, attention_mask=torch.ones_like(ids), max_new_tokens=count, do_sample=False, pad_token_id=0

@@ -9,7 +9,7 @@ import pytest
 from inkwell.engine import loading
 from inkwell.engine.contract import EngineConfig, Job
 from inkwell.engine.scheduler import Scheduler
-from inkwell.engine.step_costs import StepCosts
+from inkwell.engine.step_costs import StepCostModel
 from inkwell.settings.settings import Settings
 from scripts import simulate_scaling
 from scripts.benchmark.workloads import FULL, QUICK, Scale, Size
@@ -25,10 +25,10 @@ CURVE_FILES = sorted(CURVES.glob("*.json"))
 MAX_REQUESTS = Settings.from_environ({}).max_requests
 
 
-def step_by_step(requests: list[Request], uniform: bool) -> list[float]:
+def step_by_step(requests: list[Request], batch_invariant: bool) -> list[float]:
     """The end of each request when the scheduler plans every step by itself, as the engine does."""
-    costs = StepCosts()
-    scheduler = Scheduler(16, EngineConfig().prefill_chunk, uniform, costs)
+    costs = StepCostModel()
+    scheduler = Scheduler(16, EngineConfig().prefill_chunk, batch_invariant, costs)
     coming, now_s, ends = list(enumerate(requests)), 0.0, [0.0] * len(requests)
     while coming or scheduler.has_work:
         if not scheduler.has_work:
@@ -62,15 +62,15 @@ def filled(pod: Pod, count: int, tokens: int = 100) -> list[Request]:
     return requests
 
 
-@pytest.mark.parametrize("uniform", [True, False])
+@pytest.mark.parametrize("batch_invariant", [True, False])
 @pytest.mark.parametrize("per_s", [0.1, 1.0, 20.0])
-def test_steps_taken_together_end_requests_when_single_steps_do(per_s: float, uniform: bool):
-    pod, requests = Pod(dataclasses.replace(CURVE, uniform=uniform)), some_requests(3, per_s)
+def test_steps_taken_together_end_requests_when_single_steps_do(per_s: float, batch_invariant: bool):
+    pod, requests = Pod(dataclasses.replace(CURVE, batch_invariant=batch_invariant)), some_requests(3, per_s)
     for request in requests:
         pod.run_until(request.sent_s)
         assert pod.submit(request, request.sent_s)
     pod.run_until(float("inf"))
-    assert [item.ended_s for item in requests] == pytest.approx(step_by_step(requests, uniform), rel=0.01)
+    assert [item.ended_s for item in requests] == pytest.approx(step_by_step(requests, batch_invariant), rel=0.01)
 
 
 def test_a_full_pod_refuses_and_admits_again_when_one_has_ended():

@@ -15,11 +15,9 @@ from inkwell.errors import ModelCorrupt
 
 CONFIG_BYTES_MAX = 1 << 20
 
-# The names that transformers gives to functions without parameters of their own; `engine/activations.py` has them all.
-ACTIVATIONS = frozenset(
-    "gelu gelu_10 gelu_accurate gelu_fast gelu_new gelu_python gelu_python_tanh gelu_pytorch_tanh hardswish laplace "
-    "leaky_relu linear mish quick_gelu relu relu2 relu6 sigmoid silu sqrtsoftplus swish tanh".split()
-)
+# Those of published GPT-2 and GPT-J checkpoints, by the names that transformers gives them; engine/model/linear.py has
+# the functions.
+ACTIVATIONS = ("gelu", "gelu_fast", "gelu_new", "gelu_pytorch_tanh", "relu")
 
 # transformers up to 4.x wrote these two itself: where the config came from. Harmless, so dropped; any other key with a
 # leading underscore is private to a library, and one of them (`_attn_implementation_internal`) named code to run.
@@ -178,7 +176,8 @@ def _epsilon(data: dict[str, Any]) -> float:
 def _activation(data: dict[str, Any]) -> str:
     value = data.get("activation_function", "gelu_new")
     if not isinstance(value, str) or value not in ACTIVATIONS:
-        raise ModelCorrupt(f"config.json: activation_function {_shown(value)} is not supported")
+        names = f"{', '.join(ACTIVATIONS[:-1])} and {ACTIVATIONS[-1]}"
+        raise ModelCorrupt(f"config.json: activation_function {_shown(value)} is not supported; {names} are")
     return value
 
 

@@ -1,1 +1,1 @@
-"""Token ids in, token ids out: tensors, sampling and continuous batching; nothing of HTTP, text or model names."""
+"""Token ids in, token ids out: tensors, sampling and continuous batching. Knows no HTTP, text or model names."""

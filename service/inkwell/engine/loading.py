@@ -1,7 +1,7 @@
 """Builds the engine of one checkpoint folder: config, decoder, cache, scheduler.
 
-Takes a folder and what the engine may use, gives a ready `Engine` and the facts about it. Raises ModelCorrupt or, when
-memory runs out, LoadFailed.
+Takes a folder and what the engine may use, returns a ready `Engine` and the decisions made on the way. Raises
+ModelCorrupt, or LoadFailed when memory runs out.
 """
 
 import logging
@@ -11,16 +11,20 @@ from pathlib import Path
 import torch
 
 from inkwell.checkpoints.model_config import ModelConfig, read_config
-from inkwell.engine.assembly import assemble, drafts_in_words, speculates
 from inkwell.engine.checkpoint.checkpoint import load_decoder, stored_dtype
 from inkwell.engine.checkpoint.precision import Precision, resolve_precision
 from inkwell.engine.contract import EngineConfig, FailureEvent, Job
 from inkwell.engine.engine import Engine
-from inkwell.engine.model.cuda_graphs import SPARE_SLOTS, recorded
-from inkwell.engine.model.decoder import Decoder
+from inkwell.engine.model.cuda_graphs import SPARE_SLOTS, with_cuda_graphs
+from inkwell.engine.model.decoder import CausalLM, Decoder
 from inkwell.engine.model.kv_cache import KVCache
 from inkwell.engine.native.library import Kernels, open_kernels
+from inkwell.engine.runner import Runner
+from inkwell.engine.scheduler import Scheduler
 from inkwell.engine.speculation.draft_model import DraftModel
+from inkwell.engine.speculation.ngram import NgramDrafter
+from inkwell.engine.speculation.speculation import Speculation
+from inkwell.engine.step_costs import StepCostModel
 from inkwell.errors import EngineFailed, LoadFailed
 from inkwell.parameters.sampling import GREEDY
 from inkwell.system.cgroups import processors
@@ -30,14 +34,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A ready engine and what was decided on the way."""
+    """A ready engine and the decisions made while it was loaded."""
 
     engine: Engine
-    device: str  # of a model that is spread: all of them, the first one first
+    device: str  # of a model that is spread: all its devices, the first one first
     precision: Precision
     rows: int
     gpu_bytes: int
-    drafts: str  # how tokens are guessed ahead, in words
+    drafts: str  # how tokens are drafted, in words
 
     @property
     def dtype(self) -> str:
@@ -45,41 +49,41 @@ class LoadedModel:
 
     @property
     def path(self) -> str:
-        """Which way the numbers are computed, in words."""
+        """The compute path that the bits of a text depend on, in words."""
         first = self.device.partition(",")[0]
         where = torch.backends.cpu.get_cpu_capability() if first == "cpu" else torch.cuda.get_device_name(first)
         return f"{self.dtype} weights, {'native kernels' if self.precision.native else 'torch'}, {where}, {self.drafts}"
 
 
 def load_model(folder: Path, config: EngineConfig) -> LoadedModel:
-    """Load the checkpoint and run one token through it, so that the first request finds everything warm."""
+    """Load the checkpoint and generate a few tokens, so that the first request finds everything warm."""
     threads = config.threads or usable_threads()
     torch.set_num_threads(threads)
     model = read_config(folder)
     device = _device(config.device)
     kernels = open_kernels(threads) if device.type == "cpu" and config.kernels != "torch" else None
     if device.type == "cpu" and config.kernels != "torch" and kernels is None:
-        log.warning("there are no native kernels for this processor, or they were not built; torch computes")
+        log.warning("the native kernels are missing or do not support this processor; computing with torch")
     precision = resolve_precision(config.dtype, stored_dtype(folder) or model.stored_dtype, device, kernels is not None)
     rows = _rows(model, precision.cache, config)
     try:
         decoder, cache = _decoder_and_cache(folder, model, config, device, precision, kernels)
-        draft = _load_draft(config, rows, device, kernels, model.vocab_size) if speculates(decoder, config) else None
-    except (MemoryError, RuntimeError) as error:  # on a CPU, torch says so with a plain RuntimeError
+        draft = _load_draft(config, rows, device, kernels, model.vocab_size) if _speculates(decoder, config) else None
+    except (MemoryError, RuntimeError) as error:  # on a CPU, torch reports it with a plain RuntimeError
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
         raise LoadFailed("the model does not fit into the memory that is free", cause=repr(error)) from error
     if precision.native:
-        torch.set_num_threads(1)  # what torch still does is small, and two crews of threads would fight for the cores
-    engine = assemble(recorded(decoder, cache), cache, rows, config, draft)
+        torch.set_num_threads(1)  # what torch still computes is small, and two thread pools would compete for the cores
+    engine = _assemble(with_cuda_graphs(decoder, cache), cache, rows, config, draft)
     _warm_up(engine)
     where = ", ".join(dict.fromkeys(str(device) for device in (decoder.embedding.device, *cache.devices)))
-    drafts = drafts_in_words(decoder, config)
+    drafts = _describe_drafts(decoder, config)
     return LoadedModel(engine, where, precision, rows, _gpu_bytes(decoder, cache), drafts)
 
 
 def usable_threads() -> int:
-    """As many as there are cores for us, but no more than a quota keeps busy: the others would only be held up."""
+    """One thread for each core, but no more than a CPU quota keeps busy: further ones would only be throttled."""
     cores = torch.get_num_threads()
     return min(cores, processors() or cores)
 
@@ -98,20 +102,20 @@ def _decoder_and_cache(
         return decoder, KVCache(model, rows, device, precision.cache)
     slots = rows + SPARE_SLOTS
     if config.device != "spread":
-        decoder = load_decoder(folder, model, device, precision, steady=False)
+        decoder = load_decoder(folder, model, device, precision, pad_rows=False)
         return decoder, KVCache(model, slots, device, precision.cache)
     from inkwell.engine.model.placement import (
-        place,  # accelerate takes a quarter of a second to import, and few need it
+        place,  # accelerate takes a quarter of a second to import, and is needed only here
     )
 
-    decoder = load_decoder(folder, model, "cpu", precision, steady=False)
+    decoder = load_decoder(folder, model, "cpu", precision, pad_rows=False)
     return decoder, KVCache(model, slots, place(decoder, config.max_memory, slots, precision.cache), precision.cache)
 
 
 def _load_draft(
     config: EngineConfig, rows: int, device: torch.device, kernels: Kernels | None, vocab_size: int
 ) -> DraftModel | None:
-    """The model that drafts, in the same numbers and with the same threads; None if there is none."""
+    """The draft model, with the same precision setting and threads; None if none is configured."""
     if not config.draft_folder:
         return None
     folder = Path(config.draft_folder)
@@ -119,6 +123,25 @@ def _load_draft(
     precision = resolve_precision(config.dtype, stored_dtype(folder) or model.stored_dtype, device, kernels is not None)
     decoder = load_decoder(folder, model, device, precision, kernels)
     return DraftModel(decoder, KVCache(model, rows, device, precision.cache), rows, config.prefill_chunk, vocab_size)
+
+
+def _assemble(decoder: CausalLM, cache: KVCache, rows: int, config: EngineConfig, draft: DraftModel | None) -> Engine:
+    """An engine of `rows` cache slots, whose parts share one step-cost model."""
+    costs = StepCostModel()
+    speculation = Speculation(draft or NgramDrafter(), costs) if _speculates(decoder, config) else None
+    scheduler = Scheduler(rows, config.prefill_chunk, decoder.batch_invariant, costs)
+    return Engine(Runner(decoder, cache), scheduler, costs, speculation)
+
+
+def _speculates(decoder: CausalLM, config: EngineConfig) -> bool:
+    """Whether tokens are drafted: verification splits a sequence differently, so that must not change its bits."""
+    return decoder.batch_invariant and config.speculation != "off"
+
+
+def _describe_drafts(decoder: CausalLM, config: EngineConfig) -> str:
+    if not _speculates(decoder, config):
+        return "no drafts"
+    return "drafts by another model" if config.draft_folder else "drafts by prompt lookup"
 
 
 def _device(wanted: str) -> torch.device:
@@ -130,7 +153,7 @@ def _device(wanted: str) -> torch.device:
 
 
 def _rows(model: ModelConfig, dtype: torch.dtype, config: EngineConfig) -> int:
-    """As many rows as asked for, but no more than whole contexts fit into the cache's bound; one at least."""
+    """The rows asked for, but no more than whole contexts fit into the cache limit; at least one."""
     slot_bytes = model.context * model.cache_bytes_per_token(dtype.itemsize)
     return max(1, min(config.max_rows, config.cache_bytes // slot_bytes))
 
@@ -140,8 +163,8 @@ def _gpu_bytes(decoder: Decoder, cache: KVCache) -> int:
 
 
 def _warm_up(engine: Engine) -> None:
-    """A prompt of one token and two new ones: the first calls of each kernel are slow, and a load that cannot
-    compute should fail as a load."""
+    """A prompt of one token and two new ones: the first call of each kernel is slow, and a model that cannot compute
+    should fail while it is loaded."""
     engine.submit(Job(0, (0,), 2, GREEDY))
     while engine.has_work:
         for event in engine.step():

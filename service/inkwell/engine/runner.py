@@ -1,4 +1,4 @@
-"""Turns a plan into logits: the only caller of the decoder. It does not know why these rows were chosen."""
+"""Computes the logits of a plan: the only caller of the decoder. Does not know why these rows were chosen."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from inkwell.engine.contract import PromptEvent
-from inkwell.engine.model.decoder import Decoder
+from inkwell.engine.model.batch import Segment
+from inkwell.engine.model.decoder import CausalLM
 from inkwell.engine.model.kv_cache import KVCache
-from inkwell.engine.model.span import Span
 from inkwell.engine.sampling.prompt_logprobs import score
 from inkwell.engine.scheduler import Plan
 from inkwell.errors import InkwellError, InvalidLogits
@@ -16,32 +16,33 @@ from inkwell.errors import InkwellError, InvalidLogits
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """What came out of a step: of all rows together the logits, in float32, of those positions that were wanted."""
+    """The result of a step: float32 logits of the positions that need them, and scores of prompts."""
 
     logits: Tensor  # [wanted, vocab]: the last `row.wanted` positions of every row, in the order of the rows
-    scores: tuple[PromptEvent, ...] = ()  # of the prompts that are scored
+    scores: tuple[PromptEvent, ...] = ()
     failures: tuple[tuple[int, InkwellError], ...] = ()  # keys of jobs whose prompt cannot be scored, and why
 
 
 class Runner:
     """A decoder and its cache on one device."""
 
-    def __init__(self, decoder: Decoder, cache: KVCache) -> None:
+    def __init__(self, decoder: CausalLM, cache: KVCache) -> None:
         self._decoder = decoder
         self._cache = cache
 
     @torch.inference_mode()
     def run(self, plan: Plan) -> Computed:
-        """Compute the plan's rows; the cache holds them afterwards."""
+        """Compute the plan's rows; the cache then holds their keys and values."""
         for copy in plan.copies:
             self._cache.copy(copy.source, copy.target, copy.length)
-        spans = [Span(row.sequence.slot, row.start, row.length) for row in plan.rows]
+        segments = [Segment(row.sequence.slot, row.start, row.length) for row in plan.rows]
         tokens = [token for row in plan.rows for token in row.tokens]
-        hidden = self._decoder(torch.tensor(tokens), spans, self._cache)  # [tokens, width]
+        hidden = self._decoder(torch.tensor(tokens), segments, self._cache)  # [tokens, width]
         return Computed(self._logits(plan, hidden), *self._scores(plan, hidden))
 
     def _logits(self, plan: Plan, hidden: Tensor) -> Tensor:
-        places, end = [], 0
+        places: list[int] = []
+        end = 0
         for row in plan.rows:
             end += row.length
             places += range(end - row.wanted, end)
@@ -52,7 +53,9 @@ class Runner:
     def _scores(
         self, plan: Plan, hidden: Tensor
     ) -> tuple[tuple[PromptEvent, ...], tuple[tuple[int, InkwellError], ...]]:
-        scores, failures, end = [], [], 0
+        scores: list[PromptEvent] = []
+        failures: list[tuple[int, InkwellError]] = []
+        end = 0
         for row in plan.prefill:  # the first rows of the plan
             end += row.length
             if row.sequence.job.prompt_logprobs is None:

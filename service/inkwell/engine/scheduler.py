@@ -1,29 +1,29 @@
-"""Who computes what in the next step, and who is done. Plain Python: no torch, no threads, no clock.
+"""Decides which tokens the next step computes and which sequences have ended. Plain Python: no torch, threads or clock.
 
-Sequences are admitted in the order they came, as long as there is a free slot; a slot holds a whole context, so an
-admitted sequence never runs out of room and nothing is ever pre-empted (docs/decisions/0003-slot-cache.md). A step
-decodes every running sequence and computes pieces of prompts, in order of admission, under a budget of tokens.
+Sequences are admitted in order of arrival while a slot is free. A slot holds a whole context, so an admitted sequence
+never runs out of room and nothing is pre-empted (docs/decisions/0003-slot-cache.md). A step decodes every running
+sequence and computes parts of prompts, in order of admission, within a token budget.
 """
 
+import collections.abc
 from collections import deque
 from collections.abc import Mapping
-from collections.abc import Sequence as Tokens
 from dataclasses import dataclass
 
 from inkwell.engine.contract import FinishReason, Job
 from inkwell.engine.sequence import Sequence
-from inkwell.engine.slots import LEAST_REUSED, Copy, Slots
-from inkwell.engine.step_costs import StepCosts
+from inkwell.engine.slots import MIN_REUSED_TOKENS, Copy, Slots
+from inkwell.engine.step_costs import StepCostModel
 
-# A step with a piece of a prompt in it takes so many times as long as without, for those who decode.
-STRETCH = 1.75
-CROWDED = 1.2  # or, if that is more, so many times as long as a step in which all who are admitted decode
-LEAST_PIECE = 4  # tokens of a prompt in a step, so that it comes to its end however slow the machine is
+MAX_DECODE_SLOWDOWN = 1.75  # prefill may lengthen a decode step by at most this factor
+# or, if that allows more, to at most this multiple of a step in which all admitted sequences decode
+MAX_FULL_BATCH_SLOWDOWN = 1.2
+MIN_PREFILL_TOKENS = 4  # prompt tokens in a step at least, so that prompts make progress on machines of any speed
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """This step computes `length` tokens of `sequence` from position `start` on; the last ones may be drafts."""
+    """One step computes `length` tokens of `sequence` from position `start` on; the last ones may be drafts."""
 
     sequence: Sequence
     start: int
@@ -36,23 +36,23 @@ class Row:
 
     @property
     def completes(self) -> bool:
-        """Whether the row reaches the newest token, so that the next one can be chosen."""
+        """Whether the row includes the newest token, so that the next one can be chosen."""
         return self.start + self.length - len(self.drafts) == len(self.sequence.tokens)
 
     @property
     def wanted(self) -> int:
-        """At how many of its last positions the step needs logits."""
+        """How many of its last positions need logits."""
         return 1 + len(self.drafts) if self.completes and self.sequence.job.needs_logits else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One step: copies of computed beginnings, in order and before all else; pieces of prompts; decoding rows."""
+    """One step: copies of cached prefixes, made in this order before anything is computed, then the rows."""
 
     copies: tuple[Copy, ...]
     prefill: tuple[Row, ...]
     decode: tuple[Row, ...]
-    admitted: tuple[int, ...] = ()  # keys of the jobs that got their slots for this step
+    admitted: tuple[int, ...] = ()  # keys of the jobs that were assigned slots for this step
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -60,8 +60,8 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """A token that a sequence has taken, if it was to take any, and why it ended if it did."""
+class SequenceOutput:
+    """A token that a sequence has generated, if it was to generate any, and the finish reason if it ended."""
 
     sequence: Sequence
     token: int | None
@@ -69,12 +69,17 @@ class Taken:
 
 
 class Scheduler:
-    """The waiting and the running sequences of one model. `uniform` is the decoder's; `costs` bounds prompt pieces."""
+    """The waiting and running sequences of one model.
 
-    def __init__(self, slots: int, prefill_chunk: int, uniform: bool = False, costs: StepCosts | None = None) -> None:
-        self._slots = Slots(slots, 1 if uniform else prefill_chunk)
+    `batch_invariant` is the decoder's; `costs` limits the prompt tokens of a step.
+    """
+
+    def __init__(
+        self, slots: int, prefill_chunk: int, batch_invariant: bool = False, costs: StepCostModel | None = None
+    ) -> None:
+        self._slots = Slots(slots, 1 if batch_invariant else prefill_chunk)
         self._prefill_chunk = prefill_chunk
-        self._uniform = uniform
+        self._batch_invariant = batch_invariant
         self._costs = costs
         self._waiting: deque[Job] = deque()
         self._running: dict[int, Sequence] = {}  # by job key, in order of admission
@@ -84,22 +89,22 @@ class Scheduler:
         return bool(self._waiting or self._running)
 
     def add(self, job: Job) -> None:
-        """Queue a job; its key must be new. Whoever calls bounds how many wait."""
+        """Queue a job; its key must be new. The caller limits the length of the queue."""
         self._waiting.append(job)
 
     def abort(self, key: int) -> None:
-        """Forget a job wherever it is; one that has ended already is no error, because messages cross."""
+        """Forget a job, waiting or running. An unknown key is ignored: the job may just have ended."""
         if key in self._running:
-            self._slots.give_back(self._running.pop(key), sound=True)
+            self._slots.free(self._running.pop(key), valid=True)
         else:
             self._waiting = deque(job for job in self._waiting if job.key != key)
 
     def drop(self, key: int) -> None:
-        """Forget a running job whose computation failed: nothing that is in its slot may be used again."""
-        self._slots.give_back(self._running.pop(key), sound=False)
+        """Forget a running job whose computation failed; the contents of its slot are not reused."""
+        self._slots.free(self._running.pop(key), valid=False)
 
     def fail(self, plan: Plan) -> list[int]:
-        """The step failed: drop everyone in it, and forget beginnings that may not have been copied. Gives the keys."""
+        """Drop the jobs of a failed step, and forget prefixes that may not have been copied. Returns the keys."""
         keys = [row.sequence.job.key for row in plan.rows if row.sequence.job.key in self._running]
         for key in keys:
             self.drop(key)
@@ -109,22 +114,23 @@ class Scheduler:
         return keys
 
     def plan(self) -> Plan:
-        """Admit who fits and choose the rows of the next step."""
+        """Admit waiting jobs while slots are free, and choose the rows of the next step."""
         running = len(self._running)
         copies = self._admit()
         admitted = tuple(self._running)[running:]
         decode = tuple(Row(item, item.cached, 1) for item in self._running.values() if item.decodes)
-        room = self._budget(len(decode))
+        budget = self._prefill_budget(len(decode))
         prefill: list[Row] = []
         prompts = [sequence for sequence in self._running.values() if not sequence.decodes]
         for place, sequence in enumerate(prompts):
-            if self._waits(sequence, prompts[:place]):
+            if self._awaits_prefix(sequence, prompts[:place]):
                 continue
             if sequence.cached == sequence.reused:
-                copies += filter(None, [self._slots.improve(sequence)])
-            prefill.append(self._prefill_row(sequence, room))
-            room -= prefill[-1].length
-            if room <= 0 or not self._uniform:  # a decoder that is not uniform runs each piece by itself, one is enough
+                copies += filter(None, [self._slots.extend_prefix(sequence)])
+            prefill.append(self._prefill_row(sequence, budget))
+            budget -= prefill[-1].length
+            # without batch invariance each prompt part takes a pass of its own, so one is enough
+            if budget <= 0 or not self._batch_invariant:
                 break
         return Plan(tuple(copies), tuple(prefill), decode, admitted)
 
@@ -136,54 +142,59 @@ class Scheduler:
             copies += [copy] if copy else []
         return copies
 
-    def _budget(self, decoding: int) -> int:
-        """Tokens of prompts in this step. It must not change anybody's bits, so only a uniform decoder measures it."""
-        if not (decoding and self._uniform and self._costs):
+    def _prefill_budget(self, decoding: int) -> int:
+        """Prompt tokens in this step. Measured only for a batch-invariant decoder: it must not change any bits."""
+        if not (decoding and self._batch_invariant and self._costs):
             return self._prefill_chunk
-        # A step of all is what everybody gets as soon as the prompts are done. Without it the first few to decode would
-        # hold up the many behind them, and the weights would be read for few rows all the time.
-        seconds = max(STRETCH * self._costs.seconds(decoding), CROWDED * self._costs.seconds(len(self._running)))
-        return min(max(LEAST_PIECE, self._costs.prompt_room(decoding, seconds)), self._prefill_chunk)
+        # Once all prompts are done, every step is a full batch. Without that second bound the first few sequences to
+        # decode would delay the many prompts after them, with the weights read for only a few rows in each step.
+        seconds = max(
+            MAX_DECODE_SLOWDOWN * self._costs.seconds(decoding),
+            MAX_FULL_BATCH_SLOWDOWN * self._costs.seconds(len(self._running)),
+        )
+        return min(max(MIN_PREFILL_TOKENS, self._costs.prompt_tokens_within(decoding, seconds)), self._prefill_chunk)
 
-    def _waits(self, sequence: Sequence, earlier: list[Sequence]) -> bool:
-        """Whether somebody is about to compute more of this very beginning: a copy is cheaper than the same again."""
+    def _awaits_prefix(self, sequence: Sequence, earlier: list[Sequence]) -> bool:
+        """Whether an earlier prompt is about to compute a longer prefix, which is cheaper to copy than to repeat."""
         if sequence.cached > sequence.reused:
             return False
-        promises = [(other, self._slots.promised(sequence, other)) for other in earlier]
-        return any(length >= sequence.cached + LEAST_REUSED and other.cached < length for other, length in promises)
+        prefixes = [(other, self._slots.in_flight_prefix(sequence, other)) for other in earlier]
+        return any(
+            length >= sequence.cached + MIN_REUSED_TOKENS and other.cached < length for other, length in prefixes
+        )
 
-    def _prefill_row(self, sequence: Sequence, room: int) -> Row:
-        if self._uniform:
-            return Row(sequence, sequence.cached, min(sequence.pending, room))
-        # Chunks end at fixed positions, so a prompt is cut the same way whoever else is there: its bits stay the same.
+    def _prefill_row(self, sequence: Sequence, budget: int) -> Row:
+        if self._batch_invariant:
+            return Row(sequence, sequence.cached, min(sequence.pending, budget))
+        # Chunks end at fixed positions, so a prompt is split the same way whatever else runs, and its bits are fixed.
         border = (sequence.cached // self._prefill_chunk + 1) * self._prefill_chunk
         return Row(sequence, sequence.cached, min(border, len(sequence.tokens)) - sequence.cached)
 
-    def commit(self, plan: Plan, chosen: Mapping[int, Tokens[int]]) -> list[Taken]:
-        """Record a computed step. `chosen` maps job keys to the tokens that were chosen, all but the last drafted.
+    def commit(self, plan: Plan, chosen: Mapping[int, collections.abc.Sequence[int]]) -> list[SequenceOutput]:
+        """Record a computed step. `chosen` maps job keys to the chosen tokens, all but the last of which were drafted.
 
-        Sequences that end leave their slots; rows of sequences that were dropped since the plan are passed over.
+        Sequences that end free their slots; rows of sequences that were dropped since the plan are ignored.
         """
-        results: list[Taken] = []
+        outputs: list[SequenceOutput] = []
         for row in plan.rows:
             sequence, key = row.sequence, row.sequence.job.key
             if key not in self._running:
                 continue
             if key not in chosen:
                 sequence.cached += row.length - len(row.drafts)
-                results += self._end_read(sequence)
+                outputs += self._finish_prefill_only(sequence)
                 continue
             tokens = chosen[key]
-            taken, finish = sequence.accept(tokens, row.length - len(row.drafts) + len(tokens) - 1)
-            results += [Taken(sequence, token, None) for token in taken[:-1]]
-            results.append(Taken(sequence, taken[-1], finish))
+            used, finish = sequence.append(tokens, row.length - len(row.drafts) + len(tokens) - 1)
+            outputs += [SequenceOutput(sequence, token, None) for token in used[:-1]]
+            outputs.append(SequenceOutput(sequence, used[-1], finish))
             if finish:
-                self._slots.give_back(self._running.pop(key), sound=True)
-        return results
+                self._slots.free(self._running.pop(key), valid=True)
+        return outputs
 
-    def _end_read(self, sequence: Sequence) -> list[Taken]:
-        """End a sequence of which nothing was wanted but its prompt, when that is computed."""
+    def _finish_prefill_only(self, sequence: Sequence) -> list[SequenceOutput]:
+        """End a sequence that generates no tokens once its prompt is computed."""
         if sequence.pending > 0 or sequence.job.max_tokens > 0:
             return []
-        self._slots.give_back(self._running.pop(sequence.job.key), sound=True)
-        return [Taken(sequence, None, "length")]
+        self._slots.free(self._running.pop(sequence.job.key), valid=True)
+        return [SequenceOutput(sequence, None, "length")]

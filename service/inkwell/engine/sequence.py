@@ -1,24 +1,26 @@
-"""One sequence's mutable state while it is generated. No tensors: a list and a few counts, all else is derived."""
+"""The mutable state of one sequence while it is generated. Plain Python: a token list and a few counts.
 
-from collections.abc import Sequence as Tokens
+Everything else about a sequence is derived from these. Knows no tensors, slots' contents or drafts.
+"""
+
+import collections.abc
 from dataclasses import dataclass, field
 
 from inkwell.engine.contract import FinishReason, Job
-from inkwell.engine.speculation.acceptance import Acceptance
-from inkwell.engine.speculation.ngram import NgramIndex
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, weakref_slot=True)
 class Sequence:
-    """The tokens of a job and how many of them are in the cache: `cached < len(tokens)` until it ends."""
+    """The tokens of a job and how many of them are in the cache: `cached < len(tokens)` until the sequence ends.
+
+    Sequences compare by identity, so that other parts can attach their own state to one.
+    """
 
     job: Job
     slot: int
     tokens: list[int] = field(init=False)
     cached: int = 0
-    reused: int = 0  # tokens of the prompt that were found in the cache
-    acceptance: Acceptance = field(default_factory=Acceptance)
-    index: NgramIndex = field(default_factory=NgramIndex)
+    reused: int = 0  # prompt tokens that were already in the cache
 
     def __post_init__(self) -> None:
         self.tokens = list(self.job.prompt)
@@ -26,32 +28,32 @@ class Sequence:
 
     @property
     def generated(self) -> int:
-        """How many tokens were chosen so far."""
+        """Number of tokens generated so far."""
         return len(self.tokens) - len(self.job.prompt)
 
     @property
     def pending(self) -> int:
-        """Tokens that are not computed yet: the rest of the prompt, or the token that was chosen last."""
+        """Number of tokens not computed yet: the rest of the prompt, or the token generated last."""
         return len(self.tokens) - self.cached
 
     @property
     def decodes(self) -> bool:
-        """Whether its prompt is computed, so that each step gives a token."""
+        """Whether the prompt is computed, so that each step generates a token."""
         return self.pending == 1 and self.generated > 0
 
     @property
-    def draftable(self) -> int:
-        """How many tokens may be drafted: one more is chosen behind them, and all must be wanted."""
+    def max_drafts(self) -> int:
+        """How many drafted tokens can be used: verification generates one more, and all must fit in max_tokens."""
         return self.job.max_tokens - self.generated - 1
 
     def reuse(self, length: int) -> None:
-        """The first `length` tokens are in the slot."""
+        """Count the first `length` tokens as cached: another sequence has computed them."""
         self.cached = self.reused = length
 
-    def accept(self, chosen: Tokens[int], computed: int) -> tuple[list[int], FinishReason | None]:
-        """Take chosen tokens, the first `computed` of which the cache holds; gives those it took, and why it ends.
+    def append(self, chosen: collections.abc.Sequence[int], computed: int) -> tuple[list[int], FinishReason | None]:
+        """Append chosen tokens, of which the first `computed` are cached; returns those used and the finish reason.
 
-        Tokens behind the end are dropped. A stop token is given back but not kept: it is no part of the text.
+        Tokens after the end are dropped. A stop token is returned but not appended: it is not part of the text.
         """
         for count, token in enumerate(chosen, 1):
             if token in self.job.stop_tokens:

@@ -1,26 +1,27 @@
-"""Who sits in which slot of the cache, and what computed beginnings the slots hold. Plain Python: no tensors.
+"""Assigns cache slots to sequences and finds computed prefixes to reuse. Plain Python: no tensors.
 
-A sequence that ended leaves its tokens in its slot until somebody else gets it; a new one that begins the same way
-takes the slot over, or copies the beginning. Slots with different salts know nothing of each other.
+A sequence that ends leaves its tokens in its slot until the slot is assigned again. A new sequence with the same prefix
+takes the slot over or copies the prefix. Slots with different cache salts share nothing.
 
-A slot that was never used holds no memory yet, and one that was used keeps what it was filled with. So a new one is
-opened only while fewer are open than ever ran at once, or than KEPT: the memory follows the concurrency that was
-needed, and a lone client's last few texts stay computed. Else somebody's text is given up, the longest unused. That
-costs at most its computation, and only if its owner comes back; pages are never given back.
+A slot that was never used occupies no memory yet, and a used one keeps what it was filled with. So a new slot is opened
+only while fewer are open than the largest number that ever ran at once, or than MIN_OPEN_SLOTS: memory follows the
+concurrency that was needed, and the last few texts of a single client stay cached. Otherwise the least recently used
+text is evicted, which costs at most its recomputation. Pages are never returned to the system.
 
-When the decoder is uniform, a token's keys and values do not depend on how its sequence was cut, and any common
-length can be reused. Otherwise only whole chunks of a prompt can: their bits are what everybody computes for them.
+With a batch-invariant decoder, the keys and values of a token do not depend on how its sequence was split into steps,
+so a shared prefix of any length can be reused. Otherwise only whole prefill chunks can: every sequence computes those
+with the same bits.
 """
 
-from collections.abc import Sequence as Tokens
+import collections.abc
 from dataclasses import dataclass
 
 from inkwell.engine.contract import Job
 from inkwell.engine.sequence import Sequence
 
-LEAST_REUSED = 16  # a shorter beginning is computed together with the rest in the same time
-KEPT = 4  # texts that a lone client may go on with; each may take a whole context of memory
-_COMPARED = 64  # tokens that are compared at once
+MIN_REUSED_TOKENS = 16  # computing a shorter prefix together with the rest takes no longer than copying it
+MIN_OPEN_SLOTS = 4  # texts that a single client can continue; each may occupy the memory of a whole context
+_COMPARE_BLOCK = 64  # tokens compared at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,118 +36,122 @@ class Copy:
 @dataclass(slots=True)
 class _Slot:
     number: int
-    holder: Sequence | None = None  # who computed what is in it; it may have ended
+    holder: Sequence | None = None  # the sequence that computed the contents; it may have ended
     free: bool = True
-    opened: bool = False  # somebody sat in it, so it holds memory
+    opened: bool = False  # used before, so it occupies memory
     last_use: int = 0  # a counter, not a clock: only the order matters
 
 
 class Slots:
-    """The slots of one cache. `granule` is 1 for a uniform decoder and the prefill chunk for another."""
+    """The slots of one cache. `reuse_granularity` is 1 for a batch-invariant decoder, else the prefill chunk."""
 
-    def __init__(self, count: int, granule: int) -> None:
+    def __init__(self, count: int, reuse_granularity: int) -> None:
         self._slots = [_Slot(number) for number in range(count)]
-        self._granule = granule
+        self._reuse_granularity = reuse_granularity
         self._uses = 0
-        self._peak = 0  # most that were taken at once
+        self._peak = 0  # the most slots in use at once
 
     @property
     def any_free(self) -> bool:
         return any(slot.free for slot in self._slots)
 
     def take(self, job: Job) -> tuple[Sequence, Copy | None]:
-        """Seat a job: in the slot that begins like it, or in the one that is missed least, with the beginning copied.
+        """Assign a slot to a job: the one with its longest prefix, or the best to evict, with the prefix copied.
 
         There must be a free slot.
         """
-        source, length = self._longest(job)
-        place = self._place(source, length)
-        sequence = Sequence(job, place.number)
+        source, length = self._longest_prefix(job)
+        slot = self._choose_slot(source, length)
+        sequence = Sequence(job, slot.number)
         sequence.reuse(length)
-        self._touch(place)
-        place.holder, place.free, place.opened = sequence, False, True
+        self._mark_used(slot)
+        slot.holder, slot.free, slot.opened = sequence, False, True
         self._peak = max(self._peak, sum(not slot.free for slot in self._slots))
-        if source is None or source is place:
+        if source is None or source is slot:
             return sequence, None
-        self._touch(source)
-        return sequence, Copy(source.number, place.number, length)
+        self._mark_used(source)
+        return sequence, Copy(source.number, slot.number, length)
 
-    def improve(self, sequence: Sequence) -> Copy | None:
-        """A longer beginning for a sequence that has computed nothing yet: others may have gone on since it came."""
-        source, length = self._longest(sequence.job)
-        if source is None or length < sequence.cached + LEAST_REUSED:
+    def extend_prefix(self, sequence: Sequence) -> Copy | None:
+        """A longer prefix for a sequence that has computed nothing yet, if one was computed since its admission."""
+        source, length = self._longest_prefix(sequence.job)
+        if source is None or length < sequence.cached + MIN_REUSED_TOKENS:
             return None
         sequence.reuse(length)
-        self._touch(source)
+        self._mark_used(source)
         return Copy(source.number, sequence.slot, length)
 
-    def promised(self, sequence: Sequence, other: Sequence) -> int:
-        """How much of `sequence` the prompt of `other` will hold when it is computed."""
+    def in_flight_prefix(self, sequence: Sequence, other: Sequence) -> int:
+        """Number of tokens of `sequence` that can be copied from `other` once its prompt is computed."""
         if other.job.cache_salt != sequence.job.cache_salt or not sequence.job.reuses:
             return 0
-        return self._shared(sequence.job, other.job.prompt, self._whole(len(other.job.prompt)))
+        return self._shared_prefix(sequence.job, other.job.prompt, self._round_down(len(other.job.prompt)))
 
-    def give_back(self, sequence: Sequence, sound: bool) -> None:
-        """Free the slot; what it holds may be reused if it is `sound`."""
+    def free(self, sequence: Sequence, valid: bool) -> None:
+        """Free the slot of a sequence; its contents may be reused if they are `valid`."""
         slot = self._slots[sequence.slot]
-        self._touch(slot)
+        self._mark_used(slot)
         slot.free = True
-        if not sound:
+        if not valid:
             slot.holder = None
 
-    def _longest(self, job: Job) -> tuple[_Slot | None, int]:
-        """The slot with the longest reusable beginning of the job's prompt."""
+    def _longest_prefix(self, job: Job) -> tuple[_Slot | None, int]:
+        """The slot with the longest reusable prefix of the job's prompt."""
         best, best_length = None, 0
         for slot in self._slots if job.reuses else ():
             if slot.holder is not None and slot.holder.job.cache_salt == job.cache_salt:
-                length = self._shared(job, slot.holder.tokens, self._reusable(slot.holder))
+                length = self._shared_prefix(job, slot.holder.tokens, self._reusable_length(slot.holder))
                 if length > best_length:
                     best, best_length = slot, length
         return best, best_length
 
-    def _place(self, source: _Slot | None, length: int) -> _Slot:
-        """Take over `source` if at most half of it is lost that way, else a slot that is missed least."""
+    def _choose_slot(self, source: _Slot | None, length: int) -> _Slot:
+        """Take over `source` if that discards at most half of its contents, else the best free slot to evict."""
         free = [slot for slot in self._slots if slot.free]
         others = [slot for slot in free if slot is not source]
-        takes_over = source is not None and source.holder is not None and 2 * length >= self._reusable(source.holder)
+        takes_over = (
+            source is not None and source.holder is not None and 2 * length >= self._reusable_length(source.holder)
+        )
         if source is not None and source.free and (takes_over or not others):
             return source
         opened = sum(slot.opened for slot in self._slots)
-        grows = opened < max(self._peak, len(self._slots) - len(free) + 1, KEPT)
-        return min(others, key=lambda slot: (_regret(slot, grows), slot.last_use, slot.number))
+        may_open = opened < max(self._peak, len(self._slots) - len(free) + 1, MIN_OPEN_SLOTS)
+        return min(others, key=lambda slot: (_eviction_rank(slot, may_open), slot.last_use, slot.number))
 
-    def _reusable(self, holder: Sequence) -> int:
-        """So many of its first tokens are in the cache with the bits that anybody would compute."""
-        if self._granule == 1:
+    def _reusable_length(self, holder: Sequence) -> int:
+        """How many of its first tokens are cached with the bits that any sequence would compute."""
+        if self._reuse_granularity == 1:
             return holder.cached
-        return self._whole(min(holder.cached, len(holder.job.prompt)))
+        return self._round_down(min(holder.cached, len(holder.job.prompt)))
 
-    def _shared(self, job: Job, tokens: Tokens[int], limit: int) -> int:
-        """Common beginning of the job's prompt and `tokens[:limit]`; the prompt's last token is always left over,
-        because its hidden state is needed. 0 when it is not worth a copy."""
-        shared = self._whole(common_length(job.prompt, tokens, min(limit, len(job.prompt) - 1)))
-        return shared if shared >= LEAST_REUSED else 0
+    def _shared_prefix(self, job: Job, tokens: collections.abc.Sequence[int], limit: int) -> int:
+        """Length of the common prefix of the job's prompt and `tokens[:limit]`; 0 if it is not worth a copy.
 
-    def _whole(self, length: int) -> int:
-        return length - length % self._granule
+        The last token of the prompt is never included, because its hidden state is needed.
+        """
+        shared = self._round_down(common_length(job.prompt, tokens, min(limit, len(job.prompt) - 1)))
+        return shared if shared >= MIN_REUSED_TOKENS else 0
 
-    def _touch(self, slot: _Slot) -> None:
+    def _round_down(self, length: int) -> int:
+        return length - length % self._reuse_granularity
+
+    def _mark_used(self, slot: _Slot) -> None:
         self._uses += 1
         slot.last_use = self._uses
 
 
-def _regret(slot: _Slot, grows: bool) -> int:
-    """The turn of a free slot to be given away; `grows` says whether new ones are opened before texts are lost."""
+def _eviction_rank(slot: _Slot, may_open: bool) -> int:
+    """The order in which free slots are assigned; `may_open`: new slots are opened before texts are evicted."""
     if slot.opened:
         return 2 if slot.holder is not None else 0
-    return 1 if grows else 3
+    return 1 if may_open else 3
 
 
-def common_length(left: Tokens[int], right: Tokens[int], limit: int) -> int:
-    """Length of the common beginning, at most `limit`."""
+def common_length(left: collections.abc.Sequence[int], right: collections.abc.Sequence[int], limit: int) -> int:
+    """Length of the common prefix, at most `limit`."""
     start = 0
     while start < limit:
-        stop = min(start + _COMPARED, limit)
+        stop = min(start + _COMPARE_BLOCK, limit)
         if list(left[start:stop]) != list(right[start:stop]):
             return next(place for place in range(start, stop) if left[place] != right[place])
         start = stop

@@ -1,7 +1,7 @@
 """Entry of a worker process: `python -m inkwell.worker FD`, where FD is the worker's end of a socket pair.
 
-Loads the checkpoint that the first message names, then computes until the line closes. A closed line means that the
-web tier is gone or has let go of the model: the process ends at once, whatever it was doing.
+Loads the checkpoint that the first message names, then computes until the connection closes. A closed connection means
+that the web tier is gone or has unloaded the model: the process ends at once, even in the middle of a step.
 """
 
 import gc
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def main(descriptor: int) -> None:
-    """Load, say so, and serve; returns only when the model could not be loaded."""
+    """Load, report it, and serve; returns only when the model could not be loaded."""
     connection = Connection(descriptor)
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, inbox), name="inbox", daemon=True).start()
@@ -35,12 +35,12 @@ def main(descriptor: int) -> None:
 
 
 def _receive(connection: Connection, inbox: "queue.SimpleQueue[Message]") -> None:
-    """Move messages from the line to the inbox, also while a step runs; end the process when the line closes."""
+    """Move messages from the connection to the inbox, also during a step; end the process when it closes."""
     try:
         while True:
             inbox.put(decode(connection.recv_bytes()))
     except (EOFError, OSError):
-        os._exit(EX_OK)  # not sys.exit: the main thread may sit in a long step
+        os._exit(EX_OK)  # not sys.exit: the main thread may be in a long step
     except Exception:
         log.exception("a message could not be read")
         os._exit(EX_SOFTWARE)
@@ -53,7 +53,7 @@ def _load(load: Message, connection: Connection) -> LoadedModel | None:
     except InkwellError as error:
         _send(connection, Broken(error.code, error.message, error.cause))
         return None
-    except Exception as error:  # nobody reads a traceback here; the web tier logs the cause
+    except Exception as error:  # the web tier logs the cause
         _send(connection, Broken(LoadFailed.code, "the model could not be loaded", repr(error)))
         return None
     _send(connection, Ready(loaded.device, loaded.dtype, loaded.path, loaded.rows, loaded.gpu_bytes))
@@ -61,7 +61,7 @@ def _load(load: Message, connection: Connection) -> LoadedModel | None:
 
 
 def _serve(engine: Engine, inbox: "queue.SimpleQueue[Message]", connection: Connection) -> None:
-    """Step while there is work, wait while there is none. A step without events is told too: it is a sign of life."""
+    """Step while there is work, wait while there is none. Steps without events are reported too, as a sign of life."""
     while True:
         _take_messages(engine, inbox)
         if engine.has_work:
@@ -70,7 +70,7 @@ def _serve(engine: Engine, inbox: "queue.SimpleQueue[Message]", connection: Conn
 
 
 def _take_messages(engine: Engine, inbox: "queue.SimpleQueue[Message]") -> None:
-    """Hand over everything that has arrived; block for the first message when the engine is idle."""
+    """Pass all messages that have arrived to the engine; block for the first one when it is idle."""
     while not inbox.empty() or not engine.has_work:
         message = inbox.get()
         if isinstance(message, Submit):

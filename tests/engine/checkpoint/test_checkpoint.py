@@ -11,7 +11,7 @@ from torch import Tensor
 
 from inkwell.checkpoints.model_config import read_config
 from inkwell.engine.checkpoint.checkpoint import stored_dtype
-from inkwell.engine.checkpoint.layout import pieces
+from inkwell.engine.checkpoint.layout import weight_map
 from tests.engine.tiny import Tensors, edit, load_tiny, new_cache, random_tokens, run_chunks, save_tiny
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -74,7 +74,7 @@ def test_other_float_types_are_converted_on_the_way(dtype: torch.dtype, copy: Ca
 def test_the_layout_names_every_parameter_once(kind: str, originals: dict[str, Path]) -> None:
     config = read_config(originals[kind])
     file = load_file(originals[kind] / "model.safetensors")
-    assert {piece.name: piece.shape for piece in pieces(config)} == {
+    assert {piece.name: piece.shape for piece in weight_map(config)} == {
         name.removeprefix("transformer."): tuple(tensor.shape) for name, tensor in file.items()
     }
     assert config.parameters == sum(tensor.numel() for tensor in file.values())

@@ -1,4 +1,4 @@
-"""Loading: every way in which a folder can be no checkpoint ends in `ModelCorrupt`, and in nothing else."""
+"""Loading: everything that is not a valid checkpoint is refused with `ModelCorrupt` and no other error."""
 
 import json
 import os

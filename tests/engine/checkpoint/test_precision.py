@@ -1,11 +1,11 @@
-"""Which numbers a model is computed in."""
+"""The precision that a model is computed in."""
 
 from pathlib import Path
 
 import pytest
 import torch
 
-from inkwell.engine.checkpoint.precision import plain, resolve_precision
+from inkwell.engine.checkpoint.precision import resolve_precision, torch_precision
 from inkwell.errors import LoadFailed
 
 
@@ -22,7 +22,7 @@ def test_the_kernels_compute_between_the_layers_in_float32() -> None:
 
 @pytest.mark.parametrize(("wanted", "device"), [("float16", "cpu"), ("bfloat16", "cuda"), ("float32", "cuda")])
 def test_what_the_kernels_do_not_compute_is_left_to_torch(wanted: str, device: str) -> None:
-    assert resolve_precision(wanted, None, device, kernels=True) == plain(getattr(torch, wanted))
+    assert resolve_precision(wanted, None, device, kernels=True) == torch_precision(getattr(torch, wanted))
 
 
 @pytest.mark.parametrize(("name", "element"), [("int8", torch.int8), ("int4", torch.uint8)])

@@ -1,5 +1,5 @@
-"""Decoding as a GPU does it, on the CPU: single tokens together, recorded by shape. That CUDA graphs themselves work
-is shown by scripts/check_gpu.py on a machine that has a GPU."""
+"""Decoding as on a GPU, computed on the CPU: single tokens together, recorded by shape. scripts/check_gpu.py tests CUDA
+graphs themselves, on a machine that has a GPU."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +12,10 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from inkwell.engine.contract import Job, TokenEvent
 from inkwell.engine.engine import Engine
-from inkwell.engine.model.batch import reach_for, token_step
-from inkwell.engine.model.cuda_graphs import Compute, RecordedDecoder, recorded
+from inkwell.engine.model.batch import Segment, bucket_length, single_token_batch
+from inkwell.engine.model.cuda_graphs import Compute, RecordedDecoder, with_cuda_graphs
 from inkwell.engine.model.decoder import Decoder
 from inkwell.engine.model.kv_cache import KVCache
-from inkwell.engine.model.span import Span
 from inkwell.engine.runner import Runner
 from inkwell.engine.scheduler import Scheduler
 from inkwell.parameters.sampling import Sampling
@@ -53,7 +52,7 @@ def refuse(compute: Compute) -> Compute:
 
 
 def filled(decoder: Decoder, slots: int = len(PASTS) + 1) -> KVCache:
-    """A cache with a past in each of the first slots; what nobody wrote is not a number."""
+    """A cache with a past in each of the first slots; what was never written is NaN."""
     cache = new_cache(decoder, slots)
     for layer in range(decoder.config.layers):
         for part in cache.layer(layer):
@@ -63,25 +62,25 @@ def filled(decoder: Decoder, slots: int = len(PASTS) + 1) -> KVCache:
     return cache
 
 
-def next_tokens(count: int) -> tuple[Tensor, list[Span]]:
+def next_tokens(count: int) -> tuple[Tensor, list[Segment]]:
     """One more token for each of the first sequences."""
-    return torch.tensor(random_tokens(count, seed=99)), [Span(slot, PASTS[slot], 1) for slot in range(count)]
+    return torch.tensor(random_tokens(count, seed=99)), [Segment(slot, PASTS[slot], 1) for slot in range(count)]
 
 
-def together(decoder: Decoder, cache: KVCache, tokens: Tensor, spans: list[Span]) -> Tensor:
-    slots, positions = torch.tensor([[span.slot for span in spans], [span.start for span in spans]])
+def together(decoder: Decoder, cache: KVCache, tokens: Tensor, segments: list[Segment]) -> Tensor:
+    slots, positions = torch.tensor([[segment.slot for segment in segments], [segment.start for segment in segments]])
     with torch.inference_mode():
-        return decoder.run(tokens, token_step(slots, positions, 128), cache)
+        return decoder.run(tokens, single_token_batch(slots, positions, 128), cache)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_single_tokens_together_are_what_they_are_row_by_row(case: str, tmp_path: Path) -> None:
     save_tiny(tmp_path, **CASES[case])
     decoder = load_tiny(tmp_path, native=False)
-    tokens, spans = next_tokens(len(PASTS))
+    tokens, segments = next_tokens(len(PASTS))
     expected_cache, cache = filled(decoder), filled(decoder)
-    expected = decoder(tokens, spans, expected_cache)
-    hidden = together(decoder, cache, tokens, spans)
+    expected = decoder(tokens, segments, expected_cache)
+    hidden = together(decoder, cache, tokens, segments)
     assert torch.allclose(hidden, expected, rtol=1e-4, atol=1e-4)
     for slot, length in enumerate(PASTS):
         for seen, right in zip(cache.view(2, slot, length + 1), expected_cache.view(2, slot, length + 1), strict=True):
@@ -92,9 +91,9 @@ def test_single_tokens_together_are_what_they_are_row_by_row(case: str, tmp_path
 def test_in_16_bits_too(dtype: str, tmp_path: Path) -> None:
     save_tiny(tmp_path, spread=0.2)
     decoder = load_tiny(tmp_path, dtype, native=False)
-    tokens, spans = next_tokens(len(PASTS))
-    expected = decoder(tokens, spans, filled(decoder))
-    hidden = together(decoder, filled(decoder), tokens, spans)
+    tokens, segments = next_tokens(len(PASTS))
+    expected = decoder(tokens, segments, filled(decoder))
+    hidden = together(decoder, filled(decoder), tokens, segments)
     assert hidden.dtype == expected.dtype
     assert torch.allclose(hidden.float(), expected.float(), rtol=0.05, atol=0.05)
 
@@ -107,19 +106,21 @@ def test_what_was_traced_for_some_places_is_right_for_others(family: str, tmp_pa
     cache = filled(decoder)
     idle = torch.tensor([[0] * 4, [len(PASTS)] * 4, [0] * 4])
     with torch.no_grad():
-        step = make_fx(lambda places: decoder.run(places[0], token_step(places[1], places[2], 128), cache))(idle)
-        tokens, spans = next_tokens(4)
-        places = torch.stack((tokens, torch.arange(4), torch.tensor([span.start for span in spans])))
+        step = make_fx(lambda places: decoder.run(places[0], single_token_batch(places[1], places[2], 128), cache))(
+            idle
+        )
+        tokens, segments = next_tokens(4)
+        places = torch.stack((tokens, torch.arange(4), torch.tensor([segment.start for segment in segments])))
         hidden = step(places)
-    assert torch.allclose(hidden, decoder(tokens, spans, filled(decoder)), rtol=1e-4, atol=1e-4)
+    assert torch.allclose(hidden, decoder(tokens, segments, filled(decoder)), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("longest", "context", "reach"),
+    ("longest", "context", "length"),
     [(1, 1024, 128), (128, 1024, 128), (129, 1024, 256), (1024, 1024, 1024), (600, 700, 700), (5, 64, 64)],
 )
-def test_the_reach_is_the_smallest_that_covers_the_longest(longest: int, context: int, reach: int) -> None:
-    assert reach_for(longest, context) == reach
+def test_the_bucket_length_is_the_smallest_that_covers_the_longest(longest: int, context: int, length: int) -> None:
+    assert bucket_length(longest, context) == length
 
 
 @pytest.fixture
@@ -132,18 +133,18 @@ def test_a_recorded_step_is_what_the_decoder_gives_however_many_rows_are_padded(
     record = Recording()
     fast = RecordedDecoder(decoder, filled(decoder), record)
     for count in (3, 4, 1, 2, 7, 5):
-        tokens, spans = next_tokens(count)
-        hidden = fast(tokens, spans, fast._cache)
+        tokens, segments = next_tokens(count)
+        hidden = fast(tokens, segments, fast._cache)
         assert hidden.shape == (count, decoder.config.width)
-        assert torch.allclose(hidden, decoder(tokens, spans, filled(decoder)), rtol=1e-4, atol=1e-4)
+        assert torch.allclose(hidden, decoder(tokens, segments, filled(decoder)), rtol=1e-4, atol=1e-4)
     assert record.count == 4  # rows 1, 2, 4 and 8
 
 
 def test_padding_writes_to_the_spare_slot_alone(decoder: Decoder) -> None:
     cache = filled(decoder)
     before = [part.clone() for part in cache.layer(0)]
-    tokens, spans = next_tokens(3)
-    RecordedDecoder(decoder, cache, Recording())(tokens, spans, cache)
+    tokens, segments = next_tokens(3)
+    RecordedDecoder(decoder, cache, Recording())(tokens, segments, cache)
     for old, new in zip(before, cache.layer(0), strict=True):
         changed = (old.nan_to_num(-9.0) != new.nan_to_num(-9.0)).any(dim=(1, 3)).nonzero().tolist()
         assert changed == [[0, PASTS[0]], [1, PASTS[1]], [2, PASTS[2]], [len(PASTS), 0]]  # slot, position
@@ -152,10 +153,10 @@ def test_padding_writes_to_the_spare_slot_alone(decoder: Decoder) -> None:
 def test_a_result_outlives_the_next_step(decoder: Decoder) -> None:
     cache = filled(decoder)
     fast = RecordedDecoder(decoder, cache, Recording())
-    tokens, spans = next_tokens(2)
-    first = fast(tokens, spans, cache)
+    tokens, segments = next_tokens(2)
+    first = fast(tokens, segments, cache)
     kept = first.clone()
-    fast(tokens.flip(0), spans, cache)
+    fast(tokens.flip(0), segments, cache)
     assert torch.equal(first, kept)
 
 
@@ -163,9 +164,9 @@ def test_a_prompt_beside_decoding_rows_goes_to_the_decoder(decoder: Decoder) -> 
     record = Recording()
     cache = filled(decoder, slots=len(PASTS) + 2)
     fast = RecordedDecoder(decoder, cache, record)
-    tokens, spans = next_tokens(3)
+    tokens, segments = next_tokens(3)
     prompt = torch.tensor(random_tokens(11, seed=5))
-    joined, both = torch.cat((prompt, tokens)), [Span(len(PASTS), 0, 11), *spans]
+    joined, both = torch.cat((prompt, tokens)), [Segment(len(PASTS), 0, 11), *segments]
     hidden = fast(joined, both, cache)
     expected = decoder(joined, both, filled(decoder, slots=len(PASTS) + 2))
     assert torch.allclose(hidden, expected, rtol=1e-4, atol=1e-4)
@@ -177,9 +178,9 @@ def test_a_prompt_beside_decoding_rows_goes_to_the_decoder(decoder: Decoder) -> 
 def test_more_rows_than_the_largest_graph_has_are_computed_all_the_same(decoder: Decoder) -> None:
     record = Recording()
     cache = new_cache(decoder, slots=66)
-    tokens, spans = torch.tensor(random_tokens(65)), [Span(slot, 0, 1) for slot in range(65)]
-    hidden = RecordedDecoder(decoder, cache, record)(tokens, spans, cache)
-    assert torch.equal(hidden, decoder(tokens, spans, cache)) and record.count == 0
+    tokens, segments = torch.tensor(random_tokens(65)), [Segment(slot, 0, 1) for slot in range(65)]
+    hidden = RecordedDecoder(decoder, cache, record)(tokens, segments, cache)
+    assert torch.equal(hidden, decoder(tokens, segments, cache)) and record.count == 0
 
 
 def test_where_nothing_can_be_recorded_the_decoder_goes_on_alone(
@@ -187,18 +188,18 @@ def test_where_nothing_can_be_recorded_the_decoder_goes_on_alone(
 ) -> None:
     cache = filled(decoder)
     fast = RecordedDecoder(decoder, cache, refuse)
-    tokens, spans = next_tokens(3)
+    tokens, segments = next_tokens(3)
     for _ in range(2):
-        assert torch.equal(fast(tokens, spans, cache), decoder(tokens, spans, filled(decoder)))
+        assert torch.equal(fast(tokens, segments, cache), decoder(tokens, segments, filled(decoder)))
     assert len(caplog.records) == 1
 
 
 def test_on_a_cpu_the_decoder_stays_as_it_is(decoder: Decoder) -> None:
-    assert recorded(decoder, new_cache(decoder, 2)) is decoder
+    assert with_cuda_graphs(decoder, new_cache(decoder, 2)) is decoder
 
 
 def texts(engine: Engine) -> dict[int, list[int]]:
-    """What eight jobs of different lengths get, in the crowd of one engine."""
+    """Results of eight jobs of different lengths that share one engine."""
     for key in range(8):
         prompt = tuple(random_tokens(5 + 11 * key, seed=key))
         engine.submit(Job(key, prompt, 12 + 5 * key, Sampling(0.9 * (key % 2)), key))

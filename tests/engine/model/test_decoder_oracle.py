@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from inkwell.engine.model.batch import Segment
 from inkwell.engine.model.decoder import Decoder
 from inkwell.engine.model.kv_cache import KVCache
-from inkwell.engine.model.span import Span
 from tests.engine.tiny import (
     greedy,
     greedy_by_transformers,
@@ -36,8 +36,11 @@ CASES: dict[str, dict[str, Any]] = {
     "gpt2, 1 head": {"n_head": 1},
     "gpt2, n_inner and relu": {"n_inner": 50, "activation_function": "relu"},
     "gpt2, exact gelu": {"activation_function": "gelu"},
-    "gpt2, silu": {"activation_function": "silu"},
-    "gpt2, quick_gelu and a large epsilon": {"activation_function": "quick_gelu", "layer_norm_epsilon": 0.1},
+    "gpt2, gelu_fast": {"activation_function": "gelu_fast"},
+    "gpt2, gelu_pytorch_tanh and a large epsilon": {
+        "activation_function": "gelu_pytorch_tanh",
+        "layer_norm_epsilon": 0.1,
+    },
     "gpt2, scaled by layer": {"scale_attn_by_inverse_layer_idx": True},
     "gpt2, unscaled": {"scale_attn_weights": False},
     "gpt2, unscaled but by layer": {"scale_attn_weights": False, "scale_attn_by_inverse_layer_idx": True},
@@ -114,15 +117,15 @@ class Request:
     def tokens(self) -> list[int]:
         return self.prompt + self.made
 
-    def span(self, chunk: int) -> Span:
-        return Span(self.slot, self.done, min(chunk, len(self.tokens) - self.done))
+    def segment(self, chunk: int) -> Segment:
+        return Segment(self.slot, self.done, min(chunk, len(self.tokens) - self.done))
 
 
 REQUESTS = [(7, 30, 0), (33, 64, 0), (1, 12, 3), (20, 64, 9), (12, 5, 14), (40, 20, 15), (3, 64, 40), (25, 8, 41)]
 
 
 def run_together(decoder: Decoder, cache: KVCache, requests: list[Request], chunk: int, free: list[int]) -> None:
-    """Requests join at their step, prefill in chunks beside those who decode, and leave when they are done."""
+    """Requests join at their step, prefill in chunks beside decoding ones, and leave when they are done."""
     running: list[Request] = []
     for step in range(200):
         for request in [request for request in requests if request.joins == step]:
@@ -130,17 +133,17 @@ def run_together(decoder: Decoder, cache: KVCache, requests: list[Request], chun
             running.append(request)
         if not running:
             continue
-        spans = [request.span(chunk) for request in running]
+        segments = [request.segment(chunk) for request in running]
         fed = [
             token
-            for request, span in zip(running, spans, strict=True)
-            for token in request.tokens[span.start : span.end]
+            for request, segment in zip(running, segments, strict=True)
+            for token in request.tokens[segment.start : segment.end]
         ]
-        logits = decoder.logits(decoder(torch.tensor(fed), spans, cache))
-        ends = torch.tensor([span.length for span in spans]).cumsum(0) - 1
-        for request, span, best in zip(running, spans, logits[ends].argmax(-1).tolist(), strict=True):
-            request.done = span.end
-            if span.end == len(request.tokens):
+        logits = decoder.logits(decoder(torch.tensor(fed), segments, cache))
+        ends = torch.tensor([segment.length for segment in segments]).cumsum(0) - 1
+        for request, segment, best in zip(running, segments, logits[ends].argmax(-1).tolist(), strict=True):
+            request.done = segment.end
+            if segment.end == len(request.tokens):
                 request.made.append(best)
         for request in [request for request in running if len(request.made) == request.count]:
             running.remove(request)
@@ -174,7 +177,7 @@ def test_the_crowd_says_what_transformers_says_for_each_request(family: str, tmp
     ]
 
 
-# Sums of more than 1024 terms, and odd widths, are what wavers by rows on some CPUs (engine/model/linear.py).
+# Sums of more than 1024 terms, and odd widths, depend on the number of rows on some CPUs (engine/model/linear.py).
 @pytest.mark.parametrize("family", ["gpt2", "gptj"])
 @pytest.mark.parametrize(("width", "heads", "inner"), [(192, 6, None), (320, 5, 4096), (30, 3, None)])
 def test_in_bfloat16_a_row_has_the_same_bits_alone_and_in_any_crowd(
@@ -186,11 +189,11 @@ def test_in_bfloat16_a_row_has_the_same_bits_alone_and_in_any_crowd(
     pasts = [random_tokens(3 + 7 * slot, seed=slot) for slot in range(16)]
     for slot, past in enumerate(pasts):
         run_chunks(decoder, cache, slot, past, chunk=128)
-    spans = [Span(slot, len(past), 1) for slot, past in enumerate(pasts)]
+    segments = [Segment(slot, len(past), 1) for slot, past in enumerate(pasts)]
     tokens = torch.tensor(random_tokens(16, seed=99))
-    alone = torch.cat([decoder.logits(decoder(tokens[row : row + 1], [spans[row]], cache)) for row in range(16)])
+    alone = torch.cat([decoder.logits(decoder(tokens[row : row + 1], [segments[row]], cache)) for row in range(16)])
     for rows in range(1, 17):
-        crowd = decoder.logits(decoder(tokens[:rows], spans[:rows], cache))
+        crowd = decoder.logits(decoder(tokens[:rows], segments[:rows], cache))
         assert torch.equal(crowd, alone[:rows]), f"{rows} rows"
 
 
@@ -200,11 +203,11 @@ def test_in_bfloat16_a_prompt_beside_others_leaves_every_bit_as_it_is(
 ) -> None:
     save_tiny(tmp_path, family, n_embd=320, n_head=5, n_inner=4096)
     decoder = load_tiny(tmp_path, "bfloat16", native)
-    spans = [Span(0, 0, 40), Span(1, 0, 1), Span(2, 0, 1), Span(3, 0, 7), Span(4, 0, 1)]
+    segments = [Segment(0, 0, 40), Segment(1, 0, 1), Segment(2, 0, 1), Segment(3, 0, 7), Segment(4, 0, 1)]
     tokens = torch.tensor(random_tokens(50))
-    together = decoder(tokens, spans, new_cache(decoder, slots=5))
-    parts = zip(tokens.split([span.length for span in spans]), spans, strict=True)
-    alone = [decoder(part, [span], new_cache(decoder, slots=5)) for part, span in parts]
+    together = decoder(tokens, segments, new_cache(decoder, slots=5))
+    parts = zip(tokens.split([segment.length for segment in segments]), segments, strict=True)
+    alone = [decoder(part, [segment], new_cache(decoder, slots=5)) for part, segment in parts]
     assert torch.equal(together, torch.cat(alone))
 
 
@@ -224,21 +227,21 @@ def test_more_rows_than_share_a_product_are_computed_all_the_same(tmp_path: Path
     decoder = load_tiny(tmp_path)
     tokens = random_tokens(70)
     cache = new_cache(decoder, slots=70)
-    crowd = decoder(torch.tensor(tokens), [Span(slot, 0, 1) for slot in range(70)], cache)
+    crowd = decoder(torch.tensor(tokens), [Segment(slot, 0, 1) for slot in range(70)], cache)
     for token, hidden in zip(tokens, crowd, strict=True):
-        alone = decoder(torch.tensor([token]), [Span(0, 0, 1)], cache)
+        alone = decoder(torch.tensor([token]), [Segment(0, 0, 1)], cache)
         assert torch.allclose(hidden, alone[0], atol=1e-4)
 
 
 @pytest.mark.parametrize(
-    ("tokens", "spans"),
-    [([1, 2], [Span(0, 0, 1)]), ([1], [Span(0, 128, 1)]), ([1, 2], [Span(0, 127, 2)])],
+    ("tokens", "segments"),
+    [([1, 2], [Segment(0, 0, 1)]), ([1], [Segment(0, 128, 1)]), ([1, 2], [Segment(0, 127, 2)])],
     ids=["fewer positions than tokens", "past the context", "over the end of the context"],
 )
 def test_a_step_that_cannot_be_is_our_bug_and_never_reaches_the_tables(
-    tokens: list[int], spans: list[Span], tmp_path: Path
+    tokens: list[int], segments: list[Segment], tmp_path: Path
 ) -> None:
     save_tiny(tmp_path)
     decoder = load_tiny(tmp_path)
     with pytest.raises(AssertionError):
-        decoder(torch.tensor(tokens), spans, new_cache(decoder))
+        decoder(torch.tensor(tokens), segments, new_cache(decoder))

@@ -1,7 +1,7 @@
-"""A model on several devices: the plan counts the cache in, and a spread decoder computes what a whole one does.
+"""A model on several devices: the plan includes the cache, and a spread decoder computes the same as a whole one.
 
-One machine without a GPU has no two devices. So plans are made for GPUs that are not there, and a decoder is spread
-over "cpu" and "cpu:0", which torch computes alike and tells apart; moving between real ones is accelerate's part.
+A machine without a GPU has only one device. So plans are made for GPUs that do not exist, and a decoder is spread over
+"cpu" and "cpu:0", which torch treats as different devices; moving tensors between real ones is accelerate's part.
 """
 
 import subprocess
@@ -16,10 +16,9 @@ from accelerate.hooks import AlignDevicesHook
 from inkwell.checkpoints.model_config import ModelConfig
 from inkwell.engine.contract import EngineConfig
 from inkwell.engine.loading import load_model
-from inkwell.engine.model.batch import Step, step_of, token_step
+from inkwell.engine.model.batch import Batch, Segment, ragged_batch, single_token_batch
 from inkwell.engine.model.kv_cache import KVCache
 from inkwell.engine.model.placement import Placement, place, planned, spread
-from inkwell.engine.model.span import Span
 from inkwell.errors import LoadFailed
 from tests.engine.tiny import load_tiny, random_tokens, run_chunks, save_tiny
 
@@ -33,7 +32,7 @@ LARGE = ModelConfig("gpt2", vocab_size=4096, context=1024, width=1024, layers=6,
 
 @pytest.fixture(autouse=True)
 def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """accelerate warns that the GPUs of the plans are missing; whoever runs the tests knows."""
+    """accelerate warns that the GPUs of the plans do not exist, which is intended."""
     with caplog.at_level("ERROR", "accelerate"):
         yield
 
@@ -86,8 +85,8 @@ def test_a_spread_decoder_computes_what_a_whole_one_does(family: str, changes: d
     for decoder, cache in zip((whole, parts), caches, strict=True):
         logits = [run_chunks(decoder, cache, slot, random_tokens(20 + slot, seed=slot), 7) for slot in range(2)]
         cache.copy(1, 2, 21)
-        spans = [Span(0, 20, 1), Span(1, 21, 1), Span(2, 21, 4)]
-        results.append([*logits, decoder.logits(decoder(torch.arange(6), spans, cache))])
+        segments = [Segment(0, 20, 1), Segment(1, 21, 1), Segment(2, 21, 4)]
+        results.append([*logits, decoder.logits(decoder(torch.arange(6), segments, cache))])
     assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))
 
 
@@ -102,21 +101,21 @@ def test_every_part_of_a_spread_decoder_moves_what_it_gets(tmp_path: Path) -> No
     assert decoder.head.weight is decoder.embedding
 
 
-@pytest.mark.parametrize("step", ["rows", "together"])
-def test_a_step_follows_to_another_device_once(step: str) -> None:
+@pytest.mark.parametrize("kind", ["ragged", "single tokens"])
+def test_a_batch_moves_to_another_device_once(kind: str) -> None:
     """The other device is "meta", which every machine has."""
-    made: Step = (
-        step_of([Span(0, 3, 2), Span(1, 0, 1)], CPU)
-        if step == "rows"
-        else token_step(torch.tensor([0, 1]), torch.tensor([5, 9]), 128)
+    made: Batch = (
+        ragged_batch([Segment(0, 3, 2), Segment(1, 0, 1)], CPU)
+        if kind == "ragged"
+        else single_token_batch(torch.tensor([0, 1]), torch.tensor([5, 9]), 128)
     )
     assert made.to(CPU) is made
     moved = made.to(torch.device("meta"))
     assert moved is made.to(torch.device("meta"), non_blocking=False)
-    tensors = [moved.slots, moved.positions, *(row.mask for row in moved.rows if row.mask is not None)]
-    if moved.reach is not None:
-        tensors += [moved.reach.positions, moved.reach.mask]
-    assert len(tensors) == (3 if step == "rows" else 4)
+    tensors = [moved.slots, moved.positions, *(placed.mask for placed in moved.placed if placed.mask is not None)]
+    if moved.padded is not None:
+        tensors += [moved.padded.positions, moved.padded.mask]
+    assert len(tensors) == (3 if kind == "ragged" else 4)
     assert all(tensor.is_meta for tensor in tensors)
 
 

@@ -9,7 +9,7 @@ from inkwell.engine.native import build
 from inkwell.engine.native.library import Kernels, open_kernels
 
 EMULATION = Path(__file__).parent / "emulated.hpp"
-# 64-byte vectors lie in two registers: no other code calls these functions, so nobody needs to agree on how.
+# 64-byte vectors are passed in two registers; no other code calls these functions, so the convention does not matter.
 QUIET = ("-Wno-psabi", "-Wno-ignored-attributes")
 
 

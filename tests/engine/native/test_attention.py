@@ -1,4 +1,4 @@
-"""The native attention: right for ragged batches, and the same bits however a sequence is cut."""
+"""The native attention: right for ragged batches, and the same bits however a sequence is split."""
 
 import pytest
 import torch
@@ -22,13 +22,13 @@ def sequence(seed: int, length: int, head_dim: int) -> tuple[Tensor, Tensor, Ten
     return fused.unbind(1)  # type: ignore[return-value]
 
 
-def attend(kernels: Kernels, parts: tuple[Tensor, Tensor, Tensor], cache: Cache, spans: list[list[int]]) -> Tensor:
-    return kernels.attention(*parts, cache, torch.tensor(spans), 0.37)
+def attend(kernels: Kernels, parts: tuple[Tensor, Tensor, Tensor], cache: Cache, segments: list[list[int]]) -> Tensor:
+    return kernels.attention(*parts, cache, torch.tensor(segments), 0.37)
 
 
 def expected(parts: tuple[Tensor, Tensor, Tensor], dtype: torch.dtype) -> Tensor:
     queries, keys, values = (part.transpose(0, 1)[None] for part in parts)
-    keys, values = keys.to(dtype).double(), values.to(dtype).double()  # what the cache keeps of them
+    keys, values = keys.to(dtype).double(), values.to(dtype).double()  # as the cache stores them
     mixed = F.scaled_dot_product_attention(queries.double(), keys, values, is_causal=True, scale=0.37)
     return mixed[0].transpose(0, 1).flatten(1)
 

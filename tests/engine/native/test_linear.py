@@ -1,4 +1,4 @@
-"""The native linear layer: right in every format, and the same bits for a row whoever shares the product."""
+"""The native linear layer: right in every format, and the same bits for a row whatever the other rows are."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,13 @@ from inkwell.engine.native.library import Kernels
 from inkwell.engine.native.quantization import GROUP, packed_width, quantize
 
 FORMATS = ["float32", "bfloat16", "int8", "int4"]
-# inputs: less than one register, no multiple of any, one piece of the sum, several pieces and a rest
+# inputs: less than one register, no multiple of any, one block of the sum, several blocks and a remainder
 SHAPES = [(7, 5), (101, 30), (24, 96), (49, 1024), (25, 2592)]
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """Weights in one format, and the floats that they stand for."""
+    """Weights in one format, and the floats that they represent."""
 
     weight: Tensor
     scale: Tensor | None
@@ -86,11 +86,11 @@ def test_gelu_and_the_sum_onto_another_tensor(kernels: Kernels) -> None:
     expected = F.gelu(F.linear(rows.double(), weights.floats.double(), bias.double()), approximate="tanh")
     activated = kernels.linear(rows, weights.weight, None, bias, None, gelu=True)
     assert torch.allclose(activated.double(), expected, 1e-6, 1e-5)
-    onto = torch.randn(6, 101)
-    before = onto.clone()
-    assert kernels.linear(rows, weights.weight, None, bias, onto, gelu=False) is onto
+    residual = torch.randn(6, 101)
+    before = residual.clone()
+    assert kernels.linear(rows, weights.weight, None, bias, residual, gelu=False) is residual
     plain = kernels.linear(rows, weights.weight, None, bias, None, gelu=False)
-    assert torch.equal(onto, before + plain)
+    assert torch.equal(residual, before + plain)
 
 
 @pytest.mark.parametrize("damage", [float("nan"), float("inf")])
@@ -112,5 +112,5 @@ def test_rows_may_lie_apart(kernels: Kernels) -> None:
 @pytest.mark.slow
 def test_the_emulated_kernels_add_in_sixteen_lanes(sixteen_lanes: Path) -> None:
     row = torch.zeros(1, 32)
-    row[0, 0], row[0, 8], row[0, 16] = 1e8, 1.0, -1e8  # eight lanes would add all three up in one, and lose the 1
+    row[0, 0], row[0, 8], row[0, 16] = 1e8, 1.0, -1e8  # eight lanes would add all three in one lane and lose the 1
     assert Kernels(sixteen_lanes, threads=1).linear(row, torch.ones(1, 32), None, None, None, gelu=False).item() == 1.0

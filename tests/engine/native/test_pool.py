@@ -1,4 +1,4 @@
-"""The kernels' threads: many short products in a row, with more threads than cores, and several crews at once."""
+"""The kernels' threads: many short products in a row, with more threads than cores, and several pools at once."""
 
 import gc
 import threading
@@ -37,7 +37,7 @@ def test_crews_do_not_share_their_work() -> None:
 
 
 def test_a_crew_ends_with_its_kernels() -> None:
-    gc.collect()  # crews of earlier tests
+    gc.collect()  # pools of earlier tests
     before = threads_of_this_process()
     kernels = opened(5)
     assert threads_of_this_process() == before + 4

@@ -1,4 +1,4 @@
-"""A model that drafts: what it reads, what it keeps, when it keeps silent, and that a load wires it."""
+"""A draft model: what it reads, what it caches, when it drafts nothing, and that loading sets it up."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from inkwell.engine.contract import EngineConfig, Job
 from inkwell.engine.loading import load_model
 from inkwell.engine.sequence import Sequence
 from inkwell.engine.speculation.draft_model import DraftModel
-from inkwell.engine.speculation.speculation import Wish
+from inkwell.engine.speculation.speculation import DraftRequest
 from inkwell.parameters.sampling import GREEDY, Sampling
 from tests.engine.tiny import TINY, greedy, load_tiny, new_cache, random_tokens, save_tiny
 
@@ -35,20 +35,20 @@ class Reading:
     def __init__(self, decoder) -> None:
         self._decoder, self.config, self.logits, self.tokens = decoder, decoder.config, decoder.logits, 0
 
-    def __call__(self, tokens, spans, cache):
+    def __call__(self, tokens, segments, cache):
         self.tokens += len(tokens)
-        return self._decoder(tokens, spans, cache)
+        return self._decoder(tokens, segments, cache)
 
 
-def drafts_of(model: DraftModel, *wishes: Wish) -> list[list[int]]:
-    return [list(draft) for draft in model.propose(wishes)]
+def drafts_of(model: DraftModel, *requests: DraftRequest) -> list[list[int]]:
+    return [list(draft) for draft in model.propose(requests)]
 
 
 def test_it_drafts_what_the_small_model_would_say(decoder):
     model = DraftModel(decoder, new_cache(decoder, 2), 2, PIECE, VOCABULARY)
     prompts = [random_tokens(9, seed=1), random_tokens(5, seed=2)]
-    wishes = [Wish(sequence(prompt, slot), 6 - 2 * slot) for slot, prompt in enumerate(prompts)]
-    assert drafts_of(model, *wishes) == [greedy(decoder, prompts[0], 6), greedy(decoder, prompts[1], 4)]
+    requests = [DraftRequest(sequence(prompt, slot), 6 - 2 * slot) for slot, prompt in enumerate(prompts)]
+    assert drafts_of(model, *requests) == [greedy(decoder, prompts[0], 6), greedy(decoder, prompts[1], 4)]
 
 
 @pytest.mark.parametrize("right", [0, 2, 5])
@@ -56,10 +56,10 @@ def test_it_goes_on_from_what_was_accepted(decoder, right: int):
     reading = Reading(decoder)
     model = DraftModel(reading, new_cache(decoder), 1, PIECE, VOCABULARY)
     text = sequence(random_tokens(9))
-    (draft,) = drafts_of(model, Wish(text, 5))
+    (draft,) = drafts_of(model, DraftRequest(text, 5))
     text.tokens += [*draft[:right], 7]
     before = reading.tokens
-    assert drafts_of(model, Wish(text, 3)) == [greedy(decoder, text.tokens, 3)]
+    assert drafts_of(model, DraftRequest(text, 3)) == [greedy(decoder, text.tokens, 3)]
     # what was rejected is not kept; the last draft was never read; two of the three new ones are read on the way
     assert reading.tokens - before == (2 if right == 5 else 1) + 2
 
@@ -71,7 +71,7 @@ def test_a_long_text_is_read_in_pieces_and_all_but_the_end_of_it_before_anything
     assert model.unread(text) == 3 * PIECE + 4
     assert [model.read([text], room) for room in (5, 1000, 1000, 3)] == [5, PIECE, PIECE, 3]
     assert (model.unread(text), reading.tokens) == (0, 2 * PIECE + 8)
-    assert drafts_of(model, Wish(text, 2)) == [greedy(decoder, text.tokens, 2)]
+    assert drafts_of(model, DraftRequest(text, 2)) == [greedy(decoder, text.tokens, 2)]
     assert reading.tokens == 3 * PIECE + 4 + 1
 
 
@@ -80,7 +80,7 @@ def test_several_texts_share_the_room_and_the_last_token_of_each_is_left(decoder
     model = DraftModel(reading, new_cache(decoder, 3), 3, 100, VOCABULARY)
     texts = [sequence(random_tokens(size, seed=size), slot) for slot, size in enumerate((20, 1, 30))]
     assert (model.read(texts, 40), model.read(texts, 40), model.read(texts, 40)) == (40, 8, 0)
-    drafts = drafts_of(model, *(Wish(text, 3) for text in texts))
+    drafts = drafts_of(model, *(DraftRequest(text, 3) for text in texts))
     assert drafts == [greedy(decoder, text.tokens, 3) for text in texts]
 
 
@@ -89,29 +89,29 @@ def test_another_sequence_in_the_slot_reuses_the_beginning_that_both_have_unless
         reading = Reading(decoder)
         model = DraftModel(reading, new_cache(decoder), 1, PIECE, VOCABULARY)
         prompt = random_tokens(PIECE - 1)
-        drafts_of(model, Wish(sequence(prompt), 1))
+        drafts_of(model, DraftRequest(sequence(prompt), 1))
         other = [*prompt[:-3], 1, 2, 3]
         before = reading.tokens
-        assert drafts_of(model, Wish(sequence(other, salt=salt), 1)) == [greedy(decoder, other, 1)]
+        assert drafts_of(model, DraftRequest(sequence(other, salt=salt), 1)) == [greedy(decoder, other, 1)]
         assert reading.tokens - before == expected
 
 
-def test_it_keeps_silent_about_tokens_and_lengths_that_it_does_not_have(decoder):
+def test_it_drafts_nothing_for_tokens_and_lengths_that_it_does_not_have(decoder):
     model = DraftModel(decoder, new_cache(decoder), 1, 200, VOCABULARY)
     context, vocab = decoder.config.context, decoder.config.vocab_size
-    assert drafts_of(model, Wish(sequence([1, vocab]), 2)) == [[]]
+    assert drafts_of(model, DraftRequest(sequence([1, vocab]), 2)) == [[]]
     assert model.unread(sequence([vocab] * 40)) == model.unread(sequence([1] * context)) == 0  # nor does it read them
-    assert drafts_of(model, Wish(sequence(random_tokens(context - 1)), 2)) == [[]]
-    assert len(drafts_of(model, Wish(sequence(random_tokens(context - 2)), 2))[0]) == 2
+    assert drafts_of(model, DraftRequest(sequence(random_tokens(context - 1)), 2)) == [[]]
+    assert len(drafts_of(model, DraftRequest(sequence(random_tokens(context - 2)), 2))[0]) == 2
 
 
 def test_it_draws_with_the_numbers_that_the_large_model_draws_with(decoder):
     first, second = (DraftModel(decoder, new_cache(decoder), 1, PIECE, VOCABULARY) for _ in range(2))
     text = sequence([4, 5, 6], temperature=0.9)
-    (whole,) = drafts_of(first, Wish(text, 8))
+    (whole,) = drafts_of(first, DraftRequest(text, 8))
     one_by_one = []
     for _ in range(8):
-        (draft,) = drafts_of(second, Wish(text, 1))
+        (draft,) = drafts_of(second, DraftRequest(text, 1))
         text.tokens += draft
         one_by_one += draft
     assert whole == one_by_one and len(set(whole)) > 2
@@ -119,11 +119,15 @@ def test_it_draws_with_the_numbers_that_the_large_model_draws_with(decoder):
 
 def test_damaged_weights_of_a_small_model_end_nothing(decoder):
     class Broken(Reading):
-        def __call__(self, tokens, spans, cache):
-            return self._decoder(tokens, spans, cache) * torch.nan
+        def __call__(self, tokens, segments, cache):
+            return self._decoder(tokens, segments, cache) * torch.nan
 
     assert (
-        len(drafts_of(DraftModel(Broken(decoder), new_cache(decoder), 1, PIECE, VOCABULARY), Wish(sequence([1]), 3))[0])
+        len(
+            drafts_of(
+                DraftModel(Broken(decoder), new_cache(decoder), 1, PIECE, VOCABULARY), DraftRequest(sequence([1]), 3)
+            )[0]
+        )
         == 3
     )
 
@@ -155,5 +159,5 @@ def test_a_draft_model_with_spare_rows_proposes_no_token_that_the_large_one_does
     decoder = load_tiny(tmp_path)
     for large in (5, 40):
         model = DraftModel(decoder, new_cache(decoder), 1, PIECE, large)
-        drafts = drafts_of(model, Wish(sequence([1, 2, 3]), 6))[0]
+        drafts = drafts_of(model, DraftRequest(sequence([1, 2, 3]), 6))[0]
         assert len(drafts) == 6 and max(drafts) < large

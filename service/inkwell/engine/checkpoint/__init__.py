@@ -1,1 +1,1 @@
-"""Weights on disk: file formats, names and shapes, and the precision they are computed in."""
+"""Weights on disk: file formats, names and shapes, and the precision that a model is computed in."""

@@ -1,12 +1,12 @@
-"""From a checkpoint folder to a `Decoder` on its device: safetensors alone, checked before a tensor is read.
+"""Reads a checkpoint folder into a `Decoder` on its device: safetensors only, checked before any tensor is read.
 
-Takes a folder, its `ModelConfig`, a device and a dtype; raises `ModelCorrupt` for anything that is not exactly the
-checkpoint that the config promises, and `LoadFailed` for files that it may not read. Does not know `config.json`, the
+Takes a folder, its `ModelConfig`, a device and a precision; raises `ModelCorrupt` for anything that is not exactly the
+checkpoint that the config describes, and `LoadFailed` for files that it may not read. Does not know `config.json`, the
 tokenizer or pickled weights.
 
-Memory: a tensor is copied out of the mapped file and the file unmapped again, because mapped pages that were read
-count as resident. So a load needs the decoder plus one tensor. A kept mapping would also be a trap: a file that is
-truncated on disk later would kill the process with SIGBUS.
+Memory: a tensor is copied out of the mapped file and the file is unmapped again, because mapped pages that were read
+count as resident. So loading needs the decoder plus one tensor. A mapping that is kept would also be dangerous: if the
+file is truncated on disk later, the process is killed by SIGBUS.
 """
 
 import json
@@ -24,11 +24,11 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from inkwell.checkpoints.model_config import ModelConfig
-from inkwell.engine.checkpoint.layout import Piece, pieces
+from inkwell.engine.checkpoint.layout import WeightMapping, weight_map
 from inkwell.engine.checkpoint.precision import Precision
 from inkwell.engine.checkpoint.weights import WeightTensors
 from inkwell.engine.model.decoder import Decoder
-from inkwell.engine.model.linear import steady_rows
+from inkwell.engine.model.linear import choose_min_rows
 from inkwell.engine.native.library import Kernels
 from inkwell.errors import LoadFailed, ModelCorrupt
 
@@ -36,15 +36,15 @@ INDEX_BYTES_MAX = 16 << 20
 
 _PREFIX = "transformer."
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors")
-# causal masks that checkpoints of transformers before 4.27 carry; they are no weights
+# causal masks in checkpoints written by transformers before 4.27; they are not weights
 _OLD_BUFFER = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")
 _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-_NAMES_SHOWN = 5
+_MAX_NAMES_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """What a file's header says about one tensor."""
+class StoredTensor:
+    """One tensor as the header of its file describes it."""
 
     path: Path
     name: str
@@ -58,43 +58,43 @@ def load_decoder(
     device: torch.device | str,
     precision: Precision,
     kernels: Kernels | None = None,
-    steady: bool = True,
+    pad_rows: bool = True,
 ) -> Decoder:
     """The checkpoint in `folder` as a decoder on `device`; a native precision needs the `kernels`.
 
-    `steady` False leaves out the trial of which products need idle rows (linear.py).
+    `pad_rows`: find out which products torch must pad to keep their bits constant (linear.py).
     """
     stored = _read_headers(folder)
-    wanted = pieces(config)
-    _compare(stored, wanted, config)
+    mappings = weight_map(config)
+    _check_tensors(stored, mappings, config)
     with torch.device("meta"):
         decoder = Decoder(config)
-    if steady and not precision.native:
-        steady_rows(decoder, device, precision.matrices)  # first, while its trial matrices are all there is in memory
+    if pad_rows and not precision.native:
+        choose_min_rows(decoder, device, precision.matrices)  # first, while its test matrices are alone in memory
     tensors = WeightTensors(decoder, precision, device)
-    # Largest first: its mapped pages come on top of an almost empty decoder.
-    for piece in sorted(wanted, key=lambda piece: -prod(piece.shape)):
-        with _opened(stored[piece.name].path) as file:
-            tensors.fill(piece, _read(file, stored[piece.name], piece))
+    # The largest first: its mapped pages are then added to an almost empty decoder.
+    for mapping in sorted(mappings, key=lambda mapping: -prod(mapping.shape)):
+        with _opened(stored[mapping.name].path) as file:
+            tensors.fill(mapping, _read(file, stored[mapping.name], mapping))
     if config.tied_head and "lm_head.weight" in stored:
-        _insist_on_tie(stored["lm_head.weight"], stored["wte.weight"])
-    tensors.place(decoder)
+        _check_tied_head(stored["lm_head.weight"], stored["wte.weight"])
+    tensors.assign_to(decoder)
     if precision.native:
-        assert kernels is not None, "a native precision is resolved only where there are kernels"
+        assert kernels is not None, "a native precision is chosen only if the kernels run here"
         decoder.use(kernels)
-    return decoder.to(device).eval()  # moves the rotary table, which no file holds
+    return decoder.to(device).eval()  # moves the rotary table, which is in no file
 
 
 def stored_dtype(folder: Path) -> str | None:
-    """What the checkpoint's largest tensor is stored as ("float16"), or None for a type that is not served."""
+    """The type of the checkpoint's largest tensor ("float16"), or None for a type that is not supported."""
     largest = max(_read_headers(folder).values(), key=lambda stored: prod(stored.shape), default=None)
     dtype = _DTYPES.get(largest.dtype) if largest else None
     return None if dtype is None else str(dtype).removeprefix("torch.")
 
 
-def _read_headers(folder: Path) -> dict[str, Stored]:
-    """Every tensor of the checkpoint by its name without the prefix; no tensor is read."""
-    found: dict[str, Stored] = {}
+def _read_headers(folder: Path) -> dict[str, StoredTensor]:
+    """Every tensor of the checkpoint by its name without the prefix; reads no tensor."""
+    found: dict[str, StoredTensor] = {}
     for path in _weight_files(folder):
         with _opened(path) as file:
             for name in file.keys():
@@ -103,7 +103,7 @@ def _read_headers(folder: Path) -> dict[str, Stored]:
                 if plain in found:
                     raise ModelCorrupt("the checkpoint holds a tensor twice", cause=f"{plain} in {path}")
                 if not _OLD_BUFFER.fullmatch(plain):
-                    found[plain] = Stored(path, name, tuple(part.get_shape()), part.get_dtype())
+                    found[plain] = StoredTensor(path, name, tuple(part.get_shape()), part.get_dtype())
     return found
 
 
@@ -113,7 +113,7 @@ def _weight_files(folder: Path) -> list[Path]:
         return [single]
     shards = sorted(set(_read_index(folder / "model.safetensors.index.json").values()))
     for shard in shards:
-        # The index is part of a downloaded folder: it must not lead out of it.
+        # The index was downloaded: it must not point outside its folder.
         if not _PLAIN_NAME.fullmatch(shard):
             raise ModelCorrupt(
                 "the checkpoint's index names a file that is not a plain *.safetensors", cause=ascii(shard)
@@ -128,21 +128,21 @@ def _read_index(path: Path) -> dict[str, str]:
         if len(raw) > INDEX_BYTES_MAX:
             raise ValueError(f"larger than {INDEX_BYTES_MAX} bytes")
         index: Any = json.loads(raw.decode("utf-8"))
-        weight_map = index["weight_map"]
-        if not weight_map or not all(isinstance(shard, str) for shard in weight_map.values()):
+        shards: dict[str, str] = index["weight_map"]
+        if not shards or not all(isinstance(shard, str) for shard in shards.values()):
             raise ValueError("weight_map is not an object of file names")
     except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
         raise ModelCorrupt("the checkpoint's index cannot be read", cause=f"{path}: {error!r}"[:500]) from error
-    return weight_map
+    return shards
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """The file mapped and its header parsed; whatever goes wrong inside is the checkpoint's fault."""
+    """The file mapped and its header parsed; any error while it is open means that the checkpoint is corrupt."""
     try:
-        if not path.is_file():  # a named pipe would block for ever
+        if not path.is_file():  # a named pipe would block forever
             raise FileNotFoundError(path)
-        if not os.access(path, os.R_OK, effective_ids=True):  # what safetensors writes is its owner's alone
+        if not os.access(path, os.R_OK, effective_ids=True):  # safetensors writes files that only their owner may read
             raise LoadFailed("the service's user may not read the model's weights", cause=str(path))
         with safe_open(path, framework="pt") as file:
             yield file
@@ -150,12 +150,12 @@ def _opened(path: Path) -> Iterator[Any]:
         raise ModelCorrupt("the checkpoint's weights cannot be read", cause=f"{path}: {error!r}"[:500]) from error
 
 
-def _compare(stored: dict[str, Stored], wanted: Iterable[Piece], config: ModelConfig) -> None:
-    """Refuse a checkpoint whose names, shapes and types are not exactly the config's."""
-    shapes = {piece.name: piece.shape for piece in wanted}
+def _check_tensors(stored: dict[str, StoredTensor], mappings: Iterable[WeightMapping], config: ModelConfig) -> None:
+    """Refuse a checkpoint whose names, shapes and types are not exactly those of the config."""
+    shapes = {mapping.name: mapping.shape for mapping in mappings}
     missing = sorted(shapes.keys() - stored.keys())
     if config.tied_head:
-        shapes["lm_head.weight"] = shapes["wte.weight"]  # allowed, not needed
+        shapes["lm_head.weight"] = shapes["wte.weight"]  # allowed but not needed
     extra = sorted(stored.keys() - shapes.keys())
     known = [stored[name] for name in sorted(stored.keys() & shapes.keys())]
     misshaped = [
@@ -167,21 +167,21 @@ def _compare(stored: dict[str, Stored], wanted: Iterable[Piece], config: ModelCo
     troubles = {"missing": missing, "not expected": extra, "of another shape": misshaped, "not floats": mistyped}
     if any(troubles.values()):
         counts = ", ".join(f"{len(names)} {trouble}" for trouble, names in troubles.items() if names)
-        first = [ascii(name) for names in troubles.values() for name in names][:_NAMES_SHOWN]
+        first = [ascii(name) for names in troubles.values() for name in names][:_MAX_NAMES_SHOWN]
         raise ModelCorrupt(f"the checkpoint does not fit its config.json: tensors {counts}", cause="; ".join(first))
 
 
-def _read(file: Any, stored: Stored, piece: Piece) -> Tensor:
+def _read(file: Any, stored: StoredTensor, mapping: WeightMapping) -> Tensor:
     source: Tensor = file.get_tensor(stored.name)
-    if tuple(source.shape) != piece.shape:
+    if tuple(source.shape) != mapping.shape:
         raise ValueError(f"{stored.name} changed while it was loaded")
-    return source.T if piece.transposed else source
+    return source.T if mapping.transposed else source
 
 
-def _insist_on_tie(head: Stored, embedding: Stored) -> None:
-    """A separate copy of a tied head must be the same matrix, else one of the two was meant and we cannot say which."""
+def _check_tied_head(head: StoredTensor, embedding: StoredTensor) -> None:
+    """Refuse a stored copy of a tied head that differs from the embedding: it is unknown which of the two is meant."""
     with _opened(head.path) as head_file, _opened(embedding.path) as embedding_file:
         copy, original = head_file.get_slice(head.name), embedding_file.get_slice(embedding.name)
-        for begin in range(0, embedding.shape[0], 4096):  # in blocks: a copy in another dtype is not for free
+        for begin in range(0, embedding.shape[0], 4096):  # in blocks, which limits the memory of the float copies
             if not torch.equal(copy[begin : begin + 4096].float(), original[begin : begin + 4096].float()):
                 raise ModelCorrupt("config.json ties the head to the embedding, but the checkpoint holds two matrices")

@@ -1,8 +1,8 @@
 """Which tensor of a checkpoint fills which parameter of the `Decoder`, and the shape it must have.
 
-Plain Python: a `ModelConfig` in, a list of `Piece` out. The loader checks files against this list and the maker of
-random checkpoints writes files by it. Two things differ between file and decoder: GPT-2 stores its products as
-[in, out] (transposed on the way in), and GPT-J stores query, key and value apart (fused on the way in).
+Plain Python: a `ModelConfig` in, a list of `WeightMapping` out. The loader checks files against this list, and
+scripts/make_random_model.py writes files by it. Files and decoder differ in two ways: GPT-2 stores its products as
+[in, out] (transposed when read), and GPT-J stores query, key and value separately (fused when read).
 """
 
 from dataclasses import dataclass
@@ -11,33 +11,33 @@ from inkwell.checkpoints.model_config import ModelConfig
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """One tensor of a checkpoint."""
+class WeightMapping:
+    """One tensor of a checkpoint and the parameter that it fills."""
 
     name: str  # in the file, without the prefix `transformer.`
     target: str  # the decoder's parameter
     shape: tuple[int, ...]  # in the file
     transposed: bool = False
-    third: int | None = None  # which third of the target's rows it fills; None = all of them
+    third: int | None = None  # which third of the target's rows it fills; None: all rows
 
 
-def pieces(config: ModelConfig) -> list[Piece]:
-    """Every tensor that a checkpoint of this config holds, except a tied head's copy."""
+def weight_map(config: ModelConfig) -> list[WeightMapping]:
+    """Every tensor in a checkpoint of this config, except a tied head's copy."""
     width, vocab = config.width, config.vocab_size
-    found = [Piece("wte.weight", "embedding", (vocab, width)), *_norm("ln_f", "norm", width)]
+    found = [WeightMapping("wte.weight", "embedding", (vocab, width)), *_norm("ln_f", "norm", width)]
     if config.family == "gpt2":
-        found.append(Piece("wpe.weight", "positions", (config.context, width)))
+        found.append(WeightMapping("wpe.weight", "positions", (config.context, width)))
     else:
-        found.append(Piece("lm_head.bias", "head.bias", (vocab,)))
+        found.append(WeightMapping("lm_head.bias", "head.bias", (vocab,)))
     if not config.tied_head:
-        found.append(Piece("lm_head.weight", "head.weight", (vocab, width)))
+        found.append(WeightMapping("lm_head.weight", "head.weight", (vocab, width)))
     block = _gpt2_block if config.family == "gpt2" else _gptj_block
     for layer in range(config.layers):
         found += block(f"h.{layer}.", f"blocks.{layer}.", width, config.inner)
     return found
 
 
-def _gpt2_block(name: str, target: str, width: int, inner: int) -> list[Piece]:
+def _gpt2_block(name: str, target: str, width: int, inner: int) -> list[WeightMapping]:
     products = (
         ("attn.c_attn", "attention.qkv", width, 3 * width),
         ("attn.c_proj", "attention.out", width, width),
@@ -45,26 +45,27 @@ def _gpt2_block(name: str, target: str, width: int, inner: int) -> list[Piece]:
         ("mlp.c_proj", "mlp.down", inner, width),
     )
     found = _norm(f"{name}ln_1", f"{target}norm", width) + _norm(f"{name}ln_2", f"{target}mlp_norm", width)
-    for theirs, ours, inputs, outputs in products:
-        found.append(Piece(f"{name}{theirs}.weight", f"{target}{ours}.weight", (inputs, outputs), transposed=True))
-        found.append(Piece(f"{name}{theirs}.bias", f"{target}{ours}.bias", (outputs,)))
+    for stored, parameter, inputs, outputs in products:
+        weight = f"{target}{parameter}.weight"
+        found.append(WeightMapping(f"{name}{stored}.weight", weight, (inputs, outputs), transposed=True))
+        found.append(WeightMapping(f"{name}{stored}.bias", f"{target}{parameter}.bias", (outputs,)))
     return found
 
 
-def _gptj_block(name: str, target: str, width: int, inner: int) -> list[Piece]:
+def _gptj_block(name: str, target: str, width: int, inner: int) -> list[WeightMapping]:
     found = _norm(f"{name}ln_1", f"{target}norm", width)
     for third, letter in enumerate("qkv"):
         qkv = f"{target}attention.qkv.weight"
-        found.append(Piece(f"{name}attn.{letter}_proj.weight", qkv, (width, width), third=third))
+        found.append(WeightMapping(f"{name}attn.{letter}_proj.weight", qkv, (width, width), third=third))
     return [
         *found,
-        Piece(f"{name}attn.out_proj.weight", f"{target}attention.out.weight", (width, width)),
-        Piece(f"{name}mlp.fc_in.weight", f"{target}mlp.up.weight", (inner, width)),
-        Piece(f"{name}mlp.fc_in.bias", f"{target}mlp.up.bias", (inner,)),
-        Piece(f"{name}mlp.fc_out.weight", f"{target}mlp.down.weight", (width, inner)),
-        Piece(f"{name}mlp.fc_out.bias", f"{target}mlp.down.bias", (width,)),
+        WeightMapping(f"{name}attn.out_proj.weight", f"{target}attention.out.weight", (width, width)),
+        WeightMapping(f"{name}mlp.fc_in.weight", f"{target}mlp.up.weight", (inner, width)),
+        WeightMapping(f"{name}mlp.fc_in.bias", f"{target}mlp.up.bias", (inner,)),
+        WeightMapping(f"{name}mlp.fc_out.weight", f"{target}mlp.down.weight", (width, inner)),
+        WeightMapping(f"{name}mlp.fc_out.bias", f"{target}mlp.down.bias", (width,)),
     ]
 
 
-def _norm(name: str, target: str, width: int) -> list[Piece]:
-    return [Piece(f"{name}.{part}", f"{target}.{part}", (width,)) for part in ("weight", "bias")]
+def _norm(name: str, target: str, width: int) -> list[WeightMapping]:
+    return [WeightMapping(f"{name}.{part}", f"{target}.{part}", (width,)) for part in ("weight", "bias")]

@@ -1,6 +1,6 @@
-"""In which numbers a model is computed: the setting, the checkpoint and the machine decide together, once, at a load.
+"""The precision that a model is computed in: decided once, at loading, by the setting, the checkpoint and the machine.
 
-Gives a frozen `Precision`. Knows dtypes; does not know weights, files or kernels' insides.
+Returns a frozen `Precision`. Knows dtypes; knows no weights, files or kernel internals.
 """
 
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from inkwell.errors import LoadFailed
 
 FLOATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # int8: one scale a row. int4: groups of 32 in bytes, see native/int4.hpp.
-WHOLE_NUMBERS = {"int8": torch.int8, "int4": torch.uint8}
+INTEGERS = {"int8": torch.int8, "int4": torch.uint8}
 
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """What each kind of tensor is held in."""
+    """The dtype of each kind of tensor."""
 
     name: str  # that of the setting
     matrices: torch.dtype  # weights of the products
@@ -25,30 +25,30 @@ class Precision:
     native: bool  # computed by the kernels of native/ and not by torch
 
 
-def plain(dtype: torch.dtype) -> Precision:
+def torch_precision(dtype: torch.dtype) -> Precision:
     """Everything in one dtype, computed by torch."""
     return Precision(str(dtype).removeprefix("torch."), dtype, dtype, dtype, native=False)
 
 
 def resolve_precision(wanted: str, stored: str | None, device: torch.device | str, kernels: bool) -> Precision:
-    """What is asked for, or for "auto" the smallest float that this device is fast with.
+    """The requested precision; for "auto", the smallest float type that this device computes fast.
 
-    `stored` is the checkpoint's own type, `kernels` whether the native kernels run here. Raises LoadFailed for what
-    they alone can compute.
+    `stored` is the checkpoint's own type, `kernels` whether the native kernels run here. Raises LoadFailed for a
+    precision that needs them where they do not.
     """
     on_cpu = torch.device(device).type == "cpu"
-    name = wanted if wanted != "auto" else _automatic(stored, device, kernels and on_cpu)
-    native = kernels and on_cpu and name != "float16"  # which is too narrow for the sums between the layers
-    if name in WHOLE_NUMBERS:
+    name = wanted if wanted != "auto" else _auto_dtype(stored, device, kernels and on_cpu)
+    native = kernels and on_cpu and name != "float16"  # float16 is too narrow for the sums between the layers
+    if name in INTEGERS:
         if not native:
             raise LoadFailed(f"{name} weights need the native kernels, on a CPU with AVX2; choose bfloat16 or float32")
-        return Precision(name, WHOLE_NUMBERS[name], torch.float32, torch.bfloat16, native=True)
+        return Precision(name, INTEGERS[name], torch.float32, torch.bfloat16, native=True)
     if native:
         return Precision(name, FLOATS[name], torch.float32, FLOATS[name], native=True)
-    return plain(FLOATS[name])
+    return torch_precision(FLOATS[name])
 
 
-def _automatic(stored: str | None, device: torch.device | str, native: bool) -> str:
+def _auto_dtype(stored: str | None, device: torch.device | str, native: bool) -> str:
     if torch.device(device).type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
     # A 16-bit checkpoint in float32 would take twice its size in memory without gaining a digit.

@@ -1,13 +1,13 @@
-"""The decoder's tensors while a checkpoint is read: allocated in the right precision, filled piece by piece, placed.
+"""The decoder's tensors while a checkpoint is read: allocated in the right precision, filled one by one, assigned.
 
-Takes pieces of a checkpoint as floats, gives a decoder its parameters. Knows no files.
+Takes the tensors of a checkpoint as floats, gives a decoder its parameters. Knows no files.
 """
 
 import torch
 from torch import Tensor, nn
 
-from inkwell.engine.checkpoint.layout import Piece
-from inkwell.engine.checkpoint.precision import WHOLE_NUMBERS, Precision
+from inkwell.engine.checkpoint.layout import WeightMapping
+from inkwell.engine.checkpoint.precision import INTEGERS, Precision
 from inkwell.engine.model.decoder import Decoder
 from inkwell.engine.native.quantization import GROUP, packed_width, quantize
 
@@ -26,19 +26,19 @@ class WeightTensors:
             if dtype == torch.int8:
                 self._scales[name] = torch.empty(*rows, dtype=torch.float32, device=device)
 
-    def fill(self, piece: Piece, source: Tensor) -> None:
-        """Copy or quantise one piece of the checkpoint, turned to [out, in], into its place."""
-        target, scale = self._tensors[piece.target], self._scales.get(piece.target)
-        self._filled.add(piece.target)
-        if piece.third is not None:
-            target = target.chunk(3)[piece.third]
-            scale = None if scale is None else scale.chunk(3)[piece.third]
-        if target.dtype in WHOLE_NUMBERS.values():
+    def fill(self, mapping: WeightMapping, source: Tensor) -> None:
+        """Copy or quantise one tensor of the checkpoint, already transposed to [out, in], into its parameter."""
+        target, scale = self._tensors[mapping.target], self._scales.get(mapping.target)
+        self._filled.add(mapping.target)
+        if mapping.third is not None:
+            target = target.chunk(3)[mapping.third]
+            scale = None if scale is None else scale.chunk(3)[mapping.third]
+        if target.dtype in INTEGERS.values():
             quantize(source, target, scale)
         else:
             target.copy_(source)
 
-    def place(self, decoder: Decoder) -> None:
+    def assign_to(self, decoder: Decoder) -> None:
         """Make the tensors the decoder's parameters."""
         assert self._filled == self._tensors.keys(), self._tensors.keys() - self._filled
         for name, tensor in self._tensors.items():
@@ -56,5 +56,5 @@ def _dtype_of(name: str, shape: torch.Size, precision: Precision) -> torch.dtype
     if len(shape) < 2 or name == "positions":
         return precision.vectors
     if precision.matrices == torch.uint8 and (name in ("embedding", "head.weight") or shape[1] % GROUP):
-        return torch.int8  # 4 bits cost the embedding more than the speed is worth, and need whole groups
+        return torch.int8  # 4 bits degrade the embedding more than the speed is worth, and need whole groups
     return precision.matrices

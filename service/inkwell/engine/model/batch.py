@@ -1,6 +1,6 @@
-"""`Step`: one pass through the layers, laid out for the tensors.
+"""`Segment` and `Batch`: what one pass through the layers computes, laid out for the tensors.
 
-Takes spans, gives where each token is written, what each may see and how it is turned. Knows no weights.
+Takes segments, returns where each token is written, what it may attend to and how it is rotated. Knows no weights.
 """
 
 from collections.abc import Sequence
@@ -9,43 +9,61 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from inkwell.engine.model.linear import ROWS_TOGETHER
-from inkwell.engine.model.span import Span
+from inkwell.engine.model.linear import MAX_SHARED_ROWS
 
-LEAST_REACH = 128  # positions; attention over fewer is no faster, and every length is a graph of its own
+MIN_BUCKET_LENGTH = 128  # positions; attention over fewer is no faster, and every length needs a CUDA graph of its own
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One span: where its tokens stand among the step's, and what each of them may see."""
+class Segment:
+    """Positions `start .. end - 1` of the sequence in cache slot `slot`, computed in one step.
 
-    span: Span
+    A whole prompt, a chunk of one, and a single decode step differ only in their length.
+    """
+
+    slot: int
+    start: int
+    length: int
+
+    def __post_init__(self) -> None:
+        assert self.slot >= 0 and self.start >= 0 and self.length >= 1, self
+
+    @property
+    def end(self) -> int:
+        return self.start + self.length
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedSegment:
+    """A segment, where its tokens are in the batch, and what each of them may attend to."""
+
+    segment: Segment
     tokens: slice
-    mask: Tensor | None  # [length, end], True = visible; None for a single token and for a span from position 0
+    mask: Tensor | None  # [length, end], True = visible; None for a single token and for a segment from position 0
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
-    """What single tokens of several sequences see, as tensors whose shapes do not tell how long the sequences are."""
+class PaddedContext:
+    """What single tokens of several sequences attend to, in tensors whose shapes hide the sequences' lengths."""
 
-    positions: Tensor  # [rows, reach]: 0, 1, 2 and so on, and from the row's own position on always that one
-    mask: Tensor  # [rows, 1, 1, reach], True = visible
+    positions: Tensor  # [rows, bucket]: 0, 1, 2 and so on; from the row's own position on, always that one
+    mask: Tensor  # [rows, 1, 1, bucket], True = visible
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """What all layers share."""
+class Batch:
+    """What all layers share in one pass."""
 
-    rows: tuple[Row, ...]
+    placed: tuple[PlacedSegment, ...]
     slots: Tensor  # [T], the cache slot of every token
     positions: Tensor  # [T], its position there
-    spans: Tensor | None  # [spans, 4] for the native kernels: slot, start, length, first token
+    segments: Tensor | None  # [segments, 4] for the native kernels: slot, start, length, first token
     angles: tuple[Tensor, Tensor] | None = None  # rotary cosine and sine; None for learned positions
-    reach: Reach | None = None  # of a step of single tokens that are computed together; there are no rows then
-    _elsewhere: dict[torch.device, "Step"] = field(init=False, default_factory=dict, compare=False, repr=False)
+    padded: PaddedContext | None = None  # for single tokens that are computed together; `placed` is empty then
+    _elsewhere: dict[torch.device, "Batch"] = field(init=False, default_factory=dict, compare=False, repr=False)
 
-    def to(self, device: torch.device, non_blocking: bool = False) -> "Step":
-        """The same on another device, by the signature that accelerate's hooks call; kept for the next block there."""
+    def to(self, device: torch.device, non_blocking: bool = False) -> "Batch":
+        """The same on another device, kept for the next block there; called by accelerate's hooks."""
         if device == self.positions.device:
             return self
         if device not in self._elsewhere:
@@ -53,80 +71,87 @@ class Step:
         return self._elsewhere[device]
 
 
-def groups_of(spans: Sequence[Span]) -> list[list[Span]]:
-    """Cut a batch into the passes that it takes: single tokens together, longer spans each by itself.
+def split_segments(segments: Sequence[Segment]) -> list[list[Segment]]:
+    """Split a step into passes: single tokens together, each longer segment by itself.
 
-    So the shape of every product depends either on one sequence alone or on nothing but ROWS_TOGETHER.
+    So the shape of every product depends either on one sequence alone or only on MAX_SHARED_ROWS.
     """
-    groups: list[list[Span]] = []
-    for span in spans:
-        if groups and span.length == 1 == groups[-1][-1].length and len(groups[-1]) < ROWS_TOGETHER:
-            groups[-1].append(span)
+    groups: list[list[Segment]] = []
+    for segment in segments:
+        if groups and segment.length == 1 == groups[-1][-1].length and len(groups[-1]) < MAX_SHARED_ROWS:
+            groups[-1].append(segment)
         else:
-            groups.append([span])
+            groups.append([segment])
     return groups
 
 
-def native_step(spans: Sequence[Span]) -> Step:
-    """Lay the spans end to end; the kernels need neither masks nor rows."""
-    slots, positions = [], []
-    for span in spans:
-        slots += [span.slot] * span.length
-        positions += range(span.start, span.end)
-    return Step((), torch.tensor(slots), torch.tensor(positions), span_table(spans))
+def native_batch(segments: Sequence[Segment]) -> Batch:
+    """The segments end to end, for the native kernels, which need no masks."""
+    slots, positions = _token_places(segments)
+    return Batch((), torch.tensor(slots), torch.tensor(positions), segment_table(segments))
 
 
-def span_table(spans: Sequence[Span]) -> Tensor:
-    """[spans, 4] as the native kernels read them: slot, first position, length, place of the first token."""
+def segment_table(segments: Sequence[Segment]) -> Tensor:
+    """[segments, 4] as the native kernels read them: slot, first position, length, index of the first token."""
     table, begin = [], 0
-    for span in spans:
-        table.append((span.slot, span.start, span.length, begin))
-        begin += span.length
+    for segment in segments:
+        table.append((segment.slot, segment.start, segment.length, begin))
+        begin += segment.length
     return torch.tensor(table)
 
 
-def token_step(slots: Tensor, positions: Tensor, reach: int) -> Step:
-    """One token each of several sequences, in slots [rows] at positions [rows], which must be below `reach`.
+def single_token_batch(slots: Tensor, positions: Tensor, bucket: int) -> Batch:
+    """One token of each of several sequences, in slots [rows] at positions [rows], which must be below `bucket`.
 
-    Reads nothing back to the host and has no shape but [rows] and `reach`, so that a graph can record it. Behind its
-    own position a row is shown that position again, masked: what a slot holds there is stale, and 0 * nan is nan.
+    Reads nothing back to the host and has no shapes but [rows] and `bucket`, so that a CUDA graph can record it. After
+    its own position, a row reads that position again, masked: the cache is stale there, and 0 * nan is nan.
     """
-    places = torch.arange(reach, device=positions.device)
+    places = torch.arange(bucket, device=positions.device)
     own = positions.unsqueeze(1)
-    visible = places <= own  # [rows, reach]
-    return Step((), slots, positions, None, reach=Reach(torch.minimum(places, own), visible[:, None, None]))
+    visible = places <= own  # [rows, bucket]
+    padded = PaddedContext(torch.minimum(places, own), visible[:, None, None])
+    return Batch((), slots, positions, None, padded=padded)
 
 
-def reach_for(longest: int, context: int) -> int:
+def bucket_length(longest: int, context: int) -> int:
     """The smallest of a few lengths, powers of two and the context, that covers `longest` positions."""
     assert 0 < longest <= context, (longest, context)
-    return min(context, max(LEAST_REACH, 1 << (longest - 1).bit_length()))
+    return min(context, max(MIN_BUCKET_LENGTH, 1 << (longest - 1).bit_length()))
 
 
-def step_of(spans: Sequence[Span], device: torch.device) -> Step:
-    """Lay the spans end to end."""
-    rows, slots, positions, begin = [], [], [], 0
-    for span in spans:
-        rows.append(Row(span, slice(begin, begin + span.length), _mask(span, device)))
-        slots += [span.slot] * span.length
-        positions += range(span.start, span.end)
-        begin += span.length
-    places = torch.tensor([slots, positions], device=device)
-    return Step(tuple(rows), places[0], places[1], None)
+def ragged_batch(segments: Sequence[Segment], device: torch.device) -> Batch:
+    """The segments end to end, for torch, with a mask for each."""
+    placed, begin = [], 0
+    for segment in segments:
+        placed.append(PlacedSegment(segment, slice(begin, begin + segment.length), _mask(segment, device)))
+        begin += segment.length
+    places = torch.tensor(_token_places(segments), device=device)  # [2, T]
+    return Batch(tuple(placed), places[0], places[1], None)
 
 
-def _moved(step: Step, device: torch.device) -> Step:
-    rows = tuple(replace(row, mask=None if row.mask is None else row.mask.to(device)) for row in step.rows)
-    angles = None if step.angles is None else (step.angles[0].to(device), step.angles[1].to(device))
-    reach = None if step.reach is None else Reach(step.reach.positions.to(device), step.reach.mask.to(device))
-    places = step.slots.to(device), step.positions.to(device)
-    return replace(step, rows=rows, slots=places[0], positions=places[1], angles=angles, reach=reach)
+def _token_places(segments: Sequence[Segment]) -> tuple[list[int], list[int]]:
+    """The slot and the position of every token."""
+    slots: list[int] = []
+    positions: list[int] = []
+    for segment in segments:
+        slots += [segment.slot] * segment.length
+        positions += range(segment.start, segment.end)
+    return slots, positions
 
 
-def _mask(span: Span, device: torch.device) -> Tensor | None:
+def _moved(batch: Batch, device: torch.device) -> Batch:
+    placed = tuple(replace(item, mask=None if item.mask is None else item.mask.to(device)) for item in batch.placed)
+    angles = None if batch.angles is None else (batch.angles[0].to(device), batch.angles[1].to(device))
+    padded = batch.padded
+    padded = None if padded is None else PaddedContext(padded.positions.to(device), padded.mask.to(device))
+    slots, positions = batch.slots.to(device), batch.positions.to(device)
+    return replace(batch, placed=placed, slots=slots, positions=positions, angles=angles, padded=padded)
+
+
+def _mask(segment: Segment, device: torch.device) -> Tensor | None:
     #  start = 3, length = 2:   cached | new
     #                           1 1 1  | 1 0
     #                           1 1 1  | 1 1
-    if span.length == 1 or span.start == 0:
+    if segment.length == 1 or segment.start == 0:
         return None
-    return torch.ones(span.length, span.end, dtype=torch.bool, device=device).tril(diagonal=span.start)
+    return torch.ones(segment.length, segment.end, dtype=torch.bool, device=device).tril(diagonal=segment.start)

@@ -1,17 +1,16 @@
-"""The blocks that GPT-2 and GPT-J are made of: attention and a perceptron, each in its family's order.
+"""The blocks of GPT-2 and GPT-J: attention and MLP, in each family's order.
 
-Hidden states [T, width] of a step in, the same out. Knows no embedding and no head.
+Takes and returns hidden states [T, width] of a step. Knows no embedding and no head.
 """
 
 from torch import Tensor, nn
 
 from inkwell.checkpoints.model_config import ModelConfig
-from inkwell.engine.model.activations import ACTIVATION_FUNCTIONS
 from inkwell.engine.model.attention import Attention
-from inkwell.engine.model.batch import Step
+from inkwell.engine.model.batch import Batch
 from inkwell.engine.model.kv_cache import KVCache
-from inkwell.engine.model.linear import Linear
-from inkwell.engine.native import program
+from inkwell.engine.model.linear import ACTIVATION_FUNCTIONS, Linear
+from inkwell.engine.native.model import BlockWeights, NormWeights
 
 
 class Mlp(nn.Module):
@@ -22,13 +21,14 @@ class Mlp(nn.Module):
         self.up = Linear(config.width, config.inner, activation=ACTIVATION_FUNCTIONS[config.activation])
         self.down = Linear(config.inner, config.width)
 
-    def forward(self, hidden: Tensor, onto: Tensor) -> Tensor:
-        """[T, width] to the same, added to `onto`, which may be changed in place."""
-        return self.down(self.up(hidden), onto)
+    def forward(self, hidden: Tensor, residual: Tensor) -> Tensor:
+        """[T, width] to the same, added to `residual`, which may be changed in place."""
+        out: Tensor = self.down(self.up(hidden), residual)
+        return out
 
 
 class Gpt2Block(nn.Module):
-    """Attention, then MLP, each behind a norm of its own."""
+    """Attention, then MLP, each after a norm of its own."""
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
@@ -37,17 +37,18 @@ class Gpt2Block(nn.Module):
         self.mlp_norm = nn.LayerNorm(config.width, config.layer_norm_epsilon)
         self.mlp = Mlp(config)
 
-    def native_weights(self) -> program.Block:
-        """What the native program computes this block with."""
-        return _weights(self.norm, self.mlp_norm, self.attention, self.mlp)
+    def native_weights(self) -> BlockWeights:
+        """The weights as the native model takes them."""
+        return _native_weights(self.norm, self.mlp_norm, self.attention, self.mlp)
 
-    def forward(self, hidden: Tensor, step: Step, cache: KVCache) -> Tensor:
-        hidden = self.attention(self.norm(hidden), hidden, step, cache)
-        return self.mlp(self.mlp_norm(hidden), hidden)
+    def forward(self, hidden: Tensor, batch: Batch, cache: KVCache) -> Tensor:
+        hidden = self.attention(self.norm(hidden), hidden, batch, cache)
+        out: Tensor = self.mlp(self.mlp_norm(hidden), hidden)
+        return out
 
 
 class GptjBlock(nn.Module):
-    """Attention and MLP side by side behind one norm."""
+    """Attention and MLP in parallel after one norm."""
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
@@ -55,24 +56,28 @@ class GptjBlock(nn.Module):
         self.attention = Attention(config, layer)
         self.mlp = Mlp(config)
 
-    def native_weights(self) -> program.Block:
-        """What the native program computes this block with."""
-        return _weights(self.norm, None, self.attention, self.mlp)
+    def native_weights(self) -> BlockWeights:
+        """The weights as the native model takes them."""
+        return _native_weights(self.norm, None, self.attention, self.mlp)
 
-    def forward(self, hidden: Tensor, step: Step, cache: KVCache) -> Tensor:
+    def forward(self, hidden: Tensor, batch: Batch, cache: KVCache) -> Tensor:
         normed = self.norm(hidden)
-        return self.mlp(normed, self.attention(normed, hidden, step, cache))
+        out: Tensor = self.mlp(normed, self.attention(normed, hidden, batch, cache))
+        return out
 
 
-def norm_weights(norm: nn.LayerNorm) -> program.Norm:
-    """What the native program computes a norm with."""
-    return program.Norm(norm.weight, norm.bias)
+def norm_weights(norm: nn.LayerNorm) -> NormWeights:
+    """The weights of a norm as the native model takes them."""
+    return NormWeights(norm.weight, norm.bias)
 
 
-def _weights(norm: nn.LayerNorm, mlp_norm: nn.LayerNorm | None, attention: Attention, mlp: Mlp) -> program.Block:
-    return program.Block(
-        norm_weights(norm),
-        None if mlp_norm is None else norm_weights(mlp_norm),
-        *(linear.native_weights() for linear in (attention.qkv, attention.out, mlp.up, mlp.down)),
-        attention.scale,
+def _native_weights(norm: nn.LayerNorm, mlp_norm: nn.LayerNorm | None, attention: Attention, mlp: Mlp) -> BlockWeights:
+    return BlockWeights(
+        norm=norm_weights(norm),
+        mlp_norm=None if mlp_norm is None else norm_weights(mlp_norm),
+        qkv=attention.qkv.native_weights(),
+        out=attention.out.native_weights(),
+        up=mlp.up.native_weights(),
+        down=mlp.down.native_weights(),
+        scale=attention.scale,
     )

@@ -1,13 +1,13 @@
-"""CUDA graphs for decoding: the hundreds of launches of a step are recorded once and replayed by one call.
+"""CUDA graphs for decoding: the hundreds of kernel launches of a step are recorded once and replayed by one call.
 
-Takes a decoder and its cache, gives something with the decoder's call, for that cache alone. A graph has fixed shapes
-and addresses, so there is one for each (number of rows, reach), with input buffers of its own; a step is padded to
-the next number of rows with rows of a cache slot that belongs to nobody. Prompts, and steps that are too wide, go to
-the decoder as they are, and so does everything once a recording has failed.
+Takes a decoder and its cache, returns a `CausalLM` for that cache alone. A graph has fixed shapes and addresses, so
+there is one for each (number of rows, bucket length), with input buffers of its own; a step is padded to the next
+number of rows with rows of a spare cache slot. Prompts and steps with too many rows are passed to the decoder as they
+are, and so is everything once a recording has failed.
 
-A graph is recorded when its shape first occurs: a load would otherwise record about thirty of them, most of which
-never run, while one costs the step that needs it some three ordinary steps. Never run on a GPU so far:
-docs/decisions/0011-cuda.md.
+A graph is recorded when its shape first occurs: recording while a model is loaded would make about thirty of them, most
+of which never run, while one costs the step that needs it the time of about three ordinary steps. Never run on a GPU so
+far: docs/decisions/0011-cuda.md.
 """
 
 import logging
@@ -18,14 +18,13 @@ import torch
 from torch import Tensor
 
 from inkwell.checkpoints.model_config import ModelConfig
-from inkwell.engine.model.batch import reach_for, token_step
-from inkwell.engine.model.decoder import Decoder
+from inkwell.engine.model.batch import Segment, bucket_length, single_token_batch
+from inkwell.engine.model.decoder import CausalLM, Decoder
 from inkwell.engine.model.kv_cache import KVCache
-from inkwell.engine.model.span import Span
 
 SPARE_SLOTS = 1  # the cache's last slot, which padding rows write to
 ROW_COUNTS = (1, 2, 4, 8, 16, 32, 64)
-_WARM_UPS = 2  # libraries allocate and choose kernels in their first calls, which a recording must not hold
+_WARM_UPS = 2  # in their first calls, libraries allocate memory and choose kernels, which a graph must not record
 
 log = logging.getLogger(__name__)
 
@@ -34,22 +33,23 @@ Recorder = Callable[[Compute], Compute]
 
 
 class CudaRecorder:
-    """Records a function of no arguments. All recordings of one recorder share their memory for what is in between.
+    """Records a function of no arguments. All recordings of one recorder share the memory of intermediate results.
 
-    They may, because they never run at the same time and nobody reads what lies between input and output later; the
-    outputs stay referenced and so are never given to another.
+    They can, because they never run at the same time and intermediate results are not read afterwards; the outputs stay
+    referenced, so their memory is never given to another recording.
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._stream = torch.cuda.Stream(device)  # the default stream cannot be recorded
+        # The default stream cannot be recorded.
+        self._stream = torch.cuda.Stream(device)
         self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, compute: Compute) -> Compute:
-        """Something that computes the same into the same tensor each time, which it gives."""
+        """A function that computes the same as `compute` and returns the same tensor, overwritten, each time."""
         caller = torch.cuda.current_stream(self._stream.device)
         self._stream.wait_stream(caller)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.stream(self._stream):  # goes back to the caller's stream even when a recording fails half-way
+        with torch.cuda.stream(self._stream):  # restores the caller's stream even when a recording fails half-way
             for _ in range(_WARM_UPS):
                 compute()
             with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode="thread_local"):
@@ -65,12 +65,12 @@ class CudaRecorder:
 
 @dataclass(frozen=True, slots=True)
 class _Recording:
-    places: Tensor  # [3, rows]: tokens, slots, positions; written before each replay
-    replay: Compute  # gives [rows, width]
+    inputs: Tensor  # [3, rows]: tokens, slots, positions; written before each replay
+    replay: Compute  # returns [rows, width]
 
 
 class RecordedDecoder:
-    """A decoder for `cache`, whose last slot nobody else may use. Tokens come on the CPU."""
+    """A decoder for `cache`, whose last slot must be used by nothing else. Tokens are on the CPU."""
 
     def __init__(self, decoder: Decoder, cache: KVCache, record: Recorder) -> None:
         assert cache.slots > SPARE_SLOTS
@@ -84,64 +84,69 @@ class RecordedDecoder:
         return self._decoder.config
 
     @property
-    def uniform(self) -> bool:
-        """False: another number of rows may run another kernel, which adds up in another order."""
+    def batch_invariant(self) -> bool:
+        """False: another number of rows may run another kernel, with another order of summation."""
         return False
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Those of the decoder."""
+        """See `CausalLM.logits`."""
         return self._decoder.logits(hidden)
 
     @torch.inference_mode()
-    def __call__(self, tokens: Tensor, spans: Sequence[Span], cache: KVCache) -> Tensor:
-        """Hidden states [T, width] of the spans' tokens [T]; the single tokens at the end of the step are replayed."""
-        assert cache is self._cache, "a graph holds the addresses of its cache"
-        longer = max((place for place, span in enumerate(spans, 1) if span.length > 1), default=0)
-        recording = self._recording(spans[longer:])
+    def __call__(self, tokens: Tensor, segments: Sequence[Segment], cache: KVCache) -> Tensor:
+        """See `CausalLM.__call__`; the single tokens at the end of the step are replayed."""
+        assert cache is self._cache, "a graph contains the addresses of its cache"
+        longer = max((place for place, segment in enumerate(segments, 1) if segment.length > 1), default=0)
+        recording = self._recording(segments[longer:])
         if recording is None:
-            return self._decoder(tokens, spans, cache)
-        count = sum(span.length for span in spans[:longer])
-        alone = self._replay(recording, tokens[count:], spans[longer:])
+            return self._compute(tokens, segments)
+        count = sum(segment.length for segment in segments[:longer])
+        replayed = self._replay(recording, tokens[count:], segments[longer:])
         if not longer:
-            return alone
-        return torch.cat([self._decoder(tokens[:count], spans[:longer], cache), alone])
+            return replayed
+        return torch.cat([self._compute(tokens[:count], segments[:longer]), replayed])
 
-    def _recording(self, spans: Sequence[Span]) -> _Recording | None:
+    def _compute(self, tokens: Tensor, segments: Sequence[Segment]) -> Tensor:
+        hidden: Tensor = self._decoder(tokens, segments, self._cache)
+        return hidden
+
+    def _recording(self, segments: Sequence[Segment]) -> _Recording | None:
         """The recording that fits these single tokens, made now if there is none; None if there cannot be one."""
-        rows = next((count for count in ROW_COUNTS if count >= len(spans)), None)
-        if self._record is None or rows is None or not spans:
+        rows = next((count for count in ROW_COUNTS if count >= len(segments)), None)
+        if self._record is None or rows is None or not segments:
             return None
-        shape = (rows, reach_for(max(span.end for span in spans), self.config.context))
+        shape = (rows, bucket_length(max(segment.end for segment in segments), self.config.context))
         if shape not in self._recordings:
             try:
                 self._recordings[shape] = self._make(*shape, self._record)
-            except RuntimeError as error:  # no memory left, or an operation that this driver cannot record
-                log.warning("decoding goes on without CUDA graphs", extra={"cause": repr(error)})
+            except RuntimeError as error:  # out of memory, or an operation that this driver cannot record
+                log.warning("decoding continues without CUDA graphs", extra={"cause": repr(error)})
                 self._record = None
                 return None
         return self._recordings[shape]
 
-    def _make(self, rows: int, reach: int, record: Recorder) -> _Recording:
-        places = self._places([], [], rows).to(self._decoder.embedding.device)
+    def _make(self, rows: int, bucket: int, record: Recorder) -> _Recording:
+        inputs = self._inputs([], [], rows).to(self._decoder.embedding.device)
 
         def compute() -> Tensor:
-            return self._decoder.run(places[0], token_step(places[1], places[2], reach), self._cache)
+            return self._decoder.run(inputs[0], single_token_batch(inputs[1], inputs[2], bucket), self._cache)
 
-        return _Recording(places, record(compute))
+        return _Recording(inputs, record(compute))
 
-    def _replay(self, recording: _Recording, tokens: Tensor, spans: Sequence[Span]) -> Tensor:
-        recording.places.copy_(self._places(tokens.tolist(), spans, recording.places.shape[1]))
-        return recording.replay()[: len(spans)].clone()  # the next replay writes to the same place
+    def _replay(self, recording: _Recording, tokens: Tensor, segments: Sequence[Segment]) -> Tensor:
+        recording.inputs.copy_(self._inputs(tokens.tolist(), segments, recording.inputs.shape[1]))
+        return recording.replay()[: len(segments)].clone()  # the next replay overwrites the original
 
-    def _places(self, tokens: list[int], spans: Sequence[Span], rows: int) -> Tensor:
-        """[3, rows] of these single tokens and of as many rows that belong to nobody as are missing."""
-        idle = [Span(self._cache.slots - SPARE_SLOTS, 0, 1)] * (rows - len(spans))
-        padded = [*spans, *idle]
-        return torch.tensor([tokens + [0] * len(idle), [span.slot for span in padded], [span.start for span in padded]])
+    def _inputs(self, tokens: list[int], segments: Sequence[Segment], rows: int) -> Tensor:
+        """[3, rows]: tokens, slots and positions of these single tokens, padded with rows of the spare slot."""
+        padding = [Segment(self._cache.slots - SPARE_SLOTS, 0, 1)] * (rows - len(segments))
+        padded = [*segments, *padding]
+        slots, positions = [segment.slot for segment in padded], [segment.start for segment in padded]
+        return torch.tensor([tokens + [0] * len(padding), slots, positions])
 
 
-def recorded(decoder: Decoder, cache: KVCache) -> Decoder | RecordedDecoder:
-    """The decoder for this cache, with graphs if all of it lies on one GPU; the cache then needs its spare slot."""
+def with_cuda_graphs(decoder: Decoder, cache: KVCache) -> CausalLM:
+    """The decoder for this cache, with graphs if all of it is on one GPU; the cache then needs its spare slot."""
     devices = {parameter.device for parameter in decoder.parameters()} | set(cache.devices)
     if len(devices) > 1 or not decoder.embedding.is_cuda:
         return decoder

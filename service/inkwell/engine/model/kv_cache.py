@@ -1,7 +1,7 @@
 """The slot cache: the only owner of key and value tensors.
 
 The decoder writes the keys and values of a sequence's new positions layer by layer and views all of its positions for
-attention. One slot has room for a whole context. Does not know which sequence sits in a slot: the scheduler does.
+attention. One slot has room for a whole context. Does not know which sequence uses a slot: the scheduler does.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from inkwell.checkpoints.model_config import ModelConfig
 
 
 class KVCache:
-    """Keys and values of `slots` sequences. A slot's old content is stale and must be written before it is viewed.
+    """Keys and values of `slots` sequences. The old contents of a slot are stale: positions are written, then viewed.
 
-    `device` is one for all layers, or a sequence of one for each.
+    `device` is one device for all layers, or a sequence with one for each layer.
     """
 
     def __init__(
@@ -34,28 +34,28 @@ class KVCache:
         self._keys = [torch.empty(shape, device=device, dtype=dtype) for device in devices]
         self._values = [torch.empty(shape, device=device, dtype=dtype) for device in devices]
         self.slots = slots
-        # [layers, 2]: where each layer's keys and values lie in memory, for the native kernels
+        # [layers, 2]: the memory addresses of each layer's keys and values, for the native kernels
         pairs = zip(self._keys, self._values, strict=True)
         self.addresses = torch.tensor([(keys.data_ptr(), values.data_ptr()) for keys, values in pairs])
 
     @property
     def dtype(self) -> torch.dtype:
-        """In which numbers keys and values are kept."""
+        """The type that keys and values are stored in."""
         return self._keys[0].dtype
 
     @property
     def nbytes(self) -> int:
-        """Size of all tensors, touched or not."""
+        """Size of all tensors, whether or not their pages were ever written."""
         return 2 * sum(keys.nbytes for keys in self._keys)
 
     @property
     def devices(self) -> list[torch.device]:
-        """Where each layer's tensors lie."""
+        """The device of each layer's tensors."""
         return [keys.device for keys in self._keys]
 
     @property
     def gpu_bytes(self) -> int:
-        """The part of `nbytes` that lies on GPUs."""
+        """The part of `nbytes` that is on GPUs."""
         return 2 * sum(keys.nbytes for keys in self._keys if keys.is_cuda)
 
     def write(self, layer: int, slots: Tensor, positions: Tensor, keys: Tensor, values: Tensor) -> None:
@@ -77,6 +77,6 @@ class KVCache:
         return self._keys[layer][rows, :, positions], self._values[layer][rows, :, positions]
 
     def copy(self, from_slot: int, to_slot: int, length: int) -> None:
-        """Give one slot the first `length` positions of another."""
+        """Copy the first `length` positions of one slot to another."""
         for part in (*self._keys, *self._values):
             part[to_slot, :, :length] = part[from_slot, :, :length]

@@ -1,8 +1,8 @@
-"""Spreads a model that is too large for one device over several GPUs, or over GPUs and the processor.
+"""Spreads a model that is too large for one device over several GPUs, or over GPUs and the CPU.
 
-Takes a decoder on the CPU, gives it back with each block on a device, and says where each layer's cache must lie. The
-plan and the hooks that carry hidden states from device to device are those of `accelerate`. A block computes where it
-lies, on the CPU too: bringing its weights to a GPU for every token would wait for the bus, which is slower than
+Takes a decoder on the CPU, moves each block to a device, and returns the devices that each layer's cache must be on.
+`accelerate` makes the plan, and its hooks move hidden states from device to device. A block is computed on its own
+device, even on the CPU: copying its weights to a GPU for every token would be limited by the bus, which is slower than
 memory. Importing `accelerate` takes a quarter of a second, so only workers that spread a model import this module.
 Never run on a GPU so far: docs/decisions/0011-cuda.md.
 """
@@ -20,7 +20,7 @@ from inkwell.checkpoints.model_config import ModelConfig
 from inkwell.engine.model.decoder import Decoder
 from inkwell.errors import LoadFailed
 
-_USABLE = 0.9  # of a GPU's free memory; the rest is for what a step computes and for the libraries
+_USABLE = 0.9  # of a GPU's free memory; the rest is for activations and libraries
 _BLOCKS = ["Gpt2Block", "GptjBlock"]
 
 
@@ -28,17 +28,17 @@ _BLOCKS = ["Gpt2Block", "GptjBlock"]
 class Placement:
     """A device for each part of a decoder."""
 
-    home: torch.device  # embedding, positions and angles, and a tied head
+    home: torch.device  # of the embedding, positions and angles, and of a tied head
     blocks: tuple[torch.device, ...]
     norm: torch.device
     head: torch.device
 
 
 def place(decoder: Decoder, max_memory: str, slots: int, dtype: torch.dtype) -> tuple[torch.device, ...]:
-    """Plan and spread; gives the device of each block, on which its layer of the cache must lie too.
+    """Plan and spread; returns the device of each block, which its layer of the cache must be on too.
 
-    `max_memory` is accelerate's in one line, such as "0=20GiB,cpu=64GiB", or empty. Raises LoadFailed when it is
-    neither, or too low.
+    `max_memory` is accelerate's argument in one line, such as "0=20GiB,cpu=64GiB", or empty. Raises LoadFailed when it
+    is malformed or too low.
     """
     placement = planned(decoder.config, _memory(max_memory), slots, dtype)
     spread(decoder, placement)
@@ -51,7 +51,7 @@ def planned(config: ModelConfig, memory: Mapping[int | str, int], slots: int, dt
         shapes = Decoder(config)
         for block in shapes.blocks:
             past = torch.empty(2, slots, config.heads, config.context, config.head_dim)
-            block.register_buffer("past", past)  # for its size alone
+            block.register_buffer("past", past)  # only its size matters
     found = infer_auto_device_map(shapes, dict(memory), _BLOCKS, dtype=dtype, clean_result=False, offload_buffers=True)
     home = _device(found, "embedding")
     blocks = tuple(_device(found, f"blocks.{layer}") for layer in range(config.layers))
@@ -59,7 +59,7 @@ def planned(config: ModelConfig, memory: Mapping[int | str, int], slots: int, dt
 
 
 def spread(decoder: Decoder, placement: Placement) -> None:
-    """Move every part to its device, and have what it gets as input follow."""
+    """Move every part to its device, and let hooks move its inputs there."""
     home = placement.home
     decoder.embedding = nn.Parameter(decoder.embedding.to(home), requires_grad=False)
     if decoder.positions is not None:
@@ -69,11 +69,11 @@ def spread(decoder: Decoder, placement: Placement) -> None:
     parts = (*zip(decoder.blocks, placement.blocks, strict=True), (decoder.norm, placement.norm))
     for module, device in (*parts, (decoder.head, placement.head)):
         add_hook_to_module(module, AlignDevicesHook(device, place_submodules=True))
-    decoder.tie_head()  # the move took them apart
+    decoder.tie_head()  # moving made two tensors of them
 
 
 def _memory(limits: str) -> dict[int | str, int]:
-    """Bytes that may be used of each device; without limits nearly all that is free."""
+    """Bytes that may be used on each device; without limits, nearly all that is free."""
     if not limits:
         free = get_max_memory()
         return {name: size if name == "cpu" else int(_USABLE * size) for name, size in free.items()}
@@ -82,15 +82,16 @@ def _memory(limits: str) -> dict[int | str, int]:
     memory = {int(name) if name.isdecimal() else name: size for name, size in sizes.items()}
     known = [*range(torch.cuda.device_count()), "cpu"]
     if not memory.keys() <= set(known):
-        raise LoadFailed(f"the memory limits {limits!r} name devices that this machine has not; it has {known}")
+        raise LoadFailed(f"the memory limits {limits!r} name devices that this machine does not have; it has {known}")
     try:
-        return get_max_memory(memory)
+        usable: dict[int | str, int] = get_max_memory(memory)
     except ValueError as error:
-        raise LoadFailed(f"the memory limits {limits!r} hold a size that is none", cause=str(error)) from error
+        raise LoadFailed(f"the memory limits {limits!r} contain an invalid size", cause=str(error)) from error
+    return usable
 
 
 def _device(found: Mapping[str, int | str], name: str) -> torch.device:
-    """The device of a part, which the plan may name by the whole that it belongs to."""
+    """The device of a part, which the plan may list under a module that contains it."""
     while name not in found:
         name = name.rpartition(".")[0]
     device = found[name]

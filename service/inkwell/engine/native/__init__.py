@@ -1,4 +1,4 @@
-"""Native kernels for the CPU: linear layers and attention in C++, with one order of summation for every sum.
+"""Native CPU kernels: linear layers and attention in C++, in which every sum has one fixed order.
 
-`make` compiles them (`build.py`), `library.py` loads them. Everything above also runs without them, on torch's own.
+`make` compiles them (`build.py`), `library.py` loads them. Without them the rest of the engine computes with torch.
 """

@@ -1,7 +1,7 @@
 """The compiled kernels as Python calls them: tensors in, tensors out.
 
-Float32 activations throughout; weights in any format of vectors.hpp. One `Kernels` a process, because it owns the
-threads. Shapes are asserted here, as the C++ side cannot. Knows no layers and no files.
+Activations are float32; weights may have any format of vectors.hpp. One `Kernels` a process, because it owns the
+threads. Shapes are asserted here, as the C++ side cannot check them. Knows no layers and no files.
 """
 
 import ctypes
@@ -14,9 +14,16 @@ from torch import Tensor
 
 from inkwell.engine.native.build import library_path
 from inkwell.engine.native.quantization import packed_width
-from inkwell.engine.native.structs import FORMATS, HeadsStruct, MatrixStruct, ModelStruct, StepStruct, matrix_struct
+from inkwell.engine.native.structs import (
+    FORMATS,
+    AttentionArgsStruct,
+    BatchStruct,
+    LinearWeightsStruct,
+    ModelWeightsStruct,
+    linear_weights_struct,
+)
 
-_STORE, _GELU, _ADD = range(3)  # `Then` of linear.hpp
+_STORE, _GELU, _ADD = range(3)  # `Epilogue` of linear.hpp
 
 
 class Kernels:
@@ -27,45 +34,58 @@ class Kernels:
         self._linear = library.inkwell_linear
         self._linear.restype = None
         self._linear.argtypes = [
-            *(c_void_p, POINTER(MatrixStruct), c_void_p, c_int64, c_int64, c_void_p, c_int64, c_int),
+            *(c_void_p, POINTER(LinearWeightsStruct), c_void_p, c_int64, c_int64, c_void_p, c_int64, c_int),
         ]
         self._attention = library.inkwell_attention
         self._attention.restype = None
-        self._attention.argtypes = [c_void_p, POINTER(HeadsStruct)]
-        self._layers = library.inkwell_layers
-        self._layers.restype = None
-        self._layers.argtypes = [c_void_p, POINTER(ModelStruct), POINTER(StepStruct)]
-        self._scratch = library.inkwell_scratch
-        self._scratch.restype = c_int64
-        self._scratch.argtypes = [POINTER(ModelStruct)]
-        library.inkwell_open.restype = c_void_p
-        library.inkwell_close.argtypes = [c_void_p]
-        self._pool = library.inkwell_open(threads)
-        weakref.finalize(self, library.inkwell_close, self._pool)
+        self._attention.argtypes = [c_void_p, POINTER(AttentionArgsStruct)]
+        self._forward = library.inkwell_forward
+        self._forward.restype = None
+        self._forward.argtypes = [c_void_p, POINTER(ModelWeightsStruct), POINTER(BatchStruct)]
+        self._scratch_floats = library.inkwell_scratch_floats
+        self._scratch_floats.restype = c_int64
+        self._scratch_floats.argtypes = [POINTER(ModelWeightsStruct)]
+        library.inkwell_open_pool.restype = c_void_p
+        library.inkwell_close_pool.argtypes = [c_void_p]
+        self._pool = library.inkwell_open_pool(threads)
+        weakref.finalize(self, library.inkwell_close_pool, self._pool)
 
     def linear(
-        self, rows: Tensor, weight: Tensor, scale: Tensor | None, bias: Tensor | None, onto: Tensor | None, gelu: bool
+        self,
+        rows: Tensor,
+        weight: Tensor,
+        scale: Tensor | None,
+        bias: Tensor | None,
+        residual: Tensor | None,
+        gelu: bool,
     ) -> Tensor:
-        """[n, inputs] to [n, outputs]; `onto` is added to in place and given back instead of a new tensor."""
+        """[n, inputs] to [n, outputs]; a `residual` is added to in place and returned instead of a new tensor."""
         count, inputs = rows.shape
         outputs = len(weight)
         assert rows.dtype == torch.float32 and rows.stride(1) == 1, (rows.dtype, rows.stride())
         assert weight.is_contiguous() and weight.shape[1] == packed_width(inputs, weight.dtype), (weight.shape, inputs)
         assert all(part is None or part.shape == (outputs,) and part.dtype == torch.float32 for part in (scale, bias))
-        out = rows.new_empty(count, outputs) if onto is None else onto
+        out = rows.new_empty(count, outputs) if residual is None else residual
         assert out.shape == (count, outputs) and out.is_contiguous(), (out.shape, count, outputs)
-        assert onto is None or not gelu
-        then = _GELU if gelu else _STORE if onto is None else _ADD
-        matrix = matrix_struct(inputs, weight, scale, bias)
-        self._linear(self._pool, matrix, rows.data_ptr(), rows.stride(0), count, out.data_ptr(), outputs, then)
+        assert residual is None or not gelu
+        epilogue = _GELU if gelu else _STORE if residual is None else _ADD
+        weights = linear_weights_struct(inputs, weight, scale, bias)
+        self._linear(self._pool, weights, rows.data_ptr(), rows.stride(0), count, out.data_ptr(), outputs, epilogue)
         return out
 
     def attention(
-        self, queries: Tensor, keys: Tensor, values: Tensor, cache: tuple[Tensor, Tensor], spans: Tensor, scale: float
+        self,
+        queries: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        cache: tuple[Tensor, Tensor],
+        segments: Tensor,
+        scale: float,
     ) -> Tensor:
         """Write keys and values [T, heads, head_dim] into `cache` (each [slots, heads, context, head_dim]), attend.
 
-        `spans` is int64 [n, 4]: slot, first position, length, place of the first token. Gives [T, heads * head_dim].
+        `segments` is int64 [n, 4]: slot, first position, length, index of the first token. Returns
+        [T, heads * head_dim].
         """
         tokens, heads, head_dim = queries.shape
         key_cache, value_cache = cache
@@ -73,28 +93,29 @@ class Kernels:
         assert value_cache.is_contiguous() and value_cache.shape == key_cache.shape, value_cache.shape
         parts = (queries, keys, values)
         assert all(part.shape == queries.shape and part.stride()[1:] == (head_dim, 1) for part in parts), keys.shape
-        assert spans.dtype == torch.int64 and spans.is_contiguous() and spans.shape[1] == 4, (spans.dtype, spans.shape)
+        assert segments.dtype == torch.int64 and segments.is_contiguous(), segments.dtype
+        assert segments.shape[1] == 4, segments.shape
         out = queries.new_empty(tokens, heads * head_dim)
-        heads_of_layer = HeadsStruct(
+        args = AttentionArgsStruct(
             *(queries.data_ptr(), keys.data_ptr(), values.data_ptr()),
             *(queries.stride(0), keys.stride(0), values.stride(0)),
             *(key_cache.data_ptr(), value_cache.data_ptr(), FORMATS[key_cache.dtype], key_cache.shape[2]),
-            *(out.data_ptr(), spans.data_ptr(), len(spans), heads, head_dim, scale),
+            *(out.data_ptr(), segments.data_ptr(), len(segments), heads, head_dim, scale),
         )
-        self._attention(self._pool, heads_of_layer)
+        self._attention(self._pool, args)
         return out
 
-    def layers(self, model: ModelStruct, step: StepStruct) -> None:
-        """A pass through all layers, which program.py lays out and checks."""
-        self._layers(self._pool, model, step)
+    def forward(self, weights: ModelWeightsStruct, batch: BatchStruct) -> None:
+        """One pass through all layers; model.py fills the structs and checks them."""
+        self._forward(self._pool, weights, batch)
 
-    def scratch_floats(self, model: ModelStruct) -> int:
-        """Floats of scratch memory that `layers` needs for each token of a step."""
-        return self._scratch(model)
+    def scratch_floats(self, weights: ModelWeightsStruct) -> int:
+        """Floats of scratch memory that `forward` needs for each token of a batch."""
+        return int(self._scratch_floats(weights))
 
 
 def open_kernels(threads: int) -> Kernels | None:
-    """The kernels for this CPU, or None where they were not built or the CPU is too old for them."""
+    """The kernels for this CPU; None if they were not built or the CPU does not support them."""
     level = torch.backends.cpu.get_cpu_capability()
     try:
         return Kernels(library_path(level), threads)

@@ -1,14 +1,14 @@
-// Layer norm of one row: mean, then variance around it, each summed in an order that the width alone decides.
+// Layer norm of one row: the mean, then the variance around it, each summed in an order that only the width determines.
 #pragma once
 #include "vectors.hpp"
 #include <cmath>
 
-struct Norm {
+struct NormWeights {
     const float *weight, *bias;  // [width]
 };
 
 // `out` may be `x` itself.
-inline void normalize(const Norm &norm, float epsilon, const float *x, int64_t width, float *out) {
+inline void normalize(const NormWeights &norm, float epsilon, const float *x, int64_t width, float *out) {
     int64_t whole = width / LANES * LANES;
     Floats lanes = {};
     for (int64_t i = 0; i < whole; i += LANES) lanes += load(x + i);

@@ -1,6 +1,6 @@
-// The threads as seen from Python: opened once a process, handed to every kernel.
+// The interface of the thread pool for Python: opened once a process, passed to every kernel.
 #include "pool.hpp"
 
-extern "C" Pool *inkwell_open(int threads) { return new Pool(threads); }
+extern "C" Pool *inkwell_open_pool(int threads) { return new Pool(threads); }
 
-extern "C" void inkwell_close(Pool *pool) { delete pool; }
+extern "C" void inkwell_close_pool(Pool *pool) { delete pool; }

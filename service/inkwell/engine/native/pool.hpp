@@ -1,8 +1,8 @@
-// Threads that share the tasks of one kernel at a time.
+// A thread pool that runs the tasks of one kernel at a time.
 //
-// Not OpenMP: there a kernel ends when every thread has checked in, and a thread whose core is taken by another process
-// checks in a scheduler's tick later (milliseconds, for kernels of microseconds). Here the caller works too and waits
-// for tasks, not for threads: whoever does not come is not needed. docs/lab-notes.md: "threads that are late".
+// Not OpenMP: there a kernel ends when every thread has reached the barrier, and a thread whose core is running another
+// process reaches it a scheduler tick later (milliseconds, for kernels of microseconds). Here the caller works too and
+// waits for tasks, not for threads: a late thread delays nothing. docs/lab-notes.md: "threads that are late".
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -23,7 +23,7 @@ class Pool {
         for (std::thread &helper : helpers) helper.join();
     }
 
-    // Calls body(i) once for every i below `tasks`, in any order and from any thread, and returns when all have ended.
+    // Calls body(i) once for every i below `tasks`, in any order and from any thread; returns when all calls have.
     template <class Body>
     void run(int64_t tasks, const Body &body) {
         if (tasks <= 0) return;
@@ -42,9 +42,9 @@ class Pool {
     }
 
   private:
-    // How many tasks are left to take, below the round's number. Taking one is a single exchange, which fails if the
-    // round is over: a thread that comes late never sees half of the next round, and what it took keeps its round
-    // open.
+    // The number of tasks left in the low half, the number of the round in the high half. Taking a task is a single
+    // compare-exchange, which fails if the round is over: a late thread never sees half of the next round, and a task
+    // that it took keeps its round open.
     std::atomic<uint64_t> tickets{0};
     std::atomic<int64_t> unfinished{0};
     std::atomic<uint32_t> announced{0};
@@ -68,18 +68,18 @@ class Pool {
         return worked;
     }
 
-    // Between the kernels of a step there are some microseconds, between requests more: first look, then sleep.
+    // Kernels of a step follow each other within microseconds, requests do not: spin first, then sleep.
     void help() {
-        constexpr int LOOKS = 5000;  // of about 40 ns
-        int looks = LOOKS;
+        constexpr int SPINS = 5000;  // about 40 ns each
+        int spins = SPINS;
         while (true) {
             uint32_t before = announced.load(std::memory_order_acquire);
-            if (stopping) return;  // looked at after `before`: an end that is announced later changes `announced`
-            if (work()) looks = LOOKS;
-            else if (--looks > 0) _mm_pause();
+            if (stopping) return;  // read after `before`: a later stop changes `announced`, so the wait below returns
+            if (work()) spins = SPINS;
+            else if (--spins > 0) _mm_pause();
             else {
                 announced.wait(before);
-                looks = LOOKS;
+                spins = SPINS;
             }
         }
     }

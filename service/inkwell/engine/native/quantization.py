@@ -1,7 +1,7 @@
-"""Weights as whole numbers with scales: 8 bits with one scale a row, 4 bits with one a group of 32.
+"""Quantised weights: 8-bit integers with one scale a row, or 4-bit integers with one scale for each group of 32.
 
-Matrices [rows, inputs] of floats in, what `native/vectors.hpp` and `native/int4.hpp` read out. Symmetric, round to
-nearest, no calibration. What it costs in bits per byte of text: docs/performance.md.
+Takes float matrices [rows, inputs], fills the formats that `native/vectors.hpp` and `native/int4.hpp` read. Symmetric,
+round to nearest, no calibration. The loss in bits per byte of text: docs/performance.md.
 """
 
 import torch
@@ -9,11 +9,11 @@ from torch import Tensor
 
 GROUP = 32
 GROUP_BYTES = 18
-_BLOCK_ROWS = 2048  # quantised at once, so that the intermediate floats stay small
+_BLOCK_ROWS = 2048  # rows quantised at once, which limits the memory of intermediate floats
 
 
 def packed_width(inputs: int, dtype: torch.dtype) -> int:
-    """Elements of `dtype` that a row of `inputs` numbers takes."""
+    """Number of elements of `dtype` that store a row of `inputs` numbers."""
     return inputs // GROUP * GROUP_BYTES if dtype == torch.uint8 else inputs
 
 
@@ -38,8 +38,8 @@ def _int8(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _int4(matrix: Tensor) -> Tensor:
-    """Each group's largest number becomes -8, up to the rounding of its scale: all 16 steps are used."""
-    groups = matrix.unflatten(1, (-1, GROUP))  # [rows, groups, 32]
+    """The largest number of each group becomes -8, up to the rounding of its scale, so all 16 values are used."""
+    groups = torch.unflatten(matrix, 1, (-1, GROUP))  # [rows, groups, 32]
     largest = groups.gather(2, groups.abs().argmax(dim=2, keepdim=True))
     scale = (largest / -8).bfloat16()
     divisor = torch.where(scale == 0, 1, scale.float())

@@ -1,8 +1,7 @@
-// Vectors of floats as wide as the processor's registers, and three ways in which weights are stored; int4.hpp has a
-// fourth.
+// Vectors of floats as wide as the processor's registers, and three formats of weights; int4.hpp has a fourth.
 //
-// A `Format` turns LANES stored numbers into exactly the same floats wherever it is used, so a product may read weights
-// directly or unpack them first and gets the same bits.
+// A `Format` converts stored numbers to the same floats everywhere, so a product that reads weights directly has the
+// same bits as one that unpacks them first.
 #pragma once
 #include <cstdint>
 #include <cstring>
@@ -28,7 +27,7 @@ inline void store(float *to, Floats vector) { std::memcpy(to, &vector, sizeof ve
 
 inline Floats broadcast(float value) { return value - Floats{}; }
 
-// a * b + c, rounded once. Always asked for by name: a compiler that may choose rounds twice here and once there.
+// a * b + c, rounded once. Always called explicitly: left to the compiler, some sums would be rounded twice.
 inline float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 #if defined(__AVX512F__)
 inline Floats fused(Floats a, Floats b, Floats c) { return (Floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
@@ -57,7 +56,7 @@ inline Floats to_floats(Ints whole) { return (Floats)_mm256_cvtepi32_ps((__m256i
 inline Ints to_nearest(Floats value) { return (Ints)_mm256_cvtps_epi32((__m256)value); }
 #endif
 
-// The lanes' sum, halves first: always the same order.
+// The sum of the lanes, halves first: always in the same order.
 inline float sum_of_eight(__m256 eight) {
     __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
     __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
@@ -81,8 +80,8 @@ inline float largest(Floats vector) {
     return most;
 }
 
-// e^x by x = n ln 2 + r and the Taylor series of e^r with |r| <= ln 2 / 2: seven terms leave 2e-7 of the result.
-// ln 2 is split in two parts so that n ln 2 is exact; arguments are held to what float32 can express.
+// e^x by x = n ln 2 + r and the Taylor series of e^r with |r| <= ln 2 / 2: with seven terms the relative error is 2e-7.
+// ln 2 is split in two parts so that n ln 2 is exact; arguments are limited to results that float32 can represent.
 inline Floats exp(Floats x) {
     x = x < -87.0f ? broadcast(-87.0f) : x;
     x = x > 88.0f ? broadcast(88.0f) : x;
@@ -117,7 +116,7 @@ struct BFloat16 {
         std::memcpy(&value, &bits, 4);
         return value;
     }
-    static uint16_t packed(float value) {  // to the nearest, ties to even; a NaN stays one
+    static uint16_t packed(float value) {  // to the nearest, ties to even; NaN stays NaN
         uint32_t bits;
         std::memcpy(&bits, &value, 4);
         if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 0x40);
@@ -125,7 +124,7 @@ struct BFloat16 {
     }
 };
 
-// Whole numbers; the scale of a row is applied to its sum.
+// Integers; the scale of a row is applied to its sum.
 struct Int8 {
     using Element = int8_t;
     static Floats at(const Element *row, int64_t place) { return to_floats(widen_signed(row + place)); }

@@ -1,1 +1,1 @@
-"""Guessing tokens ahead and verifying them in one step, which never changes a text."""
+"""Drafts tokens and verifies them in one step, which never changes a text."""

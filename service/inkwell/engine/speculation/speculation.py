@@ -1,126 +1,152 @@
-"""Drafted tokens for the rows of a step: who gets how many, and what became of them.
+"""Adds drafted tokens to the rows of a step: how many each row gets, and how many were accepted.
 
-A row with k drafts is computed as one piece of k + 1 tokens. At each of its positions a token is chosen just as if
-it were computed alone, with the same random number; the drafts that were chosen too have saved a step each, the rest
-is dropped. So what comes out is what would have come out without (after Leviathan et al., arXiv 2211.17192; here
-the choice is compared, not its probability, because a seed must give the same text). That holds for a decoder whose
-bits do not depend on how a sequence is cut; there is no speculation with another. No torch.
+A row with k drafts is computed as one segment of k + 1 tokens. At each of its positions a token is chosen as if it were
+computed alone, with the same random number; each draft that equals the chosen token has saved a step, the rest is
+dropped. So the text is the same as without drafts (after Leviathan et al., arXiv 2211.17192; here the chosen token is
+compared, not its probability, because a seed must give the same text). That holds only for a batch-invariant decoder;
+there is no speculation with another. No torch.
 """
 
+import collections.abc
 import heapq
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
-from inkwell.engine.scheduler import LEAST_PIECE, STRETCH, Plan, Row
-from inkwell.engine.sequence import Sequence as Tokens
-from inkwell.engine.step_costs import StepCosts
+from inkwell.engine.scheduler import MAX_DECODE_SLOWDOWN, MIN_PREFILL_TOKENS, Plan, Row
+from inkwell.engine.sequence import Sequence
+from inkwell.engine.step_costs import StepCostModel
 
-# With more rows than these a step is bound by arithmetic, which drafts do not save, and everybody waits for them.
-MOST_ROWS = 8
-LONGEST_DRAFT = 12
-_MEMORY = 0.8  # of the measured cost of a drafted token, and of one that is read
-_IDLE_MEMORY = 0.99  # of the same after a step without drafts
+# With more rows than these a step is limited by arithmetic, which drafts do not save, and every row waits for them.
+MAX_DRAFTING_ROWS = 8
+MAX_DRAFT_TOKENS = 12
+_MEMORY = 0.8  # weight of the past in the measured cost of a drafted token, and of one that the drafter reads
+_IDLE_MEMORY = 0.99  # the same after a step without drafts
+
+_PRIOR_HITS, _PRIOR_MISSES = 1.0, 1.0  # before anything was drafted, a draft is as likely right as wrong
+_HIT_MEMORY = 0.9  # weight of the past after each step: about ten drafts decide
+_IDLE_HIT_MEMORY = 0.99  # without drafts, a bad record fades in about a hundred steps, and drafting is tried again
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """At most `count` drafts, one at least, for a sequence whose newest token is not computed yet."""
+class DraftRequest:
+    """Asks for 1 to `count` drafts for a sequence whose newest token is not computed yet."""
 
-    sequence: Tokens
+    sequence: Sequence
     count: int
 
 
 class Drafter(Protocol):
-    """Guesses what comes next. One that must read a text before can do so in pieces; others have nothing to read."""
+    """Guesses the next tokens of sequences. A drafter that must read a text first can do so over several steps."""
 
-    def unread(self, sequence: Tokens) -> int:
+    def unread(self, sequence: Sequence) -> int:
         """How many tokens it must read before it drafts for this sequence."""
         return 0
 
-    def read(self, sequences: Sequence[Tokens], room: int) -> int:
-        """Read on, in this order and at most `room` tokens in all; gives how many it read."""
+    def read(self, sequences: collections.abc.Sequence[Sequence], room: int) -> int:
+        """Read on, in this order and at most `room` tokens in total; returns how many it read."""
         return 0
 
-    def propose(self, wishes: Sequence[Wish]) -> list[tuple[int, ...]]:
-        """The drafts of each wish, for sequences of which nothing is unread; empty where it has no idea."""
+    def propose(self, requests: collections.abc.Sequence[DraftRequest]) -> list[tuple[int, ...]]:
+        """The drafts of each request, for sequences of which nothing is unread; empty where it has no guess."""
         ...
 
 
-class NgramDrafter(Drafter):
-    """Looks up what followed last time (`ngram.py`)."""
+@dataclass(slots=True)
+class Acceptance:
+    """Hits and misses of one sequence's drafted tokens; recent ones count most."""
 
-    def propose(self, wishes: Sequence[Wish]) -> list[tuple[int, ...]]:
-        return [wish.sequence.index.draft(wish.sequence.tokens, wish.count) for wish in wishes]
+    hits: float = 0.0
+    misses: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """The probability that the next drafted token is accepted, above 0 and below 1."""
+        tried = self.hits + self.misses + _PRIOR_HITS + _PRIOR_MISSES
+        return (self.hits + _PRIOR_HITS) / tried
+
+    def observe(self, drafted: int, accepted: int) -> None:
+        """The first `accepted` of `drafted` tokens were right; those after a wrong one say nothing."""
+        memory = _HIT_MEMORY if drafted else _IDLE_HIT_MEMORY
+        self.hits = self.hits * memory + accepted
+        self.misses = self.misses * memory + (accepted < drafted)
 
 
 class Speculation:
-    """Adds drafts to plans, as many as pay by what was measured: the cost of a step, and who was guessed right."""
+    """Adds drafts to plans where they pay, by the measured cost of a step and each sequence's acceptance rate."""
 
-    def __init__(self, drafter: Drafter, costs: StepCosts, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, drafter: Drafter, costs: StepCostModel, clock: Callable[[], float] = time.perf_counter) -> None:
         self._drafter = drafter
         self._costs = costs
         self._clock = clock
-        self._draft_seconds = 0.0  # what one drafted token costs before it is verified
-        self._read_seconds = 0.0  # what one token costs that the drafter reads to catch up
+        self._acceptance: WeakKeyDictionary[Sequence, Acceptance] = WeakKeyDictionary()  # forgets what has ended
+        self._draft_seconds = 0.0  # cost of one drafted token before it is verified
+        self._read_seconds = 0.0  # cost of one token that the drafter reads to catch up
 
-    def extend(self, plan: Plan) -> Plan:
+    def acceptance(self, sequence: Sequence) -> Acceptance:
+        """The record of a sequence's drafts."""
+        return self._acceptance.setdefault(sequence, Acceptance())
+
+    def add_drafts(self, plan: Plan) -> Plan:
         """The plan with drafts in its decoding rows. A step that computes prompts is long enough without."""
-        if plan.prefill or not 0 < len(plan.decode) <= MOST_ROWS:
+        if plan.prefill or not 0 < len(plan.decode) <= MAX_DRAFTING_ROWS:
             return plan
-        counts = self._allot(plan.decode)
-        wishes = {place: Wish(plan.decode[place].sequence, count) for place, count in enumerate(counts) if count}
-        if not wishes:
-            self._draft_seconds *= _IDLE_MEMORY  # an estimate that ends all drafting must not be the last one
+        counts = self._draft_counts(plan.decode)
+        requests = {
+            place: DraftRequest(plan.decode[place].sequence, count) for place, count in enumerate(counts) if count
+        }
+        if not requests:
+            self._draft_seconds *= _IDLE_MEMORY  # an estimate that ends all drafting would never be corrected
             return plan
-        behind = [wish.sequence for wish in wishes.values() if self._drafter.unread(wish.sequence)]
-        if behind:
-            self._catch_up(behind, len(plan.decode))
-        wishes = {place: wish for place, wish in wishes.items() if not self._drafter.unread(wish.sequence)}
-        return self._drafted(plan, wishes) if wishes else plan
+        unread = [request.sequence for request in requests.values() if self._drafter.unread(request.sequence)]
+        if unread:
+            self._catch_up(unread, len(plan.decode))
+        requests = {place: item for place, item in requests.items() if not self._drafter.unread(item.sequence)}
+        return self._drafted(plan, requests) if requests else plan
 
-    def _drafted(self, plan: Plan, wishes: Mapping[int, Wish]) -> Plan:
-        """The plan with drafts in the rows at some places."""
+    def observe(self, plan: Plan, chosen: Mapping[int, collections.abc.Sequence[int]]) -> None:
+        """Learn which drafts were accepted; `chosen` maps job keys to tokens, all but the last drafted."""
+        for row in plan.decode:
+            tokens = chosen.get(row.sequence.job.key)
+            if tokens:
+                self.acceptance(row.sequence).observe(len(row.drafts), len(tokens) - 1)
+
+    def _drafted(self, plan: Plan, requests: Mapping[int, DraftRequest]) -> Plan:
+        """The plan with drafts in the rows that `requests` maps by their place."""
         began = self._clock()
-        drafts = self._drafter.propose(list(wishes.values()))
-        self._note_cost(self._clock() - began, sum(map(len, drafts)), len(plan.decode))
+        drafts = self._drafter.propose(list(requests.values()))
+        self._observe_cost(self._clock() - began, sum(map(len, drafts)), len(plan.decode))
         rows = list(plan.decode)
-        for place, draft in zip(wishes, drafts, strict=True):
+        for place, draft in zip(requests, drafts, strict=True):
             rows[place] = replace(rows[place], length=1 + len(draft), drafts=draft)
         return replace(plan, decode=tuple(rows))
 
-    def _catch_up(self, behind: Sequence[Tokens], rows: int) -> None:
-        """Let the drafter read, for no longer than a piece of a prompt may take in a step of so many rows.
+    def _catch_up(self, sequences: collections.abc.Sequence[Sequence], rows: int) -> None:
+        """Let the drafter read, for no longer than prefill may lengthen a step of `rows` rows.
 
-        What this costs is paid once for a text, so it says nothing about the cost of a draft.
+        This happens once for a text, so it does not count as a cost of drafts.
         """
-        seconds = (STRETCH - 1) * self._costs.seconds(rows)
-        room = int(seconds / self._read_seconds) if self._read_seconds else LEAST_PIECE
+        seconds = (MAX_DECODE_SLOWDOWN - 1) * self._costs.seconds(rows)
+        room = int(seconds / self._read_seconds) if self._read_seconds else MIN_PREFILL_TOKENS
         began = self._clock()
-        read = self._drafter.read(behind, max(LEAST_PIECE, room))
+        read = self._drafter.read(sequences, max(MIN_PREFILL_TOKENS, room))
         if read:
             latest = (self._clock() - began) / read
             self._read_seconds += (1 - _MEMORY if self._read_seconds else 1.0) * (latest - self._read_seconds)
 
-    def learn(self, plan: Plan, chosen: Mapping[int, Sequence[int]]) -> None:
-        """What became of the plan's drafts: `chosen` tokens by job key, all but the last of each drafted."""
-        for row in plan.decode:
-            tokens = chosen.get(row.sequence.job.key)
-            if tokens:
-                row.sequence.acceptance.learn(len(row.drafts), len(tokens) - 1)
-
-    def _allot(self, rows: Sequence[Row]) -> list[int]:
+    def _draft_counts(self, rows: collections.abc.Sequence[Row]) -> list[int]:
         """Drafts for each row: the likeliest first, as long as one more raises the tokens per second of the step.
 
-        The yardstick is the goodput of Liu et al., arXiv 2406.14066. The j-th draft of a row counts only if all before
-        it are right, so it brings rate ** j tokens.
+        The measure is the goodput of Liu et al., arXiv 2406.14066. The j-th draft of a row counts only if all before it
+        are right, so it adds rate ** j tokens on average.
         """
         counts = [0] * len(rows)
-        rates = [row.sequence.acceptance.rate for row in rows]
+        rates = [self.acceptance(row.sequence).rate for row in rows]
         tokens, seconds = float(len(rows)), self._costs.seconds(len(rows))
-        extra = self._costs.per_row + self._draft_seconds
-        heap = [(-rate, place) for place, rate in enumerate(rates) if rows[place].sequence.draftable > 0]
+        extra = self._costs.seconds_per_row + self._draft_seconds
+        heap = [(-rate, place) for place, rate in enumerate(rates) if rows[place].sequence.max_drafts > 0]
         heapq.heapify(heap)
         while heap:
             gain, place = heap[0]
@@ -128,14 +154,14 @@ class Speculation:
                 break
             counts[place] += 1
             tokens, seconds = tokens - gain, seconds + extra
-            if counts[place] < min(LONGEST_DRAFT, rows[place].sequence.draftable):
+            if counts[place] < min(MAX_DRAFT_TOKENS, rows[place].sequence.max_drafts):
                 heapq.heapreplace(heap, (gain * rates[place], place))
             else:
                 heapq.heappop(heap)
         return counts
 
-    def _note_cost(self, seconds: float, drafted: int, rows: int) -> None:
-        """Drafts that took as long as the step itself cannot pay; how much longer, a machine that slept may say."""
+    def _observe_cost(self, seconds: float, drafted: int, rows: int) -> None:
+        # Limited to the duration of a step: at that cost no draft pays anyway, and the machine may have been suspended.
         if drafted:
             latest = min(seconds / drafted, self._costs.seconds(rows))
             self._draft_seconds += (1 - _MEMORY) * (latest - self._draft_seconds)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from inkwell.engine.native.library import Kernels
-from inkwell.engine.native.program import Block, Layers, Matrix, Norm, Program
+from inkwell.engine.native.model import BlockWeights, LinearWeights, ModelWeights, NativeModel, NormWeights
 
 HEADS, CONTEXT, SLOTS = 3, 40, 4
 WIDTHS = [30, 96, 192]  # no whole registers, whole ones of 8 and of 16 lanes
@@ -18,18 +18,18 @@ def random(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def norm_of(width: int, seed: int) -> Norm:
-    return Norm(1 + 0.3 * random(width, seed=seed), random(width, seed=seed + 1))
+def norm_of(width: int, seed: int) -> NormWeights:
+    return NormWeights(1 + 0.3 * random(width, seed=seed), random(width, seed=seed + 1))
 
 
-def layers_of(width: int, blocks: int, parallel: bool = False) -> Layers:
-    def matrix(outputs: int, inputs: int, seed: int) -> Matrix:
-        return Matrix(random(outputs, inputs, seed=seed) * inputs**-0.5, None, random(outputs, seed=seed + 50))
+def layers_of(width: int, blocks: int, parallel: bool = False) -> ModelWeights:
+    def matrix(outputs: int, inputs: int, seed: int) -> LinearWeights:
+        return LinearWeights(random(outputs, inputs, seed=seed) * inputs**-0.5, None, random(outputs, seed=seed + 50))
 
     angles = random(CONTEXT, 2, seed=7) if parallel else None
-    return Layers(
+    return ModelWeights(
         [
-            Block(
+            BlockWeights(
                 norm_of(width, seed),
                 None if parallel else norm_of(width, seed + 2),
                 *(matrix(3 * width, width, seed + 4), matrix(width, width, seed + 5)),
@@ -45,16 +45,16 @@ def layers_of(width: int, blocks: int, parallel: bool = False) -> Layers:
 
 
 def run(
-    kernels: Kernels, layers: Layers, hidden: Tensor, spans: list[list[int]], cache: Tensor | None = None
+    kernels: Kernels, layers: ModelWeights, hidden: Tensor, segments: list[list[int]], cache: Tensor | None = None
 ) -> Tensor:
     """`cache` is [layers, 2, slots, heads, context, head_dim]; a new one holds what must never be read."""
     if cache is None:
         cache = new_cache(layers, hidden.shape[1])
     addresses = torch.tensor([[part.data_ptr() for part in layer] for layer in cache]).reshape(-1, 2)
-    return Program(kernels, layers).run(hidden.clone(), torch.tensor(spans), addresses, cache.dtype)
+    return NativeModel(kernels, layers).run(hidden.clone(), torch.tensor(segments), addresses, cache.dtype)
 
 
-def new_cache(layers: Layers, width: int) -> Tensor:
+def new_cache(layers: ModelWeights, width: int) -> Tensor:
     return torch.full((len(layers.blocks), 2, SLOTS, HEADS, CONTEXT, width // HEADS), float("nan"))
 
 
@@ -73,9 +73,9 @@ def test_each_token_gets_the_position_of_its_span(kernels: Kernels) -> None:
     layers = layers_of(30, blocks=0)
     assert layers.positions is not None
     hidden, places = random(12, 30), [5, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 39]
-    spans = [[2, 5, 1, 0], [0, 0, 10, 1], [1, 39, 1, 11]]
-    out = run(kernels, layers, hidden, spans)
-    placed = run(kernels, replace(layers, positions=None), hidden + layers.positions[places], spans)
+    segments = [[2, 5, 1, 0], [0, 0, 10, 1], [1, 39, 1, 11]]
+    out = run(kernels, layers, hidden, segments)
+    placed = run(kernels, replace(layers, positions=None), hidden + layers.positions[places], segments)
     assert torch.equal(out, placed)
 
 
@@ -105,9 +105,9 @@ def test_what_is_not_a_number_stays_in_its_row(kernels: Kernels) -> None:
 
 def test_a_program_runs_steps_of_any_size_one_after_the_other(kernels: Kernels) -> None:
     layers = layers_of(96, 2)
-    program, cache = Program(kernels, layers), new_cache(layers, 96)
+    program, cache = NativeModel(kernels, layers), new_cache(layers, 96)
     addresses = torch.tensor([[part.data_ptr() for part in layer] for layer in cache])
     for length in (3, 40, 1, 17):
-        hidden, spans = random(length, 96), [[0, 0, length, 0]]
-        out = program.run(hidden.clone(), torch.tensor(spans), addresses, cache.dtype)
-        assert torch.equal(out, run(kernels, layers, hidden, spans))
+        hidden, segments = random(length, 96), [[0, 0, length, 0]]
+        out = program.run(hidden.clone(), torch.tensor(segments), addresses, cache.dtype)
+        assert torch.equal(out, run(kernels, layers, hidden, segments))
