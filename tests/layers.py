@@ -52,18 +52,38 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     },
     {
         "worker.client": {"engine.contract", "errors", "system", "worker.messages", "worker.stream"},
-        "worker.__main__": {"engine", "errors", "worker.messages"},
+        "worker.__main__": {"engine.engine", "engine.loading", "errors", "worker.messages"},
     },
     {
         "worker.messages": {"engine.contract"},
         "worker.stream": {"engine.contract", "errors"},
         "worker.__init__": set(),
-        "engine": {
-            "checkpoints.model_config", "engine.checkpoint", "engine.contract", "engine.model", "engine.native",
-            "errors", "parameters.sampling", "system",
+        "engine.loading": {
+            "checkpoints.model_config", "engine.checkpoint", "engine.contract", "engine.engine", "engine.model",
+            "engine.native", "engine.runner", "engine.scheduler", "engine.speculation",
+            "engine.speculation.draft_model", "engine.step_costs", "errors", "parameters.sampling", "system",
         },
     },
-    {"engine.checkpoint": {"checkpoints.model_config", "engine.model", "engine.native", "errors"}},
+    {
+        "engine.engine": {
+            "engine.contract", "engine.runner", "engine.sampling", "engine.scheduler", "engine.speculation",
+            "engine.step_costs", "errors",
+        },
+    },
+    {
+        "engine.runner": {"engine.contract", "engine.model", "engine.sampling", "engine.scheduler", "errors"},
+        "engine.speculation.draft_model": {
+            "engine.model", "engine.sampling", "engine.sequence", "engine.slots", "engine.speculation",
+        },
+        "engine.checkpoint": {"checkpoints.model_config", "engine.model", "engine.native", "errors"},
+    },
+    {
+        "engine.sampling": {"engine.contract", "engine.scheduler", "errors", "parameters.sampling"},
+        "engine.speculation": {"engine.scheduler", "engine.sequence", "engine.step_costs"},
+    },
+    {"engine.scheduler": {"engine.contract", "engine.sequence", "engine.slots", "engine.step_costs"}},
+    {"engine.slots": {"engine.contract", "engine.sequence"}},
+    {"engine.sequence": {"engine.contract"}, "engine.step_costs": set(), "engine.__init__": set()},
     {"engine.model": {"checkpoints.model_config", "engine.native", "errors"}},
     {"engine.native": set(), "settings": {"errors", "observability", "parameters"}},
     {
@@ -92,8 +112,11 @@ LIBRARIES: dict[str, set[str]] = {
     "pythonjsonlogger": {"observability"},
     "safetensors": {"engine.checkpoint"},
     "tokenizers": {"checkpoints"},
-    "torch": {"engine", "engine.checkpoint", "engine.model", "engine.native"},
-}
+    "torch": {
+        "engine.checkpoint", "engine.engine", "engine.loading", "engine.model", "engine.native", "engine.runner",
+        "engine.sampling", "engine.speculation.draft_model",
+    },
+}  # fmt: skip
 ENVIRONMENT = {"settings"}  # who may read os.environ
 DYNAMIC = ("__import__", "import_module")
 DRAWING_CHARACTERS = 110
