@@ -54,11 +54,14 @@ def cut_columns(samplings: Sequence[Sampling], vocabulary: int, device: torch.de
         )
         for sampling in samplings
     ]
-    columns = torch.tensor(table, dtype=torch.float64, device=device).unsqueeze(2).unbind(dim=1)
+    columns = torch.tensor(table, dtype=torch.float64, device=device).unsqueeze(2)  # [rows, cuts, 1]
+    inverse_temperatures, log_min_p, top_k, top_p, typical_p = columns.unbind(dim=1)
     return CutColumns(
-        columns[0].float(),
-        columns[1].float(),
-        *columns[2:],
+        inverse_temperatures.float(),
+        log_min_p.float(),
+        top_k,
+        top_p,
+        typical_p,
         need_total=any(sampling.top_k == 0 and sampling.top_p < 1 for sampling in samplings),
         any_min_p=any(sampling.min_p > 0 for sampling in samplings),
         any_typical=any(sampling.typical_p < 1 for sampling in samplings),
@@ -72,7 +75,7 @@ def likeliest(logits: Tensor) -> Tensor:
     """
     rows, vocabulary = logits.shape
     full = vocabulary // _BLOCK * _BLOCK
-    maxima = logits[:, :full].unflatten(1, (-1, _BLOCK)).amax(dim=-1)  # [rows, blocks]
+    maxima = torch.unflatten(logits[:, :full], 1, (-1, _BLOCK)).amax(dim=-1)  # [rows, blocks]
     if full < vocabulary:
         maxima = torch.cat([maxima, logits[:, full:].amax(dim=-1, keepdim=True)], dim=1)
     begin = maxima.argmax(dim=-1, keepdim=True) * _BLOCK
@@ -149,7 +152,7 @@ def _candidates(logits: Tensor, ranks: int) -> Tensor:
 def _maxima(logits: Tensor) -> Tensor:
     """The largest logit [rows, groups] of every 16 tokens that stand a fixed distance apart."""
     groups = logits.shape[1] // _GROUP
-    return logits[:, : groups * _GROUP].unflatten(1, (_GROUP, groups)).amax(dim=1)
+    return torch.unflatten(logits[:, : groups * _GROUP], 1, (_GROUP, groups)).amax(dim=1)
 
 
 def _falling(values: Tensor) -> Tensor:
