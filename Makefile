@@ -1,14 +1,14 @@
-# Everything one does with this project; `make help` lists it. Debian 12, any directory, root or a user with sudo.
+# All development and serving tasks; `make help` lists them. Debian 12, any directory, root or a user with sudo.
 #
-# A normal user's virtual environment is .venv. Root's lies in /var/lib/inkwell, because Apache's children run as
-# www-data then and must read it, wherever the checkout is; service/inkwell/apache/site.py says what else is put there.
+# A normal user's virtual environment is .venv. Root's is in /var/lib/inkwell, because Apache's children then run as
+# www-data and must be able to read it, wherever the checkout is; see service/inkwell/apache/site.py.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-# Debian's own interpreter: another one on the PATH may lie in a home folder that www-data may not enter.
+# Debian's own interpreter: another one on the PATH may be in a home folder that www-data cannot access.
 SYSTEM_PYTHON := /usr/bin/python3
 # apache2-bin and not apache2, which would start a server on port 80.
 SERVE_PACKAGES := apache2-bin apache2-dev curl g++ gcc python3-dev python3-venv
@@ -26,21 +26,21 @@ endif
 PYTHON := $(VENV)/bin/python
 OPENVINO_VENV := $(VENV)-openvino
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' service/inkwell/__init__.py)
-# What the chart asks for; the processor's image has the name without a version too.
+# The image tags that the chart expects; the CPU image is also tagged `latest`.
 IMAGE_TAGS = inkwell:$(VERSION)$(if $(filter cuda,$(DEVICE)),-cuda, --tag inkwell:latest)
-# On all cores. A file's tests stay together, because they share fixtures; torch takes one core in each process.
+# Runs on all cores. Tests of one file run in one process, because they share fixtures; torch uses one core per process.
 PARALLEL_TESTS = OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
-# Most slow tests start servers that use all cores themselves. Who is not root cannot build the image.
+# Most slow tests start servers that use all cores themselves. Building the image requires root.
 SERIAL_TESTS = $(PYTHON) -m pytest -m 'slow and not parallel$(if $(SUDO), and not root)'
-# The model that requests without a name get is loaded at the start, so that the first answer does not wait for it.
+# The default model is loaded at startup, so that the first request does not wait for it.
 DEFAULT_MODEL := $(or $(MODEL),$(INKWELL_DEFAULT_MODEL),demo)
 INKWELL_PRELOAD ?= $(DEFAULT_MODEL)
 DEV_HOST := $(or $(INKWELL_HOST),127.0.0.1)
 DEV_PORT := $(or $(PORT),$(INKWELL_PORT),8000)
-# Who types make reads the log; everybody else's default is JSON, for collectors.
+# Text logs, because a person reads them here; the service's own default is JSON, for log collectors.
 SETTINGS := INKWELL_LOG_FORMAT='$(or $(INKWELL_LOG_FORMAT),text)' $(if $(PORT),INKWELL_PORT='$(PORT)') INKWELL_DEFAULT_MODEL='$(DEFAULT_MODEL)'
 
-# Install the packages of $(1) that are missing, and do nothing, not even ask for a password, when none is.
+# Install the missing packages of $(1). If none is missing, do nothing and ask for no password.
 define apt_install
 @missing=$$(for name in $(1); do \
     [ "$$(dpkg-query -W -f '$${db:Status-Status}' $$name 2>/dev/null)" = installed ] || echo $$name; done | xargs); \
@@ -61,8 +61,8 @@ $(PYTHON) -m pip install $$quiet --disable-pip-version-check --no-input --use-pe
 @touch $@
 endef
 
-# The programs $(2) of the Debian package $(1), put beside Python: installing the package would start its server, or
-# have systemd start it. What they need else is in TEST_PACKAGES.
+# Put the programs $(2) of the Debian package $(1) beside Python. The package is not installed, because that would start
+# its server or enable it in systemd. Their dependencies are in TEST_PACKAGES.
 define fetch_program
 @echo "==> Fetching Debian's $(1) for the tests"
 @venv=$$(realpath $(VENV)); folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cd "$$folder"; \
@@ -74,32 +74,32 @@ endef
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  PORT=9000 and MODEL=124M go with serve and dev; INKWELL_* variables set everything else (docs/reference.md)"
+	@echo "  serve and dev take PORT=9000 and MODEL=124M; INKWELL_* variables set everything else (docs/reference.md)"
 
 .PHONY: serve
 serve: $(VENV)/.serve-ready ## Set everything up and serve on http://127.0.0.1:8000
 	@$(SETTINGS) INKWELL_PRELOAD='$(INKWELL_PRELOAD)' exec $(PYTHON) -m inkwell $(STAGE)
 
 .PHONY: dev
-dev: $(VENV)/.serve-ready ## Flask's own server, which reloads changed code
-	@echo "==> http://$(DEV_HOST):$(DEV_PORT)/ and /apidocs/; Ctrl-C stops it"
+dev: $(VENV)/.serve-ready ## Run Flask's development server, which reloads changed code
+	@echo "==> Serving http://$(DEV_HOST):$(DEV_PORT)/ and /apidocs/; press Ctrl-C to stop"
 	@$(SETTINGS) INKWELL_PRELOAD= exec $(PYTHON) -m flask --app inkwell.dev run --debug --host $(DEV_HOST) --port $(DEV_PORT)
 
 .PHONY: test
 test: $(VENV)/.test-ready $(addprefix $(VENV)/bin/,nginx podman promtool) | system-test ## Set everything up and run every test
 	@$(PARALLEL_TESTS) -m 'not slow or parallel' || failed=1; $(SERIAL_TESTS) || failed=1; exit $${failed:-0}
-	@$(if $(SUDO),echo "==> The image was neither built nor run: that takes root (sudo make test)")
+	@$(if $(SUDO),echo "==> Skipped the tests of the image, which require root (sudo make test)")
 
 .PHONY: test-fast
-test-fast: $(VENV)/.test-ready ## Tests that start neither Apache nor a browser
+test-fast: $(VENV)/.test-ready ## Run the tests that start neither Apache nor a browser
 	@$(PARALLEL_TESTS) -m 'not slow'
 
 .PHONY: bench
-bench: $(VENV)/.bench-ready ## Measure Inkwell and transformers side by side; BENCH='--quick' for a minute of it
+bench: $(VENV)/.bench-ready ## Measure Inkwell and transformers side by side; BENCH='--quick' takes a minute
 	@$(PYTHON) scripts/bench.py $(BENCH)
 
 .PHONY: bench-openvino
-bench-openvino: $(VENV)/.bench-ready $(OPENVINO_VENV)/.packages-ready ## The same, and OpenVINO GenAI
+bench-openvino: $(VENV)/.bench-ready $(OPENVINO_VENV)/.packages-ready ## Measure OpenVINO GenAI as well
 	@$(PYTHON) scripts/bench.py --openvino $(OPENVINO_VENV)/bin/python $(BENCH)
 
 .PHONY: simulate
@@ -113,7 +113,7 @@ lint: $(VENV)/.test-ready ## Check style, format and types
 	@$(PYTHON) -m mypy
 
 .PHONY: fmt
-fmt: $(VENV)/.test-ready ## Mend format, and style where that is safe
+fmt: $(VENV)/.test-ready ## Fix formatting, and style issues with safe fixes
 	@$(PYTHON) -m ruff check --fix .
 	@$(PYTHON) -m ruff format .
 
@@ -127,23 +127,23 @@ image: ## Build the container image with docker, podman or buildah: make image D
 	    $(if $(MODELS),--build-arg MODELS='$(MODELS)')
 
 .PHONY: lock
-lock: $(VENV)/.test-ready ## Lock anew what the image installs, after a change of requirements.txt
+lock: $(VENV)/.test-ready ## Update the lock files of the image after a change of requirements.txt
 	@docker/lock.sh $(VENV)/bin/uv $(TORCH)
 
 .PHONY: k8s
-k8s: $(VENV)/.test-ready ## Render the chart's schema and README, and the plain manifests of k8s/
+k8s: $(VENV)/.test-ready ## Render the chart's schema and README, and the plain manifests in k8s/
 	@$(PYTHON) scripts/render_chart.py
 
 .PHONY: model
 model: $(VENV)/.serve-ready ## Download a checkpoint: make model NAME=124M
-	@$(if $(NAME),,echo "which one? make model NAME=124M" >&2; exit 2;) $(PYTHON) scripts/download_model.py $(NAME)
+	@$(if $(NAME),,echo "no model given; usage: make model NAME=124M" >&2; exit 2;) $(PYTHON) scripts/download_model.py $(NAME)
 
 .PHONY: clean
-clean: ## Remove what the other targets made, except downloaded models
+clean: ## Remove everything the other targets created, except downloaded models
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 	@rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis $(or $(RUNTIME),$(VENV) $(OPENVINO_VENV))
 
-# --- What the targets above need; the files that end in -ready are stamps
+# --- Prerequisites of the targets above; files that end in -ready are stamps
 
 .PHONY: serve-ready system-serve system-test
 serve-ready: $(VENV)/.serve-ready
@@ -157,13 +157,13 @@ $(PYTHON): | system-serve
 	@umask 022; mkdir -p "$$(dirname $(VENV))"; $(SYSTEM_PYTHON) -m venv $(VENV)
 
 $(VENV)/.packages-ready: requirements.txt | system-serve $(PYTHON)
-	$(call pip_install,$<,: PyTorch is large and takes minutes the first time)
+	$(call pip_install,$<,: PyTorch is large; the first installation takes minutes)
 
-# Without kernels the service computes with torch alone: slower, and not a reason to stop.
+# Without native kernels the service falls back to torch, which is slower; a failed build is therefore not fatal.
 $(VENV)/.serve-ready: $(VENV)/.packages-ready $(wildcard service/inkwell/engine/native/*.?pp) service/inkwell/engine/native/build.py
 	@echo "==> Compiling the native kernels"
 	@umask 022; echo '$(CURDIR)/service' > "$$($(PYTHON) -c 'import site; print(site.getsitepackages()[0])')/inkwell.pth"; \
-	$(PYTHON) -m inkwell.engine.native.build >/dev/null || echo "==> No native kernels: torch computes alone"
+	$(PYTHON) -m inkwell.engine.native.build >/dev/null || echo "==> Native kernels are unavailable; falling back to torch"
 	@touch $@
 
 $(VENV)/.test-ready: requirements-dev.txt $(VENV)/.bench-ready
@@ -181,8 +181,8 @@ $(VENV)/bin/podman: | system-test $(PYTHON)
 $(VENV)/.bench-ready: requirements-bench.txt requirements-oracle.txt $(VENV)/.serve-ready
 	$(call pip_install,$<)
 
-# An environment of its own: the exporter wants other releases than the service has. It also brings a torchvision that
-# is made for torch with CUDA and cannot be imported beside this one; nothing here needs it.
+# A separate environment, because the exporter requires other releases than the service. It also installs a torchvision
+# built for torch with CUDA, which cannot be imported with this torch and is not needed here.
 $(OPENVINO_VENV)/.packages-ready: requirements-openvino.txt | system-serve
 	@echo "==> Installing $< into $(OPENVINO_VENV)"
 	@$(SYSTEM_PYTHON) -m venv $(OPENVINO_VENV)

@@ -1,7 +1,7 @@
 #!/bin/sh
-# The base image out of Debian's own packages, under the name that the Dockerfile asks for: docker/base.sh [MIRROR]
+# Builds the Dockerfile's base image from Debian packages, under the same image name: docker/base.sh [MIRROR]
 #
-# For buildah on a machine that reaches a mirror of Debian but no registry. Leaves out what the slim images leave out.
+# For buildah on a machine that can reach a Debian mirror but no registry. Omits the files that the slim images omit.
 set -eu
 mirror=${1:-http://deb.debian.org/debian}
 name=$(sed -n 's/^FROM \([^ ]*\).*/\1/p' "$(dirname "$0")/Dockerfile" | head -n 1)
@@ -26,7 +26,7 @@ Dir::Cache::pkgcache "";
 Dir::Cache::srcpkgcache "";
 SLIM
 debootstrap --variant=minbase bookworm "$root" "$mirror"
-# debootstrap's first half unpacks without dpkg, which would have heeded the list.
+# debootstrap's first stage unpacks packages without dpkg, so the path-exclude list above did not apply to them.
 find "$root/usr/share/doc" -type f ! -name copyright -delete
 for folder in info lintian locale man; do rm -rf "$root/usr/share/$folder"; mkdir -p "$root/usr/share/$folder"; done
 rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/log/* "$root"/dev/* "$root"/run/*

@@ -1,23 +1,23 @@
 #!/bin/sh
-# Builds the image with docker, podman or buildah, whichever works here: docker/build.sh TAG [OPTION OF THE ENGINE ...]
+# Builds the image with the first of docker, podman and buildah that works: docker/build.sh TAG [ENGINE OPTION ...]
 #
-# ENGINE chooses one of them.
+# Set ENGINE to choose one of them.
 set -eu
 cd "$(dirname "$0")/.."
-tag=${1:?"which tag? docker/build.sh TAG"}
+tag=${1:?"no tag given; usage: docker/build.sh TAG"}
 shift
 
-# A client without its daemon is there, but does not work.
+# `info` also fails when the client is installed but its daemon is not running.
 for engine in ${ENGINE:-docker podman buildah}; do
     "$engine" info >/dev/null 2>&1 && break
     engine=
 done
 if [ -z "$engine" ]; then
-    echo "No working ${ENGINE:-docker, podman or buildah} is here" >&2
+    echo "Found no working ${ENGINE:-docker, podman or buildah}" >&2
     exit 1
 fi
 
-# The format with which a health check is kept. As root, chroot needs no further program to run the build's commands.
+# The docker format preserves HEALTHCHECK. As root, chroot isolation runs the build's commands without an OCI runtime.
 case $engine in
     docker) export DOCKER_BUILDKIT=1 ;;
     podman) set -- --format docker "$@" ;;

@@ -1,13 +1,13 @@
 #!/bin/sh
-# Writes docker/*.lock anew, which `make lock` does after a change of requirements.txt: docker/lock.sh UV [TORCH]
+# Regenerates docker/*.lock after a change of requirements.txt (`make lock`): docker/lock.sh UV [TORCH]
 #
-# TORCH is a page or folder with a CPU build of torch: the packages that it needs are fewer than those of CUDA's.
+# TORCH is a page or folder with a CPU build of torch, which needs fewer packages than the CUDA build.
 set -eu
 cd "$(dirname "$0")/.."
-uv=${1:?"where is uv? docker/lock.sh UV"}
+uv=${1:?"no path of uv given; usage: docker/lock.sh UV"}
 torch=${2:-https://download.pytorch.org/whl/cpu/torch/}
 
-lock() { # FILE FIRST_LINE OPTION...: what standard input asks for
+lock() { # FILE FIRST_LINE OPTION...: locks the requirements on standard input
     file=$1 first_line=$2
     shift 2
     "$uv" pip compile - --quiet --python-version 3.11 --generate-hashes --no-header --no-annotate "$@" > "$file.new"
@@ -16,8 +16,8 @@ lock() { # FILE FIRST_LINE OPTION...: what standard input asks for
 }
 
 lock docker/requirements.lock \
-    "# What the image installs beside torch; \`make lock\` writes it, and pip checks every hash." \
+    "# Packages of the image other than torch; written by \`make lock\`, and pip checks every hash." \
     --no-emit-package torch --find-links "$torch" < requirements.txt
 grep '^torch==' requirements.txt | lock docker/torch-cuda.lock \
-    "# torch with CUDA and all that it needs, for DEVICE=cuda; \`make lock\` writes it, and pip checks every hash." \
+    "# torch with CUDA and its dependencies, for DEVICE=cuda; written by \`make lock\`, and pip checks every hash." \
     --constraint docker/requirements.lock

@@ -88,7 +88,7 @@ def test_an_image_is_built_with_the_first_engine_that_works(tmp_path: Path) -> N
 
 def test_without_a_working_engine_a_line_says_so(tmp_path: Path) -> None:
     result = build(tmp_path, docker="exit 1")
-    assert (result.returncode, result.stderr) == (1, "No working docker, podman or buildah is here\n")
+    assert (result.returncode, result.stderr) == (1, "Found no working docker, podman or buildah\n")
 
 
 def let_into_the_build() -> set[str]:

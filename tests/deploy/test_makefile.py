@@ -51,7 +51,7 @@ def test_without_port_and_model_the_settings_of_the_environment_count() -> None:
 
 
 def test_a_model_needs_a_name() -> None:
-    assert "which one?" in make("--dry-run", "model").stdout
+    assert "no model given" in make("--dry-run", "model").stdout
     assert "scripts/download_model.py 124M" in make("--dry-run", "model", "NAME=124M").stdout
 
 
