@@ -1,6 +1,6 @@
-"""What `helm test` asks: is the service alive and ready, and does it ask for keys where it should.
+"""Run by `helm test`: checks that the service is alive and ready, and requires keys if it should.
 
-Takes the service's address, and "open" or "closed". Uses nothing but the standard library.
+Takes the service's URL, and "open" or "closed". Uses only the standard library.
 """
 
 import sys
@@ -11,7 +11,7 @@ TIMEOUT_S = 10
 
 
 def status_of(url: str) -> int:
-    """The HTTP status that a GET without a key gets."""
+    """Return the status of a GET without a key."""
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as reply:
             return reply.status
@@ -20,7 +20,7 @@ def status_of(url: str) -> int:
 
 
 def main(service: str, access: str) -> int:
-    """1 where an answer is not what it should be; prints every one."""
+    """Print every status; return 1 if any of them is not the expected one."""
     expected = {"/livez": 200, "/readyz": 200, "/models": 200 if access == "open" else 401}
     found = {path: status_of(service + path) for path in expected}
     for path, status in found.items():

@@ -1,8 +1,8 @@
-{{/* Values about reaching and watching the service that contradict each other. */}}
+{{/* Rejects contradictory values about network access and monitoring. */}}
 
 {{- define "inkwell.checkNetwork" -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) }}
-{{- fail "ingress.enabled needs a name: add one to ingress.hosts." }}
+{{- fail "ingress.enabled needs a host: add one to ingress.hosts." }}
 {{- end }}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) }}
 {{- fail "httpRoute.enabled needs a Gateway: name it in httpRoute.parentRefs." }}
@@ -17,8 +17,8 @@
 {{- end }}
 {{- end }}
 
-{{/* A collector beside the service, in the same pod, is reached whatever the policy says; traces that are off
-need no way. */}}
+{{/* No egress rule is needed for a collector in the same pod, which network policies do not affect, or if tracing is
+disabled. */}}
 {{- define "inkwell.checkTraces" -}}
 {{- $off := false }}
 {{- range .Values.extraEnv }}
@@ -29,17 +29,17 @@ need no way. */}}
 {{- range .Values.extraEnv }}
 {{- $local := regexMatch "^https?://(localhost|127\\.[0-9.]+|\\[::1\\])([:/]|$)" (default "" .value) }}
 {{- if and (regexMatch "^OTEL_EXPORTER_OTLP_(TRACES_)?ENDPOINT$" .name) (not $local) }}
-{{- fail (printf "extraEnv sets %s and the NetworkPolicy lets nothing out: let traces reach the collector with networkPolicy.extraEgress." .name) }}
+{{- fail (printf "extraEnv sets %s, but the NetworkPolicy blocks all outbound traffic: let traces reach the collector with networkPolicy.extraEgress." .name) }}
 {{- end }}
 {{- end }}
 {{- end }}
 {{- end }}
 
-{{/* Both are written as Prometheus writes durations; the schema holds them to that. */}}
+{{/* Both values are durations in Prometheus's notation, which the schema enforces. */}}
 {{- define "inkwell.checkWatching" -}}
 {{- $epoch := toDate "2006-01-02" "2000-01-01" }}
 {{- $monitor := .Values.serviceMonitor }}
 {{- if gt (dateModify $monitor.scrapeTimeout $epoch).UnixNano (dateModify $monitor.interval $epoch).UnixNano }}
-{{- fail (printf "serviceMonitor.scrapeTimeout is %s, and serviceMonitor.interval only %s: Prometheus would refuse the scrape." $monitor.scrapeTimeout $monitor.interval) }}
+{{- fail (printf "serviceMonitor.scrapeTimeout is %s, but serviceMonitor.interval is only %s: Prometheus would reject the scrape configuration." $monitor.scrapeTimeout $monitor.interval) }}
 {{- end }}
 {{- end }}

@@ -6,7 +6,7 @@
 {{- $hub := $context.Values.models.hub -}}
 {{- include "inkwell.pod" $context }}
 {{- if include "inkwell.oneNode" $context }}
-# The volume can be mounted on one node alone: where the service's pod is. That one waits there for the model.
+{{- /* A single-node volume: the Job must run on the node of the service's pod, which waits there for the model. */}}
 affinity:
   podAffinity:
     requiredDuringSchedulingIgnoredDuringExecution:

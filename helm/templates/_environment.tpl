@@ -1,6 +1,6 @@
-{{/* The service's variables. */}}
+{{/* Environment variables of the service. */}}
 
-{{/* A value as the service reads it. Helm reads numbers as floats, and would write a million as 1e+06. */}}
+{{/* A value in the notation that the service parses. Helm reads numbers as floats and would print a million as 1e+06. */}}
 {{- define "inkwell.text" -}}
 {{- if kindIs "slice" . -}}
 {{ join "," . }}
@@ -42,7 +42,7 @@
   valueFrom:
     resourceFieldRef: {resource: limits.cpu}
 {{- end }}
-# The folder of a start, with its sockets, lies here; it is the one place beside /tmp that can be written.
+# For the run folder with its sockets; /run and /tmp are the only writable folders.
 - {name: TMPDIR, value: /run}
 {{- with .Values.extraEnv }}
 {{ toYaml . }}

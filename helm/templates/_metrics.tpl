@@ -1,6 +1,6 @@
-{{/* Queries of Prometheus. */}}
+{{/* Prometheus queries. */}}
 
-{{/* The series of this release, as the Prometheus Operator labels them. */}}
+{{/* Selector of this release's series, with the labels that the Prometheus Operator sets. */}}
 {{- define "inkwell.series" -}}
 job={{ include "inkwell.fullname" . | quote }},namespace={{ .Release.Namespace | quote }}
 {{- end }}
@@ -12,7 +12,7 @@ sum(inkwell_estimated_wait_seconds{ {{- include "inkwell.series" . -}} })
 sum(inkwell_requests_running{ {{- include "inkwell.series" . -}} })
 {{- end }}
 
-{{/* A trigger of KEDA; takes (list CONTEXT QUERY TARGET). No series means no pod, which is only right where 0 are allowed. */}}
+{{/* A KEDA trigger; takes (list CONTEXT QUERY TARGET). No series means no pod, which is acceptable only if 0 are allowed. */}}
 {{- define "inkwell.trigger" -}}
 {{- $scaling := (first .).Values.autoscaling -}}
 - type: prometheus

@@ -1,6 +1,6 @@
-{{/* Which models there are, and where. */}}
+{{/* Model names and the model volume. */}}
 
-{{/* The folder that one entry of `models.download` becomes, which is the model's name. */}}
+{{/* The folder of an entry of `models.download`, which is also the model's name. */}}
 {{- define "inkwell.folder" -}}
 {{- default (base .name) .as -}}
 {{- end }}
@@ -15,19 +15,20 @@ demo
 {{- end -}}
 {{- end }}
 
-{{/* Models that are loaded at the start, with commas between them. */}}
+{{/* Models that are loaded at startup, comma-separated. */}}
 {{- define "inkwell.models.preload" -}}
 {{- prepend .Values.models.preload (include "inkwell.defaultModel" .) | uniq | join "," -}}
 {{- end }}
 
-{{/* "yes" where only the pods of one node can mount the volume. */}}
+{{/* "yes" if only the pods of one node can mount the volume. */}}
 {{- define "inkwell.oneNode" -}}
 {{- $modes := .Values.persistence.accessModes -}}
 {{- if and .Values.persistence.enabled (not (has "ReadWriteMany" $modes)) (not (has "ReadOnlyMany" $modes)) -}}yes{{- end -}}
 {{- end }}
 
-{{/* How many requests a pod computes at once: settings.maxRows, but no more than settings.cacheMib holds whole contexts of
-the default model. Of known models a context's keys and values take this many MiB in two bytes a number. */}}
+{{/* Number of requests that a pod computes at once: settings.maxRows, limited by the number of whole contexts of the
+default model that fit into settings.cacheMib. The table has the MiB per context of known models, at two bytes per
+number. */}}
 {{- define "inkwell.rows" -}}
 {{- $contexts := dict "124m" 36 "gpt2" 36 "355m" 96 "gpt2-medium" 96 "774m" 180 "gpt2-large" 180 "1558m" 300 "gpt2-xl" 300 "gpt-j-6b" 896 -}}
 {{- $most := int (default 16 .Values.settings.maxRows) -}}
@@ -39,23 +40,24 @@ the default model. Of known models a context's keys and values take this many Mi
 {{- ternary $most (max 1 (min $most $fitting)) (eq (int $context) 0) -}}
 {{- end }}
 
-{{/* Mount of the models; takes whether it is read-only. */}}
+{{/* Mount of the model volume; takes whether it is read-only. */}}
 {{- define "inkwell.modelsMount" -}}
 - {name: models, mountPath: /models, readOnly: {{ . }}}
 {{- end }}
-{{/* The volume itself is read-only where nothing else is possible: many kinds are then attached to several nodes. */}}
+{{/* The volume is declared read-only if its only access mode is ReadOnlyMany; many volume types require that for
+attaching it to several nodes. */}}
 {{- define "inkwell.modelsVolume" -}}
 {{- $readOnly := eq (join "," .Values.persistence.accessModes) "ReadOnlyMany" -}}
 - name: models
   persistentVolumeClaim: {claimName: {{ include "inkwell.claim" . }}{{ if $readOnly }}, readOnly: true{{ end }}}
 {{- end }}
 
-{{/* Starts before the service and ends when the models that it loads at the start are there: a service that starts
-first would load them with the first request. */}}
+{{/* Delays the service until the models that it loads at startup are in the volume: otherwise they would only be loaded
+with the first request. */}}
 {{- define "inkwell.waitForModels" -}}
 - name: wait-for-models
   {{- include "inkwell.container" . | nindent 2 }}
-  # What it says at its end stands in the pod's status.
+  # Shows the container's last log lines in the pod's status.
   terminationMessagePolicy: FallbackToLogsOnError
   command: [python, -m, scripts.wait_for_models]
   args:

@@ -1,30 +1,30 @@
-{{/* Names, labels and the image: what every object shares. */}}
+{{/* Names, labels and the image, shared by all objects. */}}
 
 {{- define "inkwell.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end }}
 
-{{/* At most 40 characters, so that a suffix fits behind it everywhere. */}}
+{{/* At most 40 characters, to leave room for suffixes. */}}
 {{- define "inkwell.fullname" -}}
 {{- $name := include "inkwell.name" . -}}
 {{- $default := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
 {{- default $default .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
 {{- end }}
 
-{{/* Labels of pods; takes (list CONTEXT COMPONENT). No version stands in them: a Deployment's selector and a Job's pod
-can never change. */}}
+{{/* Labels of pods; takes (list CONTEXT COMPONENT). They contain no version, because a Deployment's selector and a Job's
+pod template are immutable. */}}
 {{- define "inkwell.identity" -}}
 app.kubernetes.io/name: {{ include "inkwell.name" (first .) | quote }}
 app.kubernetes.io/instance: {{ (first .).Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
-{{/* What the service's pods are selected by. */}}
+{{/* Selector labels of the service's pods. */}}
 {{- define "inkwell.selector" -}}
 {{- include "inkwell.identity" (list . "server") -}}
 {{- end }}
 
-{{/* Labels of an object; takes (list CONTEXT COMPONENT), or (list CONTEXT COMPONENT MORE) with labels of its own. */}}
+{{/* Labels of an object; takes (list CONTEXT COMPONENT), or (list CONTEXT COMPONENT LABELS) with additional labels. */}}
 {{- define "inkwell.labels" -}}
 {{- $context := first . -}}
 {{ include "inkwell.identity" . }}

@@ -1,6 +1,6 @@
-{{/* What NetworkPolicies let out. */}}
+{{/* Outbound rules of NetworkPolicies. */}}
 
-{{/* A rule for names: 53, and 5353 where OpenShift's servers listen. */}}
+{{/* Allows DNS: port 53, and port 5353 for OpenShift's DNS pods. */}}
 {{- define "inkwell.namesEgress" -}}
 - ports:
     - {port: 53, protocol: UDP}
@@ -16,7 +16,7 @@
 {{- default (ternary "80" "443" (hasPrefix "http://" .)) $port -}}
 {{- end }}
 
-{{/* Ports on which Jobs reach the hub: those of the values, and of a mirror or proxy that the values name. */}}
+{{/* Ports on which Jobs may reach the hub: networkPolicy.hubPorts, and the ports of a configured mirror or proxy. */}}
 {{- define "inkwell.hubPorts" -}}
 {{- $ports := list }}
 {{- range .Values.networkPolicy.hubPorts }}

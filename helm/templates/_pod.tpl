@@ -1,6 +1,6 @@
-{{/* What every pod of the release is made with. */}}
+{{/* Parts shared by all pods of the release. */}}
 
-{{/* Service links would put variables such as INKWELL_PORT into it, with something else in them than a port. */}}
+{{/* Service links are off: they would set variables such as INKWELL_PORT to values that are not ports. */}}
 {{- define "inkwell.pod" -}}
 serviceAccountName: {{ include "inkwell.serviceAccount" . }}
 automountServiceAccountToken: false
@@ -23,7 +23,7 @@ tolerations:
 {{- end }}
 {{- end }}
 
-{{/* Image and rights of every container. */}}
+{{/* Image and security context of every container. */}}
 {{- define "inkwell.container" -}}
 image: {{ include "inkwell.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}

@@ -1,6 +1,6 @@
-{{/* How pods take turns and where they stand, and how long a request may keep one. */}}
+{{/* Update strategy, spread across nodes, and the request timeout. */}}
 
-{{/* The longest request in whole seconds. */}}
+{{/* The request timeout, rounded up to whole seconds. */}}
 {{- define "inkwell.requestSeconds" -}}
 {{- ceil (default 300 .Values.settings.requestTimeoutS) -}}
 {{- end }}

@@ -19,8 +19,8 @@
     httpGet: {path: /readyz, port: http}
     {{- toYaml .Values.readinessProbe | nindent 4 }}
   {{- if .Values.preStopSeconds }}
-  # It goes on serving meanwhile: who has not heard yet that this pod ends must not be refused. Then the image's stop
-  # signal starts the drain.
+  # The pod keeps serving during this delay, because load balancers and proxies learn of its termination late. After it,
+  # the image's stop signal starts the drain.
   lifecycle:
     preStop:
       exec: {command: [sleep, {{ .Values.preStopSeconds | quote }}]}

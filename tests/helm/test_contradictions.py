@@ -1,4 +1,4 @@
-"""Values that cannot be meant together end the command with a sentence, on every helm."""
+"""Contradictory values are rejected with a message, on every supported version of Helm."""
 
 from typing import Any
 
@@ -26,13 +26,13 @@ def with_modes(*modes: str) -> dict[str, Any]:
 
 
 CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
-    ({}, "Name the Secret with the file of keys in apiKeys.existingSecret, or set open=true"),
+    ({}, "Name the Secret with the keys file in apiKeys.existingSecret, or set open=true"),
     (OPEN | {"apiKeys": {"existingSecret": "keys"}}, "choose one"),
-    ({"apiKeys": {"existingSecret": "keys"}, "serviceMonitor": {"enabled": True}}, "needs a key to read /metrics"),
+    ({"apiKeys": {"existingSecret": "keys"}, "serviceMonitor": {"enabled": True}}, "needs a key for /metrics"),
     (OPEN | {"models": {"download": [{"name": "124M"}]}}, "set persistence.enabled=true"),
     (OPEN | VOLUME, "set models.default"),
     (OPEN | VOLUME | {"models": {"download": [{"name": "a/x"}, {"name": "b/x"}]}}, "the same folder"),
-    (OPEN | VOLUME | {"models": {"download": [{"name": "124M"}], "default": "demo"}}, "The model demo is to be loaded"),
+    (OPEN | VOLUME | {"models": {"download": [{"name": "124M"}], "default": "demo"}}, "The model demo is to be loaded at startup"),
     (OPEN | {"models": {"preload": ["a", "b", "c"]}}, "settings.maxModels is 3"),
     (OPEN | VOLUME | {"models": {"default": "x"}, "replicaCount": 2}, "2 pods cannot share a volume"),
     (
@@ -41,7 +41,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
             "persistence": {"enabled": True, "accessModes": ["ReadOnlyMany"], "existingClaim": "weights"},
             "models": {"download": [{"name": "x"}]},
         },
-        "cannot write into a volume of ReadOnlyMany",
+        "cannot write into a volume with access mode ReadOnlyMany",
     ),
     (
         OPEN
@@ -49,7 +49,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
             "persistence": {"enabled": True, "accessModes": ["ReadWriteOncePod"]},
             "models": {"download": [{"name": "x"}]},
         },
-        "cannot write into a volume of ReadWriteOncePod",
+        "cannot write into a volume with access mode ReadWriteOncePod",
     ),
     (OPEN | {"extraEnv": [{"name": "INKWELL_PORT", "value": "1"}]}, "extraEnv sets INKWELL_PORT"),
     (OPEN | {"extraEnv": [{"name": "TMPDIR", "value": "/x"}]}, "extraEnv sets TMPDIR"),
@@ -60,14 +60,14 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     (OPEN | {"resources": None}, "resources is null"),
     (OPEN | TRACES, "let traces reach the collector with networkPolicy.extraEgress"),
     (OPEN | {"models": {"jobEnv": [{"name": "HF_TOKEN", "value": "x"}]}}, "models.jobEnv sets HF_TOKEN"),
-    (OPEN | with_modes("ReadOnlyMany") | {"models": {"default": "x"}}, "Nobody can write models into a new volume"),
+    (OPEN | with_modes("ReadOnlyMany") | {"models": {"default": "x"}}, "Models cannot be written into a new volume"),
     (OPEN | {"serviceMonitor": {"interval": "1m", "scrapeTimeout": "1m1ms"}}, "scrapeTimeout is 1m1ms"),
     (OPEN | {"settings": {"maxMemory": "0=1GiB"}}, "gpu.count above 1"),
-    (OPEN | {"gpu": {"enabled": True}, "settings": {"dtype": "int4"}}, "computes on CPUs alone"),
-    (OPEN | {"settings": {"requestTimeoutS": DRAIN_S + 1}}, "longer ones would be cut"),
-    (OPEN | {"terminationGracePeriodSeconds": 324}, "is 324 and a stop can take 325"),
-    (OPEN | {"settings": {"requestTimeoutS": None}, "preStopSeconds": 26}, "is 340 and a stop can take 341"),
-    (OPEN | {"preStopSeconds": 26}, "is 340 and a stop can take 341"),
+    (OPEN | {"gpu": {"enabled": True}, "settings": {"dtype": "int4"}}, "runs only on CPUs"),
+    (OPEN | {"settings": {"requestTimeoutS": DRAIN_S + 1}}, "longer ones would be aborted"),
+    (OPEN | {"terminationGracePeriodSeconds": 324}, "is 324, but shutdown can take 325"),
+    (OPEN | {"settings": {"requestTimeoutS": None}, "preStopSeconds": 26}, "is 340, but shutdown can take 341"),
+    (OPEN | {"preStopSeconds": 26}, "is 340, but shutdown can take 341"),
     (OPEN | {"ingress": {"enabled": True}}, "add one to ingress.hosts"),
     (OPEN | {"httpRoute": {"enabled": True}}, "httpRoute.parentRefs"),
     (OPEN | {"service": {"nodePort": 30000}}, "no effect with service.type=ClusterIP"),
@@ -76,17 +76,17 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     (OPEN | {"pdb": {"minAvailable": 1}}, "as few pods as 1: nodes could never be drained"),
     (
         OPEN | {"pdb": {"minAvailable": "67%"}, "replicaCount": 3},
-        "67%, and there may be as few pods as 3",
+        "67%, but there may be as few pods as 3",
     ),
-    (OPEN | ZERO | {"pdb": {"minAvailable": "1%"}}, "1%, and there may be as few pods as 1"),
+    (OPEN | ZERO | {"pdb": {"minAvailable": "1%"}}, "1%, but there may be as few pods as 1"),
     (OPEN | {"pdb": {"maxUnavailable": 0}}, "pdb.maxUnavailable is 0: nodes could never be drained"),
     (OPEN | {"pdb": {"maxUnavailable": "0%"}}, "pdb.maxUnavailable is 0%"),
     (OPEN | {"autoscaling": {"mode": "hpa-cpu"}, "replicaCount": 2}, "replicaCount has no effect"),
     (OPEN | {"autoscaling": {"mode": "hpa-cpu", "minReplicas": 9}}, "above autoscaling.maxReplicas, which is 4"),
     (OPEN | {"autoscaling": {"mode": "hpa-cpu"}, "gpu": {"enabled": True}}, "use hpa-queue or keda"),
     (OPEN | {"autoscaling": {"mode": "hpa-cpu"}, "resources": {"requests": {"cpu": None}}}, "resources.requests.cpu"),
-    (OPEN | {"autoscaling": {"mode": "hpa-cpu"}}, "needs a bound"),
-    (OPEN | {"autoscaling": {"mode": "hpa-cpu"}, "settings": {"threads": 0}}, "needs a bound"),
+    (OPEN | {"autoscaling": {"mode": "hpa-cpu"}}, "needs a CPU bound"),
+    (OPEN | {"autoscaling": {"mode": "hpa-cpu"}, "settings": {"threads": 0}}, "needs a CPU bound"),
     (OPEN | {"autoscaling": {"mode": "hpa-queue"}, "settings": {"maxRows": 8}}, "a pod computes 8 requests at once"),
     (OPEN | {"autoscaling": {"mode": "keda", "keda": PROMETHEUS}, "settings": {"maxRows": 4}}, "a pod computes 4"),
     (OPEN | {"autoscaling": {"mode": "hpa-queue", "minReplicas": 0}}, "minReplicas=0 needs mode=keda"),

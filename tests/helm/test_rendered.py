@@ -85,7 +85,7 @@ def test_the_notes_name_the_way_to_the_service(every_chart: Chart, tmp_path: Pat
     }
     assert expected.get(values, "port-forward service/inkwell 8000:80") in text
     assert ("Authorization: Bearer $KEY" in text) == (values not in ("open", "queue"))
-    assert ("something else must scrape" in text) == (values == "queue")
+    assert ("configure a scrape of port http" in text) == (values == "queue")
     assert ("get jobs" in text) == (values == "models")
     assert ("503" in text) == (values == "keda-zero")
 
