@@ -1,1 +1,1 @@
-"""Commands around the service: fetching, making, converting and training checkpoints. The service imports none."""
+"""Command-line tools for checkpoints (download, convert, train) and benchmarks; the service imports none of them."""

@@ -1,7 +1,7 @@
-"""Measure Inkwell and its peers side by side: `bench.py` or `make bench`; docs/performance.md says what and how.
+"""Benchmark Inkwell and comparable systems side by side: `bench.py` or `make bench`; see docs/performance.md.
 
-Prints tables, writes them with all figures and pictures into the results folder. Exit status 1 when any target failed
-or gave another number of tokens than it was asked for, 2 without what requirements-bench.txt lists.
+Prints tables, and writes them with all metrics and plots into the results folder. Exit status 1 if a target failed or
+generated another number of tokens than requested, 2 if packages of requirements-bench.txt are missing.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-# Started as a file, Python only finds the folder of that file.
+# Run as a script, Python only searches the folder of that script.
 sys.path[:0] = [str(PROJECT_ROOT), str(PROJECT_ROOT / "service")]
 
 from scripts.requirements import require  # noqa: E402
@@ -28,9 +28,9 @@ from scripts.benchmark.table import render  # noqa: E402
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 when every target answered every request in full."""
+    """Return 0 if every target answered every request in full, else 1."""
     options = parse_options(arguments)
-    os.umask(0o022)  # Apache's account reads the checkpoint
+    os.umask(0o022)  # Apache's account must be able to read the checkpoint
     command = shlex.join(["scripts/bench.py", *(sys.argv[1:] if arguments is None else arguments)])
     run = measure(options, command)
     folder = options.out / time.strftime("%Y%m%d-%H%M%S")
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _without_outputs(run: dict[str, Any]) -> dict[str, Any]:
-    """The run without the generated texts, which were compared already."""
+    """Drop the generated texts, which have already been compared."""
     for result in run["targets"]:
         for of_workload in result["runs"].values():
             del of_workload["outputs"]

@@ -1,7 +1,7 @@
-"""What fewer bits a weight cost in quality: `python -m scripts.bench_precision MODEL TEXT`.
+"""Measure the quality loss of each number format: `python -m scripts.bench_precision MODEL TEXT`.
 
-Bits per byte of the held-out stories of a text (split as `train_demo.py` splits it) under the native kernels, for each
-number format; lower is better. Every window of the model's context is scored by itself, its first token not at all.
+Prints the bits per byte of the held-out stories of a text (split as in `train_demo.py`) under the native kernels; lower
+is better. The text is cut into windows of the model's context; the first token of each is not scored.
 """
 
 import argparse
@@ -26,7 +26,7 @@ FORMATS = ("float32", "bfloat16", "int8", "int4")
 
 
 def bits(decoder: Decoder, cache: KVCache, windows: Iterator[list[int]]) -> float:
-    """Sum of -log2 p over all tokens but the first of each window."""
+    """Return the sum of -log2 p over all tokens except the first of each window."""
     total = 0.0
     for window in windows:
         hidden = decoder(torch.tensor(window[:-1]), [Segment(0, 0, len(window) - 1)], cache)
@@ -35,7 +35,7 @@ def bits(decoder: Decoder, cache: KVCache, windows: Iterator[list[int]]) -> floa
 
 
 def measure(folder: Path, name: str, kernels: Kernels, ids: list[int], size_bytes: int) -> float:
-    """Bits per byte of the tokens `ids`, which stand for `size_bytes` bytes of text."""
+    """Return the bits per byte of the tokens `ids`, which encode `size_bytes` bytes of text."""
     config = read_config(folder)
     precision = resolve_precision(name, None, "cpu", kernels=True)
     decoder = load_decoder(folder, config, "cpu", precision, kernels)
@@ -46,11 +46,11 @@ def measure(folder: Path, name: str, kernels: Kernels, ids: list[int], size_byte
 def main() -> None:
     parser = argparse.ArgumentParser(description="Bits per byte of held-out text for each number format.")
     parser.add_argument("model", type=Path, help="checkpoint folder, with its tokenizer")
-    parser.add_argument("text", type=Path, help="stories parted by <|endoftext|>")
+    parser.add_argument("text", type=Path, help="text file of stories separated by <|endoftext|>")
     options = parser.parse_args()
     kernels = open_kernels(torch.get_num_threads())
     if kernels is None:
-        parser.exit(2, "this needs the native kernels: run make, on a CPU with AVX2\n")
+        parser.exit(2, "native kernels are required: run make, on a CPU with AVX2\n")
     _, held_out = split_stories(options.text.read_text())
     text = "\n\n".join(held_out)
     ids = Tokenizer.from_file(str(options.model / "tokenizer.json")).encode(text).ids

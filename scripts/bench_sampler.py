@@ -1,7 +1,8 @@
-"""How long the sampler takes for one step: `python -m scripts.bench_sampler --threads 2`.
+"""Benchmark the sampler's time per step: `python -m scripts.bench_sampler --threads 2`.
 
-Random logits of GPT-2's vocabulary; a text of 200 + 100 tokens for the penalties. Prints the least and the median
-milliseconds of each way to choose; with one thread in time on the processor, which other programs disturb less.
+Uses random logits of the size of GPT-2's vocabulary, and a text of 200 + 100 tokens for the penalties. Prints the
+minimum and the median in milliseconds for each set of parameters; with one thread it measures CPU time, which other
+programs disturb less than wall time.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from inkwell.engine.sampling.sampler import choose, finite_rows
 from inkwell.engine.sampling.sampling_input import SamplingInput
 from inkwell.parameters.sampling import Sampling
 
-WAYS: dict[str, dict[str, float | int]] = {
+CASES: dict[str, dict[str, float | int]] = {
     "greedy": {"temperature": 0.0},
     "temperature": {"temperature": 0.8},
     "top_k 40": {"top_k": 40},
@@ -48,16 +49,17 @@ def main() -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(options.rows, options.vocabulary, generator=generator) * 4
     text = torch.randint(options.vocabulary, (300,), generator=generator).tolist()
-    print(f"{options.rows} rows x {options.vocabulary}, {options.threads} threads: least and median ms")
-    for name, way in WAYS.items():
-        jobs = [Job(0, tuple(text[:200]), 128, Sampling(**way), seed) for seed in range(options.rows)]  # type: ignore[arg-type]
+    print(f"{options.rows} rows x {options.vocabulary}, {options.threads} threads: minimum and median ms")
+    for name, parameters in CASES.items():
+        sampling = Sampling(**parameters)  # type: ignore[arg-type]
+        jobs = [Job(0, tuple(text[:200]), 128, sampling, seed) for seed in range(options.rows)]
         inputs = [SamplingInput(job, text[200:]) for job in jobs]
         _print(name, _times(partial(choose, logits, inputs), clock, options.repeats))
     _print("finite_rows", _times(lambda: finite_rows(logits), clock, options.repeats))
 
 
 def _times(run: Callable[[], object], clock: Callable[[], float], repeats: int) -> list[float]:
-    """Milliseconds of each repeat, after three that warm up."""
+    """Return the milliseconds of each repeat, after three warm-up runs."""
     times = []
     for number in range(repeats + 3):
         began = clock()

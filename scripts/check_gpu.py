@@ -1,9 +1,9 @@
-"""Check on a machine with a GPU what the tests cannot: `check_gpu.py`, `check_gpu.py --shape gpt-j-6B`.
+"""Verify and measure the engine on a GPU, which the tests cannot: `check_gpu.py`, `check_gpu.py --shape gpt-j-6B`.
 
-Makes a checkpoint with random weights (or takes --model FOLDER), compares greedy texts of the engine, alone and in a
-crowd, with those of `transformers` on the same device, and measures a step of one row, and of many, against the limit
-that the GPU's memory sets. Needs no network and nothing of the web tier. Exit status: 0 when the texts are equal, 1
-when they are not, 2 without a GPU or without what requirements-oracle.txt lists. Times never decide it.
+Uses a checkpoint with random weights (or --model FOLDER). Compares greedy texts of the engine, alone and in a batch,
+with those of `transformers` on the same device, and compares step times for one and for many rows with the limit set by
+GPU memory bandwidth. Needs neither a network nor the web tier. Exit status: 0 if the texts agree, 1 if they do not, 2
+without a GPU or if packages of requirements-oracle.txt are missing. Times do not affect it.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-# Started as a file, Python only finds the folder of that file.
+# Run as a script, Python only searches the folder of that script.
 sys.path[:0] = [str(PROJECT_ROOT), str(PROJECT_ROOT / "service")]
 
 from scripts.requirements import require  # noqa: E402
@@ -32,62 +32,63 @@ from inkwell.engine.engine import Engine  # noqa: E402
 from inkwell.engine.loading import load_model  # noqa: E402
 from inkwell.parameters.sampling import GREEDY  # noqa: E402
 from scripts.benchmark.roofline import bytes_per_step  # noqa: E402
-from scripts.make_random_model import SHAPES, Order, make  # noqa: E402
+from scripts.make_random_model import SHAPES, RandomModelSpec, make  # noqa: E402
 
 NEW_TOKENS = 64
 TIMED_TOKENS = 256
-CROWD = 16
+BATCH = 16
 CACHE_BYTES = 8 << 30
-# As a share of the largest logit: tokens whose logits are closer may change places by rounding alone.
-NEAR = {"float32": 1e-4, "bfloat16": 2e-2, "float16": 3e-3}
+# Relative to the largest logit: tokens whose logits differ by less may be reordered by rounding.
+TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2, "float16": 3e-3}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """What the module says."""
+    """Return the exit status described above."""
     parser = argparse.ArgumentParser(description="Check texts and times of the engine on a GPU.")
-    parser.add_argument("--shape", choices=SHAPES, default="124M", help="sizes of the random model (124M)")
-    parser.add_argument("--model", type=Path, metavar="DIR", help="a checkpoint to take instead of a random one")
-    parser.add_argument("--dtype", nargs="+", choices=NEAR, default=["float32", "bfloat16", "float16"])
+    parser.add_argument("--shape", choices=SHAPES, default="124M", help="shape of the random model (124M)")
+    parser.add_argument("--model", type=Path, metavar="DIR", help="checkpoint to use instead of a random one")
+    parser.add_argument("--dtype", nargs="+", choices=TOLERANCE, default=["float32", "bfloat16", "float16"])
     options = parser.parse_args(arguments)
     if not torch.cuda.is_available():
-        print("This machine has no usable GPU: nothing was checked.")
+        print("This machine has no usable GPU; nothing was checked.")
         return 2
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {_bandwidth() / 1e12:.2f} TB/s")
     with tempfile.TemporaryDirectory() as made:
         folder = options.model or Path(made)
         if not options.model:
-            make(Order(folder, SHAPES[options.shape], "float16"))
+            make(RandomModelSpec(folder, SHAPES[options.shape], "float16"))
         return int(not all([_check(folder, dtype) for dtype in options.dtype]))
 
 
 def _check(folder: Path, dtype: str) -> bool:
-    """Print the figures of one number format; whether all texts are right."""
+    """Print the measurements of one number format; return whether all texts are right."""
     config = read_config(folder)
     draw = torch.Generator().manual_seed(0)
-    lengths = [5 + 13 * number for number in range(CROWD)]
+    lengths = [5 + 13 * number for number in range(BATCH)]
     prompts = [torch.randint(config.vocab_size, (length,), generator=draw).tolist() for length in lengths]
     loaded = load_model(folder, EngineConfig(device="cuda", dtype=dtype, max_rows=64, cache_bytes=CACHE_BYTES))
     print(f"\n{dtype}: {loaded.path}; {loaded.gpu_bytes / 2**30:.1f} GiB")
     limit_s = bytes_per_step(config, dtype) / _bandwidth()
-    for rows in sorted({1, min(CROWD, loaded.rows), loaded.rows}):
+    for rows in sorted({1, min(BATCH, loaded.rows), loaded.rows}):
         _, seconds = _generate(loaded.engine, [prompts[0]] * rows, TIMED_TOKENS)
-        step_s = statistics.median(seconds[len(seconds) // 2 :])  # by then every graph is recorded
-        print(f"  {rows} rows: {1000 * step_s:.3f} ms a step, {limit_s / step_s:.0%} of the memory's limit")
+        step_s = statistics.median(seconds[len(seconds) // 2 :])  # by then every CUDA graph has been recorded
+        print(f"  {rows} rows: {1000 * step_s:.3f} ms per step, {limit_s / step_s:.0%} of the memory bandwidth limit")
     alone = [_generate(loaded.engine, [prompt], NEW_TOKENS)[0][0] for prompt in prompts]
-    crowd = _generate(loaded.engine, prompts, NEW_TOKENS)[0]
+    batched = _generate(loaded.engine, prompts, NEW_TOKENS)[0]
     del loaded
     gc.collect()
     torch.cuda.empty_cache()
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), device_map="cuda").eval()
-    right = [_follows(model, prompt, text, NEAR[dtype]) for prompt, text in zip(prompts, alone, strict=True)]
-    right += [_follows(model, prompt, crowd[key], NEAR[dtype]) for key, prompt in enumerate(prompts)]
-    same = sum(text == crowd[key] for key, text in enumerate(alone))
-    print(f"  greedy as transformers: {sum(right)} of {len(right)} texts; alone as in the crowd: {same} of {CROWD}")
+    tolerance = TOLERANCE[dtype]
+    right = [_is_greedy(model, prompt, text, tolerance) for prompt, text in zip(prompts, alone, strict=True)]
+    right += [_is_greedy(model, prompt, batched[key], tolerance) for key, prompt in enumerate(prompts)]
+    same = sum(text == batched[key] for key, text in enumerate(alone))
+    print(f"  as transformers: {sum(right)} of {len(right)} greedy texts; alone as in the batch: {same} of {BATCH}")
     return all(right)
 
 
 def _generate(engine: Engine, prompts: list[list[int]], count: int) -> tuple[dict[int, list[int]], list[float]]:
-    """Greedy texts by number of the prompt, all computed together, and the seconds of each step."""
+    """Compute all prompts in one batch; return the greedy texts by prompt number, and the seconds of each step."""
     for key, prompt in enumerate(prompts):
         engine.submit(Job(key, tuple(prompt), count, GREEDY, cache_salt=str(key)))
     texts: dict[int, list[int]] = {key: [] for key in range(len(prompts))}
@@ -103,15 +104,15 @@ def _generate(engine: Engine, prompts: list[list[int]], count: int) -> tuple[dic
 
 
 @torch.inference_mode()
-def _follows(model: PreTrainedModel, prompt: list[int], text: list[int], near: float) -> bool:
-    """Whether each token is the model's first choice after those before it, or as good as that."""
+def _is_greedy(model: PreTrainedModel, prompt: list[int], text: list[int], tolerance: float) -> bool:
+    """Whether each token has the largest logit given those before it, within `tolerance`."""
     logits = model(torch.tensor([prompt + text], device=model.device)).logits[0, len(prompt) - 1 : -1].float()
     chosen = logits.gather(1, torch.tensor(text, device=model.device).unsqueeze(1)).squeeze(1)  # [len(text)]
-    return bool((logits.amax(dim=1) - chosen <= near * logits.abs().amax(dim=1)).all())
+    return bool((logits.amax(dim=1) - chosen <= tolerance * logits.abs().amax(dim=1)).all())
 
 
 def _bandwidth() -> float:
-    """Bytes a second that the GPU's memory delivers: a block much larger than its caches is copied."""
+    """Measure the GPU's memory bandwidth in bytes per second by copying a block much larger than its caches."""
     block = torch.empty(1 << 30, dtype=torch.uint8, device="cuda")
     copy = block.clone()
     torch.cuda.synchronize()

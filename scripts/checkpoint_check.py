@@ -1,7 +1,7 @@
-"""Whether a folder is a whole checkpoint: config, tokenizer and every weight file's header, without reading weights.
+"""Verifies that a folder is a complete checkpoint: config, tokenizer and weight file headers, without reading weights.
 
-Takes a folder, returns or raises an `InkwellError`. It judges by the service's own readers, so what passes here is
-what the service will open; shapes are compared with the config when the model is loaded.
+Takes a folder; returns, or raises an `InkwellError`. It uses the service's own readers, so the service can open a
+folder that passes; tensor shapes are only compared with the config when the model is loaded.
 """
 
 import json
@@ -18,7 +18,7 @@ INDEX_BYTES_MAX = 16 << 20
 
 
 def check_checkpoint(folder: Path) -> None:
-    """Raise unless `folder` holds everything that serving needs, each part readable."""
+    """Raise unless `folder` contains all files needed for serving, and all of them are readable."""
     check_small_files(folder)
     if (folder / "model.safetensors").exists():
         _tensor_names(folder / "model.safetensors")
@@ -31,7 +31,7 @@ def check_checkpoint(folder: Path) -> None:
 
 
 def check_small_files(folder: Path) -> None:
-    """The small files alone; worth a look before gigabytes follow."""
+    """Check only the small files, before gigabytes of weights are downloaded."""
     read_config(folder)
     load_tokenizer(folder)
 
@@ -42,16 +42,16 @@ def _weight_map(index: Path) -> dict[str, str]:
             raise ModelCorrupt(f"{index.name} is larger than {INDEX_BYTES_MAX:,} bytes")
         weight_map: dict[str, str] = json.loads(index.read_text("utf-8"))["weight_map"]
         if not weight_map or not all(SAFE_SHARD.fullmatch(shard) for shard in weight_map.values()):
-            raise ModelCorrupt(f"{index.name} names files that are no shards")
+            raise ModelCorrupt(f"{index.name} names files that are not shards")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelCorrupt(f"{index.name} cannot be read", cause=repr(error)) from error
     return weight_map
 
 
 def _tensor_names(path: Path) -> frozenset[str]:
-    """Opening looks at the whole header: its length, every offset, and the file's end."""
+    """Return the tensor names; opening the file validates the header's length, all offsets and the file size."""
     try:
         with safe_open(path, framework="numpy") as file:
             return frozenset(file.keys())
     except (OSError, SafetensorError) as error:
-        raise ModelCorrupt(f"{path.name} is no readable safetensors file", cause=repr(error)) from error
+        raise ModelCorrupt(f"{path.name} is not a readable safetensors file", cause=repr(error)) from error

@@ -1,8 +1,8 @@
-"""Turn pickled PyTorch weights into safetensors, once: `conversion.py FOLDER` (pytorch_model.bin, whole or in shards).
+"""Convert pickled PyTorch weights to safetensors: `conversion.py FOLDER` (pytorch_model.bin, one file or shards).
 
-A pickle from a stranger is a program, so it is read by torch's restricted reader alone (weights_only), in a process of
-its own; no other part of the project opens one. Weights are mapped, not read, so memory holds about one shard. Files
-appear complete or not at all, the index last. Knows nothing of the service; its last line on stderr is the reason of a
+A pickle can execute code, so it is only read by torch's restricted loader (weights_only), in a separate process; no
+other part of the project opens one. Weights are memory-mapped, so memory holds about one shard. Output files appear
+complete or not at all, the index last. Knows nothing of the service; the last line on stderr is the reason of a
 failure.
 """
 
@@ -26,7 +26,7 @@ from torch import Tensor
 WHOLE = "pytorch_model.bin"
 INDEX = "pytorch_model.bin.index.json"
 SHARD = re.compile(r"pytorch_model-[0-9]{1,6}-of-[0-9]{1,6}\.bin")
-# Constants of the architecture that old versions of transformers stored with the weights.
+# Constants of the architecture that old versions of transformers stored along with the weights.
 CAUSAL_MASK = re.compile(r"(.*\.)?h\.[0-9]+\.attn\.(masked_)?bias")
 SHARD_BYTES = 4_000_000_000
 STAGING = ".converting-"
@@ -34,11 +34,11 @@ STALE_S = 86_400.0
 
 
 class ConversionRefused(Exception):
-    """The files are not plain weights; nothing was converted."""
+    """The files contain something other than plain weights; nothing was converted."""
 
 
 def convert(folder: Path, shard_bytes: int = SHARD_BYTES) -> list[str]:
-    """Write safetensors beside the pickled weights of `folder`; gives the names of the files."""
+    """Write safetensors next to the pickled weights of `folder`; return the names of the new files."""
     _remove_stale(folder)
     tensors = _without_tied_head(_load(folder))
     groups = _groups(tensors, shard_bytes)
@@ -48,7 +48,7 @@ def convert(folder: Path, shard_bytes: int = SHARD_BYTES) -> list[str]:
         for name, group in zip(names, groups, strict=True):
             _save({key: tensors[key] for key in group}, staging / name)
         if len(names) > 1:
-            names.append("model.safetensors.index.json")  # the last to appear: only now is there a checkpoint
+            names.append("model.safetensors.index.json")  # published last: it makes the checkpoint complete
             _save_index(dict(zip(names, groups, strict=False)), tensors, staging / names[-1])
         for name in names:
             os.replace(staging / name, folder / name)
@@ -57,7 +57,7 @@ def convert(folder: Path, shard_bytes: int = SHARD_BYTES) -> list[str]:
 
 
 def _load(folder: Path) -> dict[str, Tensor]:
-    """All weights by name, mapped into memory; the constants that are no weights are left out."""
+    """Return all weights by name, memory-mapped; constants stored with the weights are left out."""
     if (folder / WHOLE).exists():
         tensors = _read(folder / WHOLE)
     else:
@@ -72,7 +72,7 @@ def _load(folder: Path) -> dict[str, Tensor]:
             tensors.update((name, held[name]) for name in wanted)
     weights = {name: tensor for name, tensor in tensors.items() if not CAUSAL_MASK.fullmatch(name)}
     if not weights:
-        raise ConversionRefused("there are no weights in it")
+        raise ConversionRefused("it contains no weights")
     return weights
 
 
@@ -84,23 +84,23 @@ def _weight_map(index: Path) -> dict[str, str]:
         raise ConversionRefused(f"{index.name} cannot be read ({error!r})") from error
     for place in places:
         if not isinstance(place, str) or not SHARD.fullmatch(place):
-            raise ConversionRefused(f"{index.name} names {str(place)[:60]!r}, which is no shard of this folder")
+            raise ConversionRefused(f"{index.name} names {str(place)[:60]!r}, which is not a shard of this folder")
     return weight_map
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """A state dict and nothing else."""
+    """Read a file that must contain a state dict and nothing else."""
     try:
-        # Only the zip format of torch >= 1.6 can be mapped; files of 2019 are read into memory.
+        # Only the zip format of torch >= 1.6 can be memory-mapped; older files are read into memory.
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except FileNotFoundError as error:
         raise ConversionRefused(f"{path.name} is missing") from error
-    except Exception as error:  # whatever a hostile or broken file makes the reader stumble over
+    except Exception as error:  # a malicious or damaged file can cause any exception
         named = re.search(r"GLOBAL\s+`?([\w.]+)", str(error))
         found = f" (it asks for {named.group(1)})" if named else ""
-        raise ConversionRefused(f"{path.name} is damaged, or holds code{found}; refused, and none of it ran") from error
+        raise ConversionRefused(f"{path.name} is damaged or contains code{found}; it was not run") from error
     if not isinstance(state, dict):
-        raise ConversionRefused(f"{path.name} holds a {type(state).__name__}, not tensors by name")
+        raise ConversionRefused(f"{path.name} contains a {type(state).__name__} instead of named tensors")
     for name, value in state.items():
         _require_plain(path.name, name, value)
     return state
@@ -108,16 +108,16 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 def _require_plain(file: str, name: Any, value: Any) -> None:
     if not isinstance(name, str) or not isinstance(value, Tensor):
-        raise ConversionRefused(f"{file} holds something other than a tensor under {str(name)[:60]!r}")
+        raise ConversionRefused(f"{file} contains something other than a tensor under {str(name)[:60]!r}")
     if value.layout != torch.strided or value.is_quantized or value.device.type != "cpu":
-        raise ConversionRefused(f"{file}: {name[:60]!r} is no plain tensor")
+        raise ConversionRefused(f"{file}: {name[:60]!r} is not a plain tensor")
     if value.numel() * value.itemsize > value.untyped_storage().nbytes():
-        # A stride of zero claims terabytes that the file does not have; writing it out would need them.
+        # With a stride of zero, a small file can declare a tensor of terabytes, which would be written out in full.
         raise ConversionRefused(f"{file}: {name[:60]!r} is larger than its data")
 
 
 def _without_tied_head(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Drop the head where it is the embedding table itself: safetensors stores a tensor once."""
+    """Drop the head if it shares the embedding table's memory: safetensors stores a tensor once."""
     head = tensors.get("lm_head.weight")
     table = tensors.get("transformer.wte.weight", tensors.get("wte.weight"))
     if head is None or table is None or not _same(head, table):
@@ -155,7 +155,7 @@ def _save(tensors: dict[str, Tensor], path: Path) -> None:
     for name, tensor in tensors.items():
         storage = tensor.untyped_storage()
         whole = tensor.is_contiguous() and storage.nbytes() == tensor.numel() * tensor.itemsize
-        copied = not whole or storage.data_ptr() in seen  # safetensors takes whole tensors of their own alone
+        copied = not whole or storage.data_ptr() in seen  # safetensors requires tensors that own their whole storage
         seen.add(storage.data_ptr())
         own[name] = tensor.detach().clone(memory_format=torch.contiguous_format) if copied else tensor.detach()
     try:
@@ -164,7 +164,7 @@ def _save(tensors: dict[str, Tensor], path: Path) -> None:
         raise ConversionRefused(f"safetensors cannot store it ({error})") from error
     mask = os.umask(0)
     os.umask(mask)
-    path.chmod(0o666 & ~mask)  # the library lets the owner alone read it, and the service may run as somebody else
+    path.chmod(0o666 & ~mask)  # safetensors writes 0600 files, and the service may run as another user
     _sync(path)
 
 
@@ -185,7 +185,7 @@ def _sync(path: Path) -> None:
 
 
 def _remove_stale(folder: Path) -> None:
-    """What killed conversions left; younger ones may still be running."""
+    """Remove what killed conversions left; younger folders may belong to a running one."""
     for path in folder.glob(f"{STAGING}*"):
         if time.time() - path.stat().st_mtime > STALE_S:
             shutil.rmtree(path, ignore_errors=True)
@@ -194,7 +194,7 @@ def _remove_stale(folder: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Convert pytorch_model.bin in FOLDER to safetensors.")
     parser.add_argument("folder", type=Path, metavar="FOLDER")
-    parser.add_argument("--shard-bytes", type=int, default=SHARD_BYTES, help="largest size of one file")
+    parser.add_argument("--shard-bytes", type=int, default=SHARD_BYTES, help="maximum size of a file")
     arguments = parser.parse_args()
     try:
         print("wrote", *convert(arguments.folder, arguments.shard_bytes))

@@ -1,7 +1,7 @@
-"""The GPT-2 that `train_demo.py` trains, how it is saved and read back, and how a trained one is made deeper.
+"""The GPT-2 that `train_demo.py` trains: forward pass, saving, loading, and adding layers to a trained model.
 
-Takes and gives token ids, logits, and tensors with the names and orientation of transformers' GPT2LMHeadModel. Knows
-no text, no data and no optimizer.
+Works with token ids, logits, and tensors with the names and orientation of transformers' GPT2LMHeadModel. Knows no
+text, no data and no optimizer.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 
 class Attention(nn.Module):
-    """The products of one layer's attention. q, k and v are separate because Muon orthogonalises each update alone."""
+    """The projections of one attention layer; q, k and v are separate so that Muon orthogonalises each on its own."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
-    """The two products of one layer's MLP."""
+    """The two projections of one layer's MLP."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class GPT2(nn.Module):
         self.ln_f, self.dropout = nn.LayerNorm(args.width), nn.Dropout(args.dropout)
         for name, parameter in self.named_parameters():
             if parameter.ndim == 2:
-                last = name.endswith("c_proj.weight")  # what is added to the residual starts smaller
+                last = name.endswith("c_proj.weight")  # projections into the residual stream start smaller
                 nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * args.layers) if last else 0.02)
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
@@ -74,7 +74,7 @@ class GPT2(nn.Module):
         return F.linear(self.ln_f(x), self.wte.weight)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Names and [in, out] orientation as transformers saves them; no head, because it is tied."""
+        """The weights with transformers' names and [in, out] orientation; without the head, because it is tied."""
         state: dict[str, Tensor] = dict(self.named_parameters())
         for name in [name for name in state if ".q." in name]:
             parts = [state.pop(name.replace(".q.", f".{part}.")) for part in "qkv"]
@@ -83,7 +83,7 @@ class GPT2(nn.Module):
         return {f"transformer.{name}": t.detach().half().contiguous() for name, t in turned.items()}
 
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        """The inverse of `tensors`; raises RuntimeError where a name or a shape does not fit."""
+        """Load what `tensors` returned; raises RuntimeError if a name or a shape does not match."""
         state = {name.removeprefix("transformer."): tensor.float() for name, tensor in tensors.items()}
         state = {name: t.T if t.ndim == 2 and name.startswith("h.") else t for name, t in state.items()}
         for name in [name for name in state if ".c_attn." in name]:
@@ -93,10 +93,11 @@ class GPT2(nn.Module):
 
 
 def deepen(tensors: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:
-    """The same function in `layers` layers, spread evenly: a new one is a copy of the one before it and adds nothing.
+    """Return the weights of an equivalent model with `layers` layers, the new ones evenly distributed.
 
-    Nothing, because its two output projections are zero; they are the first to learn. After LLaMA Pro (block expansion,
-    arXiv 2401.02415). Raises ValueError for fewer layers than there are.
+    A new layer is a copy of the one before it with both output projections zero, so that it adds nothing to the
+    residual stream at first. After LLaMA Pro (block expansion, arXiv 2401.02415). Raises ValueError for fewer layers
+    than there are.
     """
     pattern = re.compile(r"transformer\.h\.(\d+)\.(.*)")
     old = 1 + max(int(match[1]) for match in map(pattern.match, tensors) if match)

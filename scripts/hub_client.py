@@ -1,8 +1,8 @@
-"""Talking to a hub: list a repository at a revision, and bring one file here with resume, checksum and patience.
+"""A hub client: lists a repository at a revision, and downloads files with resume, checksums and retries.
 
-Built on huggingface_hub's session, headers, token and errors; takes and gives the values of `scripts.repository`. The
-client's own `hf_hub_download` is not used: since 2026-06 it gives every process a temporary file of its own and throws
-it away in the end, so it never goes on where a killed one stopped. Knows nothing of models directories.
+Built on huggingface_hub's session, headers, token and errors; works with the values of `scripts.repository`. It does
+not use `hf_hub_download`, which since 2026-06 downloads into a temporary file per process and deletes it at the end, so
+that it cannot resume after a kill. Knows nothing of models directories.
 """
 
 import errno
@@ -20,7 +20,7 @@ from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from huggingface_hub.hf_api import RepoSibling
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
-from scripts.hub_errors import advice, in_short, pause_s
+from scripts.hub_errors import advice, pause_s, summary
 from scripts.repository import DownloadError, Listing, RemoteFile, size_text
 
 REVISION = re.compile(r"[0-9a-f]{40}")
@@ -31,44 +31,44 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Hub:
-    """The hub at HF_ENDPOINT. `retries` bounds the failures in a row; every byte that arrives starts the count anew."""
+    """The hub at HF_ENDPOINT. `retries` limits consecutive failures; any progress resets the count."""
 
     retries: int
-    say: Callable[[str], None]
+    log: Callable[[str], None]
 
     def listing(self, hub_id: str, revision: str | None) -> Listing:
-        """All files of a repository with size and checksum; without a revision, those of its newest one."""
+        """Return all files of a repository with size and checksum, at a revision or, if None, at the newest one."""
         try:
-            return _listing(hub_id, revision, self._patiently(lambda: _model_info(hub_id, revision)))
+            return _listing(hub_id, revision, self._with_retries(lambda: _model_info(hub_id, revision)))
         except (httpx2.HTTPError, OfflineModeIsEnabled) as error:
             raise DownloadError(advice(error, hub_id, revision)) from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DownloadError(
                 f"{constants.ENDPOINT} answered, but not as a hub does ({error}): check HF_ENDPOINT, and whether a "
-                "proxy or a login page of the network stands in between"
+                "proxy or a network login page intercepts the connection"
             ) from error
 
     def fetch(self, listing: Listing, file: RemoteFile, folder: Path, advance: Callable[[int], object]) -> None:
-        """Bring `file` into `folder`, going on from what is there; its name appears when its content is right."""
+        """Download `file` into `folder`, resuming a partial file; it gets its final name once its checksum matches."""
         final, partial = folder / file.name, folder / file.partial_name
         url = hf_hub_url(listing.hub_id, file.name, revision=listing.revision)
         try:
-            self._patiently(lambda: _receive(url, file, final, partial, advance), lambda: _size(partial))
+            self._with_retries(lambda: _receive(url, file, final, partial, advance), lambda: _size(partial))
         except (httpx2.HTTPError, OfflineModeIsEnabled) as error:
             reason = advice(error, listing.hub_id, listing.revision)
             raise DownloadError(f"{file.name}: {reason}{_kept(partial)}") from error
         if final.exists():
-            return  # another process, working in the same folder, was faster
+            return  # another process completed it in the same folder
         if not file.matches(partial):
             partial.unlink(missing_ok=True)
             raise DownloadError(
-                f"{file.name} does not have the checksum that the hub states ({file.checksum}); it was removed. Run "
-                f"the same command again; if that fails too, {constants.ENDPOINT} serves a damaged copy"
+                f"{file.name} does not match the hub's checksum ({file.checksum}) and was removed. Run the same "
+                f"command again; if that fails too, {constants.ENDPOINT} serves a damaged copy"
             )
         partial.replace(final)
 
-    def _patiently(self, action: Callable[[], T], position: Callable[[], int] = lambda: 0) -> T:
-        """Run `action` again after passing failures; getting further than before starts the count anew."""
+    def _with_retries(self, action: Callable[[], T], position: Callable[[], int] = lambda: 0) -> T:
+        """Run `action`, and retry it after temporary failures; an increase of `position` resets the count."""
         failures = 0
         while True:
             before = position()
@@ -79,7 +79,7 @@ class Hub:
                 wait_s = pause_s(error, failures)
                 if wait_s is None or failures > self.retries:
                     raise
-                self.say(f"{in_short(error)}; trying again in {wait_s:.1f} s ({failures} of {self.retries})")
+                self.log(f"{summary(error)}; trying again in {wait_s:.1f} s ({failures} of {self.retries})")
                 time.sleep(wait_s)
 
 
@@ -96,32 +96,32 @@ def _listing(hub_id: str, revision: str | None, info: ModelInfo) -> Listing:
 
 
 def _remote_file(sibling: RepoSibling) -> RemoteFile:
-    """What the hub states of a file; the checksum becomes a part of a file name, so its form is looked at."""
+    """Convert the hub's description of a file; the checksum becomes part of a file name, so its form is validated."""
     checksum = sibling.lfs.sha256 if sibling.lfs else sibling.blob_id
     if not isinstance(sibling.rfilename, str) or not isinstance(sibling.size, int) or sibling.size < 0:
-        raise ValueError("it states no size of a file")
+        raise ValueError("it states no size for a file")
     if not isinstance(checksum, str) or not CHECKSUM.fullmatch(checksum):
-        raise ValueError("it states no checksum of a file")
+        raise ValueError("it states no checksum for a file")
     return RemoteFile(sibling.rfilename, sibling.size, checksum)
 
 
 def _receive(url: str, file: RemoteFile, final: Path, partial: Path, advance: Callable[[int], object]) -> None:
-    """One request for the bytes that are missing."""
+    """Request the missing bytes once."""
     offset = _size(partial)
     if final.exists() or (partial.exists() and offset == file.size_bytes):
         return
-    if not partial.parent.is_dir():  # where locks do nothing, another process may have finished and moved it
+    if not partial.parent.is_dir():  # without working locks, another process may have published it
         raise FileNotFoundError(errno.ENOENT, "the folder of this download is gone", str(partial.parent))
-    # No compression: sizes and ranges must count the bytes of the file itself.
+    # No compression: sizes and ranges must refer to the bytes of the file itself.
     headers = build_hf_headers(library_name="inkwell") | {"accept-encoding": "identity"}
     if offset:
         headers["range"] = f"bytes={offset}-"
-    # The session follows redirects, and drops the authorization header whenever scheme, host or port change.
+    # The session follows redirects, and drops the Authorization header if scheme, host or port change.
     with get_session().stream("GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as response:
         if response.status_code == 416:
             raise _wrong_length(file, partial, "shorter")
         hf_raise_for_status(response)
-        if offset and not _continues(response, offset):
+        if offset and not _resumes(response, offset):
             partial.unlink(missing_ok=True)  # not truncated: another process may be writing it
             advance(-offset)
             offset = 0
@@ -131,10 +131,10 @@ def _receive(url: str, file: RemoteFile, final: Path, partial: Path, advance: Ca
 def _store(
     response: httpx2.Response, file: RemoteFile, partial: Path, offset: int, advance: Callable[[int], object]
 ) -> None:
-    """Write what arrives at the place where it belongs.
+    """Write the received bytes at their offset in the file.
 
-    Never with O_APPEND: on file systems where locks do nothing, two processes may write this file at once. Equal bytes
-    at equal places do no harm; appended ones would.
+    O_APPEND is not used: on file systems without working locks, two processes may write this file at once. Writing the
+    same bytes at the same offset is harmless; appending them is not.
     """
     with open(os.open(partial, os.O_WRONLY | os.O_CREAT, 0o666), "wb") as target:
         target.seek(offset)
@@ -152,21 +152,21 @@ def _store(
         raise httpx2.RemoteProtocolError(f"{file.name} ended after {offset} of {file.size_bytes} bytes")
 
 
-def _continues(response: httpx2.Response, offset: int) -> bool:
+def _resumes(response: httpx2.Response, offset: int) -> bool:
     return response.status_code == 206 and response.headers.get("content-range", "").startswith(f"bytes {offset}-")
 
 
 def _wrong_length(file: RemoteFile, partial: Path, relation: str) -> DownloadError:
     partial.unlink(missing_ok=True)
     return DownloadError(
-        f"{file.name} is {relation} than the {file.size_bytes:,} bytes that the hub states; it was removed. Run the "
+        f"{file.name} is {relation} than the {file.size_bytes:,} bytes that the hub states, and was removed. Run the "
         f"same command again; if that fails too, {constants.ENDPOINT} serves a damaged copy"
     )
 
 
 def _kept(partial: Path) -> str:
     kept_bytes = _size(partial)
-    return f" ({size_text(kept_bytes)} are kept; the same command goes on from there)" if kept_bytes else ""
+    return f" ({size_text(kept_bytes)} are kept; run the same command to resume)" if kept_bytes else ""
 
 
 def _size(path: Path) -> int:

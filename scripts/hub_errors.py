@@ -1,7 +1,4 @@
-"""What a failed talk with the hub means for the person at the terminal: one line that says what to do.
-
-Takes the client's exceptions, gives text. Whether trying again is of use is decided here too. Knows no files.
-"""
+"""Turns exceptions of the hub client into one line of advice, and decides whether and when to retry. Knows no files."""
 
 import random
 
@@ -17,7 +14,7 @@ from huggingface_hub.errors import (
 )
 
 LONGEST_PAUSE_S = 60.0
-PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+RETRYABLE_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 WITHOUT_A_HUB = (
     "copy a folder with config.json, tokenizer.json and model.safetensors into models/NAME, "
     "or use the demo model, which needs no hub"
@@ -25,38 +22,38 @@ WITHOUT_A_HUB = (
 
 
 def pause_s(error: httpx2.HTTPError, failures: int) -> float | None:
-    """How long to wait before the next try; None when trying again is of no use."""
+    """Return the seconds to wait before the next attempt, or None if retrying is pointless."""
     if isinstance(error, (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)):
         return None
     if isinstance(error, HfHubHTTPError):
-        if error.response.status_code not in PASSING_STATUS:
+        if error.response.status_code not in RETRYABLE_STATUS:
             return None
         stated = error.response.headers.get("retry-after", "")
         if stated.isdecimal():
             return float(stated) if float(stated) <= LONGEST_PAUSE_S else None
-    # Jitter, so that many machines that failed together do not come back together.
+    # Jitter, so that many machines that failed together do not retry together.
     return min(2.0 ** (failures - 1), LONGEST_PAUSE_S) * random.uniform(0.5, 1.0)
 
 
-def in_short(error: httpx2.HTTPError) -> str:
-    """A few words on a failure."""
+def summary(error: httpx2.HTTPError) -> str:
+    """Return a short description of a failure."""
     if isinstance(error, HfHubHTTPError):
         return f"{constants.ENDPOINT} answered {error.response.status_code}"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def advice(error: Exception, hub_id: str, revision: str | None) -> str:
-    """What happened and what to do about it."""
+    """Return what happened and what to do about it."""
     if isinstance(error, HfHubHTTPError):
         return _advice_on_status(error, hub_id, revision)
     if isinstance(error, OfflineModeIsEnabled):
         return f"HF_HUB_OFFLINE is set, so nothing is downloaded: unset it, or {WITHOUT_A_HUB}"
-    if isinstance(error, httpx2.LocalProtocolError):  # its text would quote the token
-        return "HF_TOKEN holds characters that a header cannot carry: set it to the token alone"
-    reason = in_short(error) if isinstance(error, httpx2.HTTPError) else type(error).__name__
+    if isinstance(error, httpx2.LocalProtocolError):  # its text would contain the token
+        return "HF_TOKEN contains characters that are not allowed in a header: set it to the token only"
+    reason = summary(error) if isinstance(error, httpx2.HTTPError) else type(error).__name__
     return (
         f"cannot reach {constants.ENDPOINT} ({reason}): check the network, or set HF_ENDPOINT to a mirror that this "
-        f"machine reaches, or {WITHOUT_A_HUB}"
+        f"machine can reach, or {WITHOUT_A_HUB}"
     )
 
 
@@ -66,7 +63,7 @@ def _advice_on_status(error: HfHubHTTPError, hub_id: str, revision: str | None) 
     if isinstance(error, GatedRepoError):
         return f"{hub_id} is gated ({status}): accept its terms at {page}, then set HF_TOKEN to a token of that account"
     if isinstance(error, RevisionNotFoundError):
-        return f"{hub_id} has no revision {revision}: give the full commit hash of one that {page} shows as --revision"
+        return f"{hub_id} has no revision {revision}: pass the full commit hash of one listed at {page} as --revision"
     if isinstance(error, RemoteEntryNotFoundError):
         return f"the hub lists it but does not have it ({status}): try again later, or set HF_ENDPOINT to another hub"
     if isinstance(error, RepositoryNotFoundError) or status == 404:
@@ -77,4 +74,4 @@ def _advice_on_status(error: HfHubHTTPError, hub_id: str, revision: str | None) 
         stated = error.response.headers.get("retry-after", "")
         wait = f"{stated} seconds" if stated.isdecimal() else "some minutes"
         return f"too many requests (429): wait {wait}, then run the same command again"
-    return f"{constants.ENDPOINT} is in trouble ({status}): run the same command again later, or set HF_ENDPOINT"
+    return f"{constants.ENDPOINT} failed ({status}): run the same command again later, or set HF_ENDPOINT to a mirror"

@@ -1,7 +1,7 @@
-"""Where a model gathers before it is one: claim the folder, look for room, write down where from, move into place.
+"""The staging area of downloads: lock a folder, check disk space, record the origin, publish the model.
 
-Everything happens below `models/.incoming/NAME/REVISION`, which the registry never looks at; one rename makes a model.
-Takes and gives paths. Knows nothing of the hub.
+Downloads are staged in `models/.incoming/NAME/REVISION`, which the registry ignores; one rename publishes them. Works
+with paths; knows nothing of the hub.
 """
 
 import errno
@@ -20,21 +20,21 @@ from inkwell.checkpoints.catalog import ORIGIN_FILE
 from scripts.repository import PICKLE_INDEX, DownloadError, Listing, RemoteFile, is_pickle, sha256_of, size_text
 
 INCOMING = ".incoming"
-RESERVE_BYTES = 16 << 20  # file systems keep books too
+RESERVE_BYTES = 16 << 20  # for file system metadata
 
 
 @contextmanager
-def claim(models_dir: Path, name: str, say: Callable[[str], None]) -> Iterator[Path]:
-    """The folder in which `name` gathers, for one process at a time.
+def staging_folder(models_dir: Path, name: str, log: Callable[[str], None]) -> Iterator[Path]:
+    """Provide the staging folder of `name` to one process at a time.
 
-    The lock saves double work and no more: on some network file systems it is granted to everyone, and the result is
-    right all the same, because contents are written by position, checked, and moved by rename.
+    The lock only avoids duplicate work. Some network file systems grant it to every process; the result is still
+    correct, because contents are written by offset, verified, and published by rename.
     """
     root = models_dir / INCOMING
     root.mkdir(parents=True, exist_ok=True)
     folder, lock_path = root / name, root / f".{name}.lock"
     with lock_path.open("a") as lock:
-        _wait_for(lock, lambda: say(f"another process is downloading {name}; waiting for it"))
+        _wait_for(lock, lambda: log(f"another process is downloading {name}; waiting for it"))
         folder.mkdir(exist_ok=True)
         try:
             yield folder
@@ -44,29 +44,29 @@ def claim(models_dir: Path, name: str, say: Callable[[str], None]) -> Iterator[P
                 folder.rmdir()
 
 
-def _wait_for(lock: TextIO, tell: Callable[[], None]) -> None:
+def _wait_for(lock: TextIO, on_wait: Callable[[], None]) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        tell()
+        on_wait()
         fcntl.flock(lock, fcntl.LOCK_EX)
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
             raise
 
 
-def require_room(folder: Path, needed_bytes: int, what: str) -> None:
-    """Refuse before the first byte what the disk cannot hold in the end."""
+def require_disk_space(folder: Path, needed_bytes: int, what: str) -> None:
+    """Raise DownloadError unless the disk has enough free space."""
     free_bytes = shutil.disk_usage(folder).free
     if needed_bytes + RESERVE_BYTES > free_bytes:
         raise DownloadError(
             f"{what} needs {size_text(needed_bytes)} more on the disk of {folder}, which has {size_text(free_bytes)} "
-            "free: make room, or choose another disk with --models-dir"
+            "free: free some space, or choose another disk with --models-dir"
         )
 
 
 def origin(folder: Path) -> tuple[str, str] | None:
-    """The hub id and revision that `folder` was downloaded from, as far as its record tells."""
+    """Return the hub id and revision that `folder` was downloaded from, or None without a valid record."""
     try:
         record = json.loads((folder / ORIGIN_FILE).read_text("utf-8"))
         return record["hub_id"], record["revision"]
@@ -75,19 +75,19 @@ def origin(folder: Path) -> tuple[str, str] | None:
 
 
 def came_from(folder: Path, hub_id: str, revision: str | None) -> bool:
-    """Whether its record names this repository and this revision; without a revision any will do."""
+    """Whether the folder's record names this repository and this revision (any revision if None)."""
     found = origin(folder)
     return found is not None and found[0] == hub_id and revision in (None, found[1])
 
 
 def origin_text(folder: Path) -> str:
-    """What a folder holds, for messages."""
+    """Describe the folder's origin, for messages."""
     found = origin(folder)
     return f"{found[0]} at {found[1]}" if found else f"files of unknown origin (no {ORIGIN_FILE})"
 
 
 def write_record(folder: Path, listing: Listing, fetched: Iterable[RemoteFile]) -> None:
-    """`inkwell.json`: where every file of the folder comes from, for GET /models and for whoever checks it later."""
+    """Write `inkwell.json`, the origin and checksum of every file, for GET /models and for later verification."""
     known = {file.name: file.checksum for file in fetched if len(file.checksum) == 64}
     entries = {
         path.name: {"size_bytes": path.stat().st_size, "sha256": known.get(path.name) or sha256_of(path)}
@@ -110,7 +110,7 @@ def write_record(folder: Path, listing: Listing, fetched: Iterable[RemoteFile]) 
 
 
 def publish(folder: Path, target: Path, *, replace: bool) -> None:
-    """Make a complete folder the model; one that is there already stays until this moment."""
+    """Move a complete folder into place as the model, replacing an existing one only at this point."""
     _sync_directory(folder)
     old = target.parent / INCOMING / f".old-{uuid.uuid4().hex}"
     if replace and target.exists():
@@ -125,7 +125,7 @@ def publish(folder: Path, target: Path, *, replace: bool) -> None:
     if old.is_symlink():
         old.unlink()
     shutil.rmtree(old, ignore_errors=True)
-    shutil.rmtree(folder.parent, ignore_errors=True)  # what interrupted downloads of other revisions left
+    shutil.rmtree(folder.parent, ignore_errors=True)  # interrupted downloads of other revisions
 
 
 def _sync_directory(folder: Path) -> None:

@@ -1,7 +1,7 @@
-"""Write a checkpoint of the right shape with random weights: `make_random_model.py --shape 124M --out DIR`.
+"""Create a checkpoint of a published shape with random weights: `make_random_model.py --shape 124M --out DIR`.
 
-For trials and tests of everything but the text: loading, memory, speed. Takes a shape, gives a folder that the service
-serves (config.json, safetensors, tokenizer.json). Weights are drawn and written one tensor at a time, so even gpt-j-6B
+For tests of everything except the text: loading, memory, speed. Creates a folder that the service can serve
+(config.json, safetensors, tokenizer.json). Tensors are generated and written in chunks, so that even gpt-j-6B only
 needs a few hundred megabytes of memory. Knows no hub.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-# Started as a file, Python only finds the folder of that file.
+# Run as a script, Python only searches the folder of that script.
 sys.path[:0] = [str(PROJECT_ROOT), str(PROJECT_ROOT / "service")]
 
 import torch  # noqa: E402
@@ -27,7 +27,7 @@ from inkwell.checkpoints.tokenizer import END_OF_TEXT  # noqa: E402
 from inkwell.engine.checkpoint.layout import WeightMapping, weight_map  # noqa: E402
 
 DEMO_TOKENIZER = PROJECT_ROOT / "models" / "demo" / "tokenizer.json"
-SPREAD = 0.02  # what both families were initialised with; wider ones overflow float16 after some layers
+STANDARD_DEVIATION = 0.02  # the initialisation of both families; larger values overflow float16 after some layers
 VALUES_PER_WRITE = 1 << 24
 
 _GPT2 = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_positions": 1024, "vocab_size": 50257}
@@ -47,8 +47,8 @@ DTYPES = {"float32": (torch.float32, "F32"), "float16": (torch.float16, "F16"), 
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What to write where."""
+class RandomModelSpec:
+    """The checkpoint to write, and its folder."""
 
     out: Path
     config: dict[str, Any]
@@ -57,37 +57,37 @@ class Order:
     shards: int = 1
 
 
-def make(order: Order) -> None:
-    """Write the folder; config.json comes last, so that a half-written folder is never served."""
-    order.out.mkdir(parents=True, exist_ok=True)
-    config = {"activation_function": "gelu_new", **order.config, "dtype": order.dtype}
-    end = _write_tokenizer(order.out / "tokenizer.json", config["vocab_size"])
+def make(spec: RandomModelSpec) -> None:
+    """Write the folder; config.json comes last, so that an incomplete folder is never served."""
+    spec.out.mkdir(parents=True, exist_ok=True)
+    config = {"activation_function": "gelu_new", **spec.config, "dtype": spec.dtype}
+    end = _write_tokenizer(spec.out / "tokenizer.json", config["vocab_size"])
     config |= {"bos_token_id": end, "eos_token_id": end, "pad_token_id": None}
     tensors = weight_map(parse_config(config))
-    generator = torch.Generator().manual_seed(order.seed)
-    if order.shards == 1:
-        _write_weights(order.out / "model.safetensors", tensors, order.dtype, generator)
+    generator = torch.Generator().manual_seed(spec.seed)
+    if spec.shards == 1:
+        _write_weights(spec.out / "model.safetensors", tensors, spec.dtype, generator)
     else:
-        _write_shards(order, tensors, generator)
-    (order.out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+        _write_shards(spec, tensors, generator)
+    (spec.out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
-def _write_shards(order: Order, tensors: Sequence[WeightMapping], generator: torch.Generator) -> None:
+def _write_shards(spec: RandomModelSpec, tensors: Sequence[WeightMapping], generator: torch.Generator) -> None:
     shard_of: dict[str, str] = {}
-    for number, part in enumerate(_parts(tensors, order.shards), start=1):
-        name = f"model-{number:05}-of-{order.shards:05}.safetensors"
-        _write_weights(order.out / name, part, order.dtype, generator)
+    for number, part in enumerate(_parts(tensors, spec.shards), start=1):
+        name = f"model-{number:05}-of-{spec.shards:05}.safetensors"
+        _write_weights(spec.out / name, part, spec.dtype, generator)
         shard_of |= {_full_name(tensor): name for tensor in part}
-    bytes_each = DTYPES[order.dtype][0].itemsize
+    bytes_each = DTYPES[spec.dtype][0].itemsize
     index = {
         "metadata": {"total_size": sum(prod(tensor.shape) for tensor in tensors) * bytes_each},
         "weight_map": shard_of,
     }
-    (order.out / "model.safetensors.index.json").write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
+    (spec.out / "model.safetensors.index.json").write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
 
 
 def _parts(tensors: Sequence[WeightMapping], count: int) -> list[list[WeightMapping]]:
-    """Cut the tensors into runs of about the same size."""
+    """Split the tensors into consecutive groups of about the same size."""
     total = sum(prod(tensor.shape) for tensor in tensors)
     parts: list[list[WeightMapping]] = [[] for _ in range(count)]
     before = 0
@@ -98,7 +98,7 @@ def _parts(tensors: Sequence[WeightMapping], count: int) -> list[list[WeightMapp
 
 
 def _write_weights(path: Path, tensors: Sequence[WeightMapping], dtype: str, generator: torch.Generator) -> None:
-    """One safetensors file: eight bytes of header length, a JSON header, the tensors end to end."""
+    """Write a safetensors file: eight bytes of header length, a JSON header, the tensors back to back."""
     torch_dtype, code = DTYPES[dtype]
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     offset = 0
@@ -107,7 +107,7 @@ def _write_weights(path: Path, tensors: Sequence[WeightMapping], dtype: str, gen
         header[_full_name(tensor)] = {"dtype": code, "shape": list(tensor.shape), "data_offsets": [offset, end]}
         offset = end
     raw = json.dumps(header).encode()
-    raw += b" " * (-len(raw) % 8)  # the format wants the data aligned
+    raw += b" " * (-len(raw) % 8)  # the format requires aligned data
     with path.open("wb") as file:
         file.write(len(raw).to_bytes(8, "little") + raw)
         for tensor in tensors:
@@ -120,7 +120,7 @@ def _write_tensor(file: BinaryIO, tensor: WeightMapping, dtype: torch.dtype, gen
 
 
 def _draw(tensor: WeightMapping, generator: torch.Generator) -> Iterator[torch.Tensor]:
-    """The tensor's values in float32, flat, a part at a time: norms scale by one, biases are zero, the rest random."""
+    """Yield the tensor's values in flat float32 chunks: ones for norm weights, zeros for biases, the rest random."""
     left = prod(tensor.shape)
     while left:
         count = min(left, VALUES_PER_WRITE)
@@ -130,7 +130,7 @@ def _draw(tensor: WeightMapping, generator: torch.Generator) -> Iterator[torch.T
         elif len(tensor.shape) == 1:
             yield torch.ones(count)
         else:
-            yield torch.empty(count).normal_(0.0, SPREAD, generator=generator)
+            yield torch.empty(count).normal_(0.0, STANDARD_DEVIATION, generator=generator)
 
 
 def _full_name(tensor: WeightMapping) -> str:
@@ -138,7 +138,7 @@ def _full_name(tensor: WeightMapping) -> str:
 
 
 def _write_tokenizer(path: Path, vocab_size: int) -> int:
-    """The demo's tokenizer if there is one that fits, else one token a byte; gives the id of the end of text."""
+    """Copy the demo's tokenizer if it fits, else write one token per byte; return the id of the end-of-text token."""
     if DEMO_TOKENIZER.is_file() and Tokenizer.from_file(str(DEMO_TOKENIZER)).get_vocab_size() <= vocab_size:
         shutil.copyfile(DEMO_TOKENIZER, path)
     else:
@@ -149,21 +149,21 @@ def _write_tokenizer(path: Path, vocab_size: int) -> int:
         tokenizer.add_special_tokens([END_OF_TEXT])
         tokenizer.save(str(path))
     end_of_text: int | None = Tokenizer.from_file(str(path)).token_to_id(END_OF_TEXT)
-    assert end_of_text is not None, "both tokenizers have it"
+    assert end_of_text is not None, "both tokenizers define the end-of-text token"
     return end_of_text
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Write a checkpoint with random weights.")
-    parser.add_argument("--shape", choices=SHAPES, required=True, help="sizes of which model")
+    parser.add_argument("--shape", choices=SHAPES, required=True, help="model whose shape to use")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write, e.g. models/random")
-    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="how the weights are stored (float32)")
-    parser.add_argument("--seed", type=int, default=0, help="another seed, other weights (0)")
-    parser.add_argument("--shards", type=int, default=1, help="files to spread the weights over (1)")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="number format of the weights (float32)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed of the weights (0)")
+    parser.add_argument("--shards", type=int, default=1, help="number of weight files (1)")
     options = parser.parse_args(arguments)
     if not 1 <= options.shards <= 100:
         parser.error("--shards must be from 1 to 100")
-    make(Order(options.out, SHAPES[options.shape], options.dtype, options.seed, options.shards))
+    make(RandomModelSpec(options.out, SHAPES[options.shape], options.dtype, options.seed, options.shards))
 
 
 if __name__ == "__main__":

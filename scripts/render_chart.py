@@ -1,6 +1,6 @@
-"""Writes what is made from the chart: its values.schema.json, the tables of its README, and the manifests of k8s/.
+"""Render the files generated from the chart: its values.schema.json, the tables of its README, and the k8s/ manifests.
 
-`--check` writes nothing and names what is out of date, with exit status 1.
+`--check` writes nothing; it lists files that are out of date and exits with status 1 if there are any.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "service")]  # started as a file, Python finds its own folder alone
+sys.path[:0] = [str(ROOT), str(ROOT / "service")]  # run as a script, Python only searches its folder
 
 from scripts.chart.helm import NEWEST, helm_program  # noqa: E402
 from scripts.chart.manifests import manifests  # noqa: E402
@@ -23,13 +23,13 @@ RENDERED_FOLDERS = (K8S / "base", K8S / "overlays")
 
 
 def main() -> int:
-    """0 where everything was written, or is fresh."""
+    """Return 0 if all files were written or are up to date."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if something is out of date")
     check = parser.parse_args().check
     files = chart_files()
     if not check:
-        _write(files)  # the schema first: helm holds the values of k8s/ against it
+        _write(files)  # the schema first: helm validates the values of k8s/ against it
     rendered = k8s_files(helm_program(NEWEST))
     stray = strays(rendered)
     if check:
@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def chart_files() -> dict[Path, str]:
-    """The schema and the README of the chart."""
+    """Return the chart's schema and README by path."""
     values = read_values((CHART / "values.yaml").read_text())
     schema = json.dumps(schema_of(values), indent=2, ensure_ascii=False) + "\n"
     readme = CHART / "README.md"
@@ -52,17 +52,17 @@ def chart_files() -> dict[Path, str]:
 
 
 def k8s_files(program: Path) -> dict[Path, str]:
-    """The plain manifests, as this helm renders them."""
+    """Return the plain manifests by path, as rendered by this helm binary."""
     return {K8S / name: text for name, text in manifests(program, CHART, K8S / "values").items()}
 
 
 def out_of_date(files: dict[Path, str]) -> list[Path]:
-    """Files that differ or are missing."""
+    """Return the paths of files that differ or are missing."""
     return sorted(path for path, text in files.items() if not path.exists() or path.read_text() != text)
 
 
 def strays(files: dict[Path, str]) -> list[Path]:
-    """What lies where only rendered files should."""
+    """Return files in the rendered folders that were not rendered."""
     return sorted(path for folder in RENDERED_FOLDERS for path in folder.rglob("*.yaml") if path not in files)
 
 

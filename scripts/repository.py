@@ -1,7 +1,7 @@
-"""A model repository as plain values: which of its files make a checkpoint, and whether a local copy is one of them.
+"""A model repository as plain values: selects the files of a checkpoint, and verifies local copies of them.
 
-Takes the file list that the hub states, gives the few files worth having, or a `DownloadError` that says what is
-missing. Knows no network. Names from the hub become file names here, so only names that this page spells out pass.
+Takes the hub's file list and returns the files to download, or raises a `DownloadError` that states what is missing.
+Knows no network. Names from the hub become local file names, so only names listed in this module are accepted.
 """
 
 import hashlib
@@ -23,29 +23,29 @@ TOKENIZER_FILES = frozenset(
     }
 )
 SMALL_FILES = TOKENIZER_FILES | {"config.json", "generation_config.json"}
-FOR_THE_RECORD = frozenset({"LICENSE", "LICENSE.md", "LICENSE.txt", "README.md"})
+REFERENCE_FILES = frozenset({"LICENSE", "LICENSE.md", "LICENSE.txt", "README.md"})
 SAFE_SHARD = re.compile(r"model-[0-9]{1,6}-of-[0-9]{1,6}\.safetensors")
 PICKLE_INDEX = "pytorch_model.bin.index.json"
 PICKLE_SHARD = re.compile(r"pytorch_model-[0-9]{1,6}-of-[0-9]{1,6}\.bin")
 
 
 class DownloadError(InkwellError):
-    """A model could not be brought here; the message says what the person at the terminal can do."""
+    """A model could not be downloaded; the message says what the user can do."""
 
     code = "download_failed"
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """One file at one revision, with what the hub states of it."""
+    """One file at one revision, with the size and checksum that the hub states."""
 
     name: str
     size_bytes: int
-    checksum: str  # sha256 of a large (LFS) file; of a small one git's own hash, which is a sha1 with a header
+    checksum: str  # sha256 for a large (LFS) file; git's blob hash, a sha1 with a header, for a small one
 
     @property
     def partial_name(self) -> str:
-        """Where the bytes gather: another content never shares a partial file with this one."""
+        """Name of the partial file; different contents never share one."""
         return f"{self.name}.{self.checksum[:16]}.part"
 
     def matches(self, path: Path) -> bool:
@@ -72,7 +72,7 @@ def sha256_of(path: Path) -> str:
 
 
 def size_text(size_bytes: int) -> str:
-    """`548 MB`; in powers of ten, as disks and the hub's pages count."""
+    """Format a size like `548 MB`; in powers of ten, as used for disks and by the hub."""
     size = float(size_bytes)
     for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
         if size < 999.5 or unit == "PB":
@@ -90,21 +90,21 @@ def is_weights(name: str) -> bool:
 
 
 def choose_files(listing: Listing) -> tuple[RemoteFile, ...]:
-    """The files that make a servable checkpoint, the smallest first, so that a foreign config costs no gigabytes."""
+    """Return the files of a servable checkpoint, weights last, so that an unsupported config costs no gigabytes."""
     by_name = {file.name: file for file in listing.files}
     weights = _weights(by_name)
     if "config.json" not in by_name:
-        raise DownloadError(f"{listing.hub_id} has no config.json: it holds no checkpoint that Inkwell can serve")
+        raise DownloadError(f"{listing.hub_id} has no config.json: it contains no checkpoint that Inkwell can serve")
     if not weights:
         raise DownloadError(f"{listing.hub_id} has neither complete safetensors nor complete pytorch_model.bin weights")
     if "tokenizer.json" not in by_name and not {"vocab.json", "merges.txt"} <= by_name.keys():
         raise DownloadError(f"{listing.hub_id} has no tokenizer: neither tokenizer.json nor vocab.json and merges.txt")
-    names = weights | ((SMALL_FILES | FOR_THE_RECORD) & by_name.keys())
+    names = weights | ((SMALL_FILES | REFERENCE_FILES) & by_name.keys())
     return tuple(sorted((by_name[name] for name in names), key=lambda file: (is_weights(file.name), file.size_bytes)))
 
 
 def _weights(names: Iterable[str]) -> set[str]:
-    """One complete set of weights: safetensors when there are any, one file before many."""
+    """Return one complete set of weights; prefers safetensors to pickles, and a single file to shards."""
     present = set(names)
     shards = {name for name in present if SAFE_SHARD.fullmatch(name)}
     pickles = {name for name in present if PICKLE_SHARD.fullmatch(name)}

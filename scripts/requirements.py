@@ -1,4 +1,4 @@
-"""Stops a command with one line when packages that it needs beyond those of the service are not installed."""
+"""Ends a command with a one-line message if packages that it needs in addition to the service's are not installed."""
 
 import importlib.metadata
 import re
@@ -21,7 +21,7 @@ def require(name: str) -> None:
 
 
 def packages(path: Path) -> dict[str, str]:
-    """Packages of a requirements file, and of those it includes, each with its whole line."""
+    """Return the lines of a requirements file and of those it includes, by package."""
     found: dict[str, str] = {}
     for line in path.read_text().splitlines():
         match = LINE.fullmatch(line)

@@ -1,6 +1,6 @@
-"""The signals that end a script as Ctrl-C does: SIGTERM, and SIGWINCH, with which engines stop containers of the image.
+"""Makes a script stop as with Ctrl-C on SIGTERM, and on SIGWINCH, which is the image's stop signal.
 
-Process 1 of a container gets no signal that it has not asked for, and would be killed at the end of the grace time.
+Process 1 of a container ignores signals without a handler, so it would only be killed at the end of the grace period.
 """
 
 import signal
@@ -10,7 +10,7 @@ from inkwell.apache.stop_signals import has_terminal
 
 
 def stop_as_ctrl_c() -> None:
-    """Have them raise KeyboardInterrupt in the main thread; from a terminal SIGWINCH tells of its window alone."""
+    """Raise KeyboardInterrupt in the main thread on these signals; in a terminal, SIGWINCH only means a resize."""
     signal.signal(signal.SIGTERM, _interrupt)
     if not has_terminal():
         signal.signal(signal.SIGWINCH, _interrupt)

@@ -1,8 +1,8 @@
-"""Train the small GPT-2 that ships in models/demo, from one text file of tales.
+"""Train the small GPT-2 that ships in models/demo, from one text file of stories.
 
-In: a text whose stories are parted by lines `<|endoftext|>`; the last 5 % of the stories are held out. Out: a folder
-as transformers saves it, and training.json with the figures of the run. With `--from FOLDER --layers N` it goes on
-with a model that it trained before, made deeper: a larger sibling of the same vocabulary. Knows nothing of the service.
+Input: a text whose stories are separated by `<|endoftext|>` lines; the last 5 % of the stories are held out. Output: a
+folder in transformers' format, and training.json with the metrics of the run. With `--from FOLDER --layers N`, training
+continues from an earlier model with layers added, keeping its vocabulary. Knows nothing of the service.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import ByteLevelBPETokenizer, Tokenizer
 from torch import Tensor, nn
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # started as a file, Python finds its own folder alone
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, Python only searches its folder
 
 from scripts.demo_model import GPT2, deepen  # noqa: E402
 
@@ -30,33 +30,33 @@ END = "<|endoftext|>"
 
 
 def split_stories(text: str, held_share: float = 0.05) -> tuple[list[str], list[str]]:
-    """Stories for training, and the last `held_share` of them (one at least), which nothing may train on."""
+    """Split off the last `held_share` of the stories, at least one, as held-out data."""
     stories = [story.strip() for story in text.split(END) if story.strip()]
     held = max(1, round(len(stories) * held_share))
     return stories[:-held], stories[-held:]
 
 
 def train_tokenizer(stories: list[str], vocab: int) -> ByteLevelBPETokenizer:
-    """Byte-level BPE; all 256 bytes are in the alphabet, so any text can be written."""
+    """Train a byte-level BPE; its alphabet has all 256 bytes, so it can encode any text."""
     tokenizer = ByteLevelBPETokenizer(add_prefix_space=False)
     tokenizer.train_from_iterator(stories, vocab, special_tokens=[END], show_progress=False)
     return tokenizer
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer of a trained folder; its end mark is in the file."""
+    """Load the tokenizer of a trained folder, which includes the end-of-text token."""
     return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
 def take_shape(args: argparse.Namespace) -> None:
-    """All of the shape that must be as in the folder that the run goes on with; the number of layers may grow."""
+    """Take the shape from the folder that training continues from, except the number of layers, which may grow."""
     config = json.loads((args.origin / "config.json").read_text(encoding="utf-8"))
     args.vocab, args.positions = config["vocab_size"], config["n_positions"]
     args.width, args.heads = config["n_embd"], config["n_head"]
 
 
 def encode(tokenizer: ByteLevelBPETokenizer | Tokenizer, stories: list[str]) -> Tensor:
-    """One stream: an end mark, then every story with an end mark behind it."""
+    """Concatenate all stories into one stream, each between end-of-text tokens."""
     ids = [tokenizer.token_to_id(END)]
     for story in tokenizer.encode_batch(stories):
         ids += [*story.ids, ids[0]]
@@ -64,7 +64,7 @@ def encode(tokenizer: ByteLevelBPETokenizer | Tokenizer, stories: list[str]) -> 
 
 
 def batches(stream: Tensor, window: int, rows: int) -> Iterator[Tensor]:
-    """Endless [rows, window + 1]: each round cuts the stream at a new offset and shuffles the pieces."""
+    """Yield endless batches [rows, window + 1]: each epoch cuts the stream at a new offset and shuffles the windows."""
     while True:
         shift = int(torch.randint(window, ()))
         starts = torch.arange(shift, len(stream) - window, window)
@@ -74,7 +74,7 @@ def batches(stream: Tensor, window: int, rows: int) -> Iterator[Tensor]:
 
 @torch.inference_mode()
 def bits_per_byte(model: nn.Module, stream: Tensor, num_bytes: int, context: int) -> float:
-    """Bits of every token behind the first, over num_bytes; each token sees half a context of text or more."""
+    """Return the bits of all tokens after the first, per byte; each token has at least half a context before it."""
     step, nats = max(1, context // 2), 0.0
     for start in range(1, len(stream), step):
         scored = stream[start : start + step]
@@ -85,17 +85,17 @@ def bits_per_byte(model: nn.Module, stream: Tensor, num_bytes: int, context: int
 
 
 def lr_scale(step: int, share: float) -> float:
-    """Warm-up over 100 steps, full until 30 % of the time, then straight down to nothing."""
+    """Warm-up over 100 steps, constant until 30 % of the time, then linear decay to zero."""
     return min(1.0, (step + 1) / 100, (1 - share) / 0.7)
 
 
 def window_at(share: float, positions: int) -> int:
-    """Short windows first, where a step is cheapest; whole ones in the last fifth of the time."""
+    """Short windows first, where a step is cheapest; full contexts in the last fifth of the time."""
     return positions // next(part for limit, part in ((0.25, 8), (0.55, 4), (0.8, 2), (9, 1)) if share < limit)
 
 
 class Trainer:
-    """Model, data and optimizers of one run, and the folder that it writes."""
+    """Model, data and optimizers of one run, and its output folder."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
@@ -106,8 +106,8 @@ class Trainer:
         if args.origin:
             self.model.load_tensors(deepen(load_file(args.origin / "model.safetensors"), args.layers))
         self.bfloat16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()  # elsewhere it is emulated: slower than float32
-        # Threads of our own, because OpenMP's waiting inside every operation fell from 5,700 to 450 tokens/s
-        # as soon as another process wanted one of the two cores.
+        # Own threads instead of OpenMP's: with OpenMP, which synchronises in every operation, the rate fell from 5,700
+        # to 450 tokens/s as soon as another process used one of the two cores.
         self.pool = ThreadPoolExecutor(args.threads, initializer=torch.set_num_threads, initargs=(1,))
         self.optimizers = self.make_optimizers()
         self.tokens, self.steps, self.loss = 0, 0, math.log(self.tokenizer.get_vocab_size())
@@ -124,9 +124,9 @@ class Trainer:
         }
 
     def make_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Muon for the matrices of the layers, AdamW for the rest; norms and biases do not decay.
+        """Muon for the matrices of the layers, AdamW for the rest; norms and biases have no weight decay.
 
-        Muon computes in bfloat16; where a processor emulates it, `--muon-lr 0` leaves all to AdamW.
+        Muon computes in bfloat16; for processors that emulate it, `--muon-lr 0` uses AdamW for all parameters.
         """
         matrices = [p for p in self.model.h.parameters() if p.ndim == 2]
         tables = {"params": [self.model.wte.weight, self.model.wpe.weight], "weight_decay": self.args.weight_decay}
@@ -136,21 +136,21 @@ class Trainer:
         vectors = {"params": [p for p in self.model.parameters() if p.ndim == 1], "weight_decay": 0.0}
         adam = torch.optim.AdamW([tables, vectors], self.args.lr, (0.9, 0.95))
         n, rates = self.args.threads, (self.args.muon_lr, self.args.weight_decay)
-        shares = [matrices[i::n] for i in range(n)]  # one for each thread
+        shares = [matrices[i::n] for i in range(n)]  # one per thread
         muons = [torch.optim.Muon(share, *rates) for share in shares if share]
         for group in (group for optimizer in (adam, *muons) for group in optimizer.param_groups):
             group["peak"] = group["lr"]
         return [*muons, adam]
 
     def gradients(self, rows: Tensor, first: int, weight: float) -> tuple[float, tuple[Tensor, ...]]:
-        """One thread's part of loss and gradients; returned and not accumulated, so that threads do not collide."""
+        """Compute one thread's share of loss and gradients; returned, not accumulated, to avoid data races."""
         with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
             logits = self.model(rows[:, :-1], first)
         loss = F.cross_entropy(logits.float().flatten(0, 1), rows[:, 1:].flatten()) * weight
         return loss.item(), torch.autograd.grad(loss, list(self.model.parameters()))
 
     def step(self, batch: Tensor, share: float) -> None:
-        # Every other batch starts at a random position: short windows alone would never train the late ones.
+        # Every other batch starts at a random position: short windows at position 0 would never train later positions.
         first = int(torch.randint(self.args.positions - batch.shape[1] + 2, ())) if self.steps % 2 else 0
         chunks = batch.chunk(self.args.threads)
         parts = self.pool.map(lambda rows: self.gradients(rows, first, len(rows) / len(batch)), chunks)
@@ -179,7 +179,7 @@ class Trainer:
                 self.report(minutes, window, last=share >= 1)
 
     def report(self, minutes: float, context: int, last: bool) -> None:
-        """Measures the held-out stories, prints, and writes the folder; the last one with the weights as shipped."""
+        """Evaluate on the held-out stories, print, and write the folder; the last report uses float16 weights."""
         self.model.eval()
         if last:
             self.model.half().float()
@@ -203,14 +203,14 @@ class Trainer:
         return kind | {"layer_norm_epsilon": 1e-5, "bos_token_id": 0, "eos_token_id": 0, "tie_word_embeddings": True}
 
     def export(self) -> None:
-        """The complete folder, made beside its place and renamed into it file by file."""
+        """Write the complete folder to a temporary place and rename its files into the output folder."""
         out, part = self.args.out, self.args.out / ".part"
         part.mkdir(parents=True, exist_ok=True)
         tokens = {"tokenizer_class": "GPT2TokenizerFast", "model_max_length": self.args.positions}
         tokens |= {"add_prefix_space": False} | dict.fromkeys(("bos_token", "eos_token", "unk_token"), END)
         texts = {"config.json": self.config(), "tokenizer_config.json": tokens, "training.json": self.summary}
         save_file(self.model.tensors(), part / "model.safetensors", metadata={"format": "pt"})
-        (part / "model.safetensors").chmod(0o644)  # it comes as 0600, and the server may run as another user
+        (part / "model.safetensors").chmod(0o644)  # written as 0600, and the server may run as another user
         self.tokenizer.save(str(part / "tokenizer.json"), pretty=False)
         for name, content in texts.items():
             (part / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -227,7 +227,9 @@ def main() -> None:
     defaults |= {"vocab": 3000, "positions": 1024, "width": 256, "layers": 6, "heads": 8, "dropout": 0.1}
     for name, value in (defaults | {"lr": 4e-3, "muon-lr": 0.025, "weight-decay": 0.1}).items():
         parser.add_argument(f"--{name}", type=type(value), default=value, help=f"default {value}")
-    parser.add_argument("--from", dest="origin", type=Path, help="go on with this trained folder, made --layers deep")
+    parser.add_argument(
+        "--from", dest="origin", type=Path, help="continue from this trained folder, extended to --layers"
+    )
     args = parser.parse_args()
     if args.origin:
         take_shape(args)

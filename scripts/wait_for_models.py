@@ -1,7 +1,7 @@
-"""Waits until models lie in a folder: what a pod does before its service starts, which loads them first.
+"""Wait until the named models are in a folder: the init container of a pod, whose service loads them at startup.
 
-A model that comes from elsewhere than it should ends the wait at once with status 1: the download does not replace it,
-and the service would serve what nobody asked for. Only reads; needs no network and no hub's client.
+Exits with status 1 at once if a model has another origin than expected: downloads never replace a model, so the service
+would serve the wrong one. Only reads; needs neither a network nor the hub client.
 """
 
 import argparse
@@ -11,26 +11,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
-# Started as a file, Python only finds the folder of that file.
+# Run as a script, Python only searches the folder of that script.
 sys.path[:0] = [str(PROJECT_ROOT), str(PROJECT_ROOT / "service")]
 
 from inkwell.checkpoints.catalog import canonical, known_model, scan  # noqa: E402
 from scripts.incoming import came_from, origin_text  # noqa: E402
 from scripts.stopping import stop_as_ctrl_c  # noqa: E402
 
-LOOK_EVERY_S = 2.0
+POLL_INTERVAL_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the model of a folder should come from; without a revision, any of the repository."""
+    """The expected origin of a model folder: a repository at a revision (any revision if None)."""
 
     folder: str
     hub_id: str
     revision: str | None
 
-    def complaint(self, models_dir: Path) -> str:
-        """What is wrong with what lies there; empty where nothing lies there yet, or nothing is wrong."""
+    def mismatch(self, models_dir: Path) -> str:
+        """Describe what is wrong with the folder; empty if it is absent, empty or right."""
         folder = models_dir / self.folder
         wanted = f"{self.hub_id} at {self.revision}" if self.revision else self.hub_id
         try:
@@ -39,18 +39,20 @@ class Source:
         except FileNotFoundError:
             return ""
         except OSError as error:  # a plain file, or a folder that this user may not enter
-            return f"{self.folder} should be {wanted}, and cannot be read ({error.strerror}): allow it, or remove it"
+            return (
+                f"{self.folder} should be {wanted} but cannot be read ({error.strerror}): make it readable or remove it"
+            )
         return (
-            f"{self.folder} holds {origin_text(folder)}, and should be {wanted}: no download replaces a model; "
+            f"{self.folder} contains {origin_text(folder)}, but should be {wanted}: downloads never replace a model; "
             "give the new one another name with `as`, or remove the folder"
         )
 
 
 def source(text: str) -> Source:
-    """From FOLDER=NAME or FOLDER=NAME@REVISION, with NAMEs as scripts/download_model.py takes them.
+    """Parse FOLDER=NAME or FOLDER=NAME@REVISION, with the names of scripts/download_model.py.
 
-    The revision that is pinned for a known model does not count: it comes with the image, and a new image must not
-    refuse what an older one has downloaded.
+    The revision pinned for a known model is not required: it is part of the image, and a new image must accept what an
+    older one downloaded.
     """
     folder, equals, rest = text.partition("=")
     name, _, revision = rest.partition("@")
@@ -61,31 +63,31 @@ def source(text: str) -> Source:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="wait_for_models.py", description="Wait until models are there.")
+    parser = argparse.ArgumentParser(prog="wait_for_models.py", description="Wait until models are in a folder.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="models to wait for")
-    parser.add_argument("--models-dir", type=Path, required=True, metavar="DIR", help="where models lie")
+    parser.add_argument("--models-dir", type=Path, required=True, metavar="DIR", help="models directory")
     parser.add_argument("--from", dest="sources", action="append", default=[], type=source, metavar="FOLDER=NAME[@HEX]",
-                        help="where a model should come from, waited for or not")  # fmt: skip
+                        help="expected origin of a model, waited for or not")  # fmt: skip
     return parser.parse_args(arguments)
 
 
 def wait(options: argparse.Namespace) -> int:
-    """0 once all are there, 1 as soon as one comes from elsewhere."""
-    told: list[str] = []
+    """Return 0 once all models are there, or 1 as soon as one has another origin than expected."""
+    reported: list[str] = []
     while True:
-        complaints = [text for text in (item.complaint(options.models_dir) for item in options.sources) if text]
-        if complaints:
-            print("\n".join(complaints), file=sys.stderr)
+        mismatches = [text for text in (item.mismatch(options.models_dir) for item in options.sources) if text]
+        if mismatches:
+            print("\n".join(mismatches), file=sys.stderr)
             return 1
         folders = scan(options.models_dir)
-        there = {name for name, folder in folders.items() if folder.state == "available"}
-        missing = [name for name in options.names if not {name, canonical(name)} & there]
+        available = {name for name, folder in folders.items() if folder.state == "available"}
+        missing = [name for name in options.names if not {name, canonical(name)} & available]
         if not missing:
             return 0
-        if missing != told:
+        if missing != reported:
             print(f"waiting for {', '.join(missing)}", flush=True)
-            told = missing
-        time.sleep(LOOK_EVERY_S)
+            reported = missing
+        time.sleep(POLL_INTERVAL_S)
 
 
 def main() -> int:

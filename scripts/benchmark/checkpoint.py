@@ -13,7 +13,7 @@ from pathlib import Path
 
 from inkwell.checkpoints.model_config import ModelConfig, read_config
 from scripts.benchmark.vocabulary import write_tokenizer
-from scripts.make_random_model import SHAPES, Order, make
+from scripts.make_random_model import SHAPES, RandomModelSpec, make
 
 STORED_AS_PUBLISHED = {"gptj": "float16", "gpt2": "float32"}
 WEIGHT_FILES = ("*.safetensors", "*.safetensors.index.json")
@@ -37,7 +37,7 @@ def random_checkpoint(root: Path, shape: str) -> Checkpoint:
     folder = _models(root) / shape
     if not (folder / "config.json").exists():
         stored = STORED_AS_PUBLISHED[SHAPES[shape]["model_type"]]
-        make(Order(folder, SHAPES[shape], stored))
+        make(RandomModelSpec(folder, SHAPES[shape], stored))
         write_tokenizer(folder / "tokenizer.json", SHAPES[shape]["vocab_size"])
         _forget_end(folder / "config.json", folder / "config.json")
     return Checkpoint(folder, read_config(folder))

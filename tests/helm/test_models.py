@@ -14,18 +14,18 @@ VALUES = OPEN | {"persistence": {"enabled": True}, "models": {"download": [{"nam
 
 def test_every_model_has_a_job_that_the_download_understands(chart: Chart):
     jobs = chart.render_file(FOLDER / "ci" / "models-values.yaml").all("Job")
-    orders = []
+    requests = []
     for job in jobs:
         (container,) = job["spec"]["template"]["spec"]["containers"]
         assert container["command"] == ["python", "-m", "scripts.download_model"]
         options = parse(container["args"])
         assert str(options.models_dir) == "/models"
-        orders += [(order.name, order.hub_id, order.revision) for order in options.orders]
-    assert [(name, revision) for name, _, revision in orders][1] == (
+        requests += [(request.name, request.hub_id, request.revision) for request in options.requests]
+    assert [(name, revision) for name, _, revision in requests][1] == (
         "tales",
         "0123456789abcdef0123456789abcdef01234567",
     )
-    assert orders[0][0] == "124M"
+    assert requests[0][0] == "124M"
 
 
 def test_the_service_waits_for_what_it_loads_at_the_start(chart: Chart):
@@ -41,9 +41,11 @@ def test_the_service_waits_for_the_revisions_that_the_jobs_download(chart: Chart
     rendering = chart.render_file(FOLDER / "ci" / "models-values.yaml")
     jobs = [job["spec"]["template"]["spec"]["containers"][0]["args"] for job in rendering.all("Job")]
     downloads = [parse(args) for args in jobs]
-    ordered = [(order.name, order.hub_id, options.revision) for options in downloads for order in options.orders]
+    requested = [
+        (request.name, request.hub_id, options.revision) for options in downloads for request in options.requests
+    ]
     sources = [(item.folder, item.hub_id, item.revision) for item in waits.parse(rendering.wait["args"]).sources]
-    assert sources == ordered
+    assert sources == requested
 
 
 def test_what_ends_the_wait_stands_in_the_pods_status(chart: Chart):

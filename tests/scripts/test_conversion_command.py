@@ -99,7 +99,10 @@ def test_the_command_converts_once_and_deletes_the_original_only_when_told(tmp_p
     [
         (lambda folder: (folder / "pytorch_model.bin").unlink(), "no pytorch_model.bin to convert"),
         (lambda folder: (folder / "config.json").write_text('{"model_type": "bert"}'), "bert"),
-        (lambda folder: torch.save(Program(folder / "ran"), folder / "pytorch_model.bin"), "holds code (it asks for "),
+        (
+            lambda folder: torch.save(Program(folder / "ran"), folder / "pytorch_model.bin"),
+            "code (it asks for ",
+        ),
     ],
 )
 def test_what_the_command_refuses_is_one_line(tmp_path: Path, spoil: Callable[[Path], object], words: str) -> None:
@@ -164,5 +167,5 @@ def test_a_repository_with_a_program_in_it_is_refused_and_nothing_is_served(tmp_
         hub.repositories["acme/evil"] = repository
         done = run(command(models, "acme/evil"), environment(hub.url, tmp_path / "home"))
     assert done.returncode == 1
-    assert "pytorch_model-00002-of-00003.bin is damaged, or holds code" in done.stderr.splitlines()[-1]
+    assert "pytorch_model-00002-of-00003.bin is damaged or contains code" in done.stderr.splitlines()[-1]
     assert scan(models) == {} and not mark.exists()

@@ -40,7 +40,7 @@ def test_ctrl_c_and_an_engines_stop_end_with_a_line_and_no_traceback(desk: Desk,
     text = process.communicate(timeout=60)[1]
     hold.set()
     assert process.returncode == 130
-    assert "the same command goes on from here" in text and "Traceback" not in text
+    assert "run the same command to resume" in text and "Traceback" not in text
     assert scan(desk.models) == {}
 
 
@@ -98,7 +98,7 @@ def test_a_full_disk_is_named_and_what_is_here_is_kept(desk: Desk) -> None:
     def small_files_only() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 
-    assert_refused(desk.download(prepare=small_files_only), "disk is full", "make room")
+    assert_refused(desk.download(prepare=small_files_only), "disk is full", "free some space")
     assert scan(desk.models) == {}
     assert desk.partial().stat().st_size == 200_000
     assert desk.download().returncode == 0
@@ -111,7 +111,7 @@ def test_a_model_that_is_there_is_left_alone_without_a_request(desk: Desk) -> No
     desk.hub.seen.clear()
     done = desk.download()
     assert done.returncode == 0
-    assert "is there already" in done.stderr
+    assert "exists already" in done.stderr
     assert desk.hub.seen == []
 
 

@@ -87,7 +87,7 @@ def test_a_given_revision_and_folder_name_are_obeyed(desk: Desk) -> None:
 )
 def test_names_and_aliases_lead_to_folder_and_repository(name: str, folder: str, hub_id: str) -> None:
     options = parse([name])
-    assert [(order.name, order.hub_id) for order in options.orders] == [(folder, hub_id)]
+    assert [(request.name, request.hub_id) for request in options.requests] == [(folder, hub_id)]
     assert options.models_dir == MODELS_DIR == PROJECT_ROOT / "models"
 
 
@@ -95,16 +95,16 @@ def test_names_and_aliases_lead_to_folder_and_repository(name: str, folder: str,
     ("arguments", "words"),
     [
         ([], "give names"),
-        (["125M"], "the names are 124M, 355M"),
-        (["../../etc/passwd"], "no model"),
-        (["acme/.."], "no model"),
-        (["acme/tiny/more"], "no model"),
+        (["125M"], "known are 124M, 355M"),
+        (["../../etc/passwd"], "is not a known model"),
+        (["acme/.."], "is not a known model"),
+        (["acme/tiny/more"], "is not a known model"),
         (["acme/tiny", "--as", "../up"], "--as '../up'"),
         (["acme/tiny", "--as", ".hidden"], "--as '.hidden'"),
-        (["acme/tiny", "--revision", "main"], "a branch could move"),
-        (["124M", "355M", "--as", "both"], "go with one NAME"),
+        (["acme/tiny", "--revision", "main"], "not a branch, which may move"),
+        (["124M", "355M", "--as", "both"], "require exactly one NAME"),
         (["124M", "--convert", "x"], "give names"),
-        (["124M", "--delete-original"], "belongs to --convert"),
+        (["124M", "--delete-original"], "requires --convert"),
         (["124M", "--retries", "-1"], "0 or more"),
     ],
 )
@@ -166,7 +166,7 @@ def test_a_redirect_of_the_listing_to_another_host_carries_no_token(desk: Desk) 
 
 def test_a_malformed_token_is_not_printed(desk: Desk) -> None:
     done = desk.download(HF_TOKEN="hf_sec\x0bret")
-    assert_refused(done, "HF_TOKEN holds characters")
+    assert_refused(done, "HF_TOKEN contains characters")
     assert "hf_sec" not in done.stderr
 
 

@@ -63,7 +63,7 @@ REFUSALS = {
     ),
     "too-many": Case(("429", "wait 3600 seconds"), listing=Fault(status=429, headers={"Retry-After": "3600"})),
     "too-many-for-now": Case(("429", "wait some minutes"), listing=Fault(status=429)),
-    "in-trouble": Case(("in trouble (500)", "later"), listing=Fault(status=500)),
+    "in-trouble": Case(("failed (500)", "later"), listing=Fault(status=500)),
     "login-page": Case(("not as a hub does", "proxy"), listing=Fault(content=b"<html>Please log in")),
     "other-json": Case(("not as a hub does",), listing=Fault(content=b'["no model"]')),
     "short-revision": Case(("not as a hub does", "1234"), listing=Fault(content=b'{"id": "acme/x", "sha": "1234"}')),
@@ -73,7 +73,7 @@ REFUSALS = {
     ),
     "expired-link": Case(("model.safetensors", "refused (403)"), weights=Fault(status=403)),
     "dropped": Case(
-        ("cannot reach", "300 kB are kept", "goes on from there"),
+        ("cannot reach", "300 kB are kept", "run the same command to resume"),
         weights=Fault(drop_after=300_000),
         weights_again=Fault(drop_after=0),
     ),
@@ -91,10 +91,8 @@ REFUSALS = {
         (f"model.safetensors is longer than the {LENGTH:,} bytes", "removed"),
         weights=Fault(content=RIGHT["model.safetensors"] + b"?"),
     ),
-    "truncated": Case(("model.safetensors is no readable",), spoil=replaced(model_safetensors=weights(0, 1000)[:-7])),
-    "pointer": Case(
-        ("model.safetensors is no readable",), spoil=replaced(model_safetensors=b"version https://git-lfs")
-    ),
+    "truncated": Case(("is not a readable",), spoil=replaced(model_safetensors=weights(0, 1000)[:-7])),
+    "pointer": Case(("is not a readable",), spoil=replaced(model_safetensors=b"version https://git-lfs")),
     "lacking": Case(("1 tensors of the index are in no shard", "part2"), spoil=shards_without_a_tensor),
     "foreign": Case(("bert",), spoil=replaced(config_json=json.dumps({"model_type": "bert"}).encode())),
     "no-json": Case(("config.json",), spoil=replaced(config_json=b"<html>")),

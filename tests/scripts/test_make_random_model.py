@@ -13,7 +13,7 @@ from transformers import GPT2LMHeadModel, GPTJForCausalLM
 from inkwell.checkpoints.catalog import KNOWN_MODELS, scan
 from inkwell.checkpoints.model_config import parse_config, read_config
 from inkwell.checkpoints.tokenizer import END_OF_TEXT, load_tokenizer
-from scripts.make_random_model import SHAPES, Order, main, make
+from scripts.make_random_model import SHAPES, RandomModelSpec, main, make
 from tests.engine.tiny import greedy, greedy_by_transformers, load_tiny
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "make_random_model.py"
@@ -38,7 +38,7 @@ def test_the_service_and_transformers_read_the_same_model(shape: str, model: typ
 
 @pytest.mark.parametrize(("dtype", "code"), [("float32", "F32"), ("float16", "F16"), ("bfloat16", "BF16")])
 def test_weights_are_stored_as_asked(dtype: str, code: str, tmp_path: Path) -> None:
-    make(Order(tmp_path, SHAPES["tiny"], dtype))
+    make(RandomModelSpec(tmp_path, SHAPES["tiny"], dtype))
     with safe_open(tmp_path / "model.safetensors", framework="pt") as file:
         assert {file.get_slice(name).get_dtype() for name in file.keys()} == {code}
     assert read_config(tmp_path).stored_dtype == dtype
@@ -46,14 +46,14 @@ def test_weights_are_stored_as_asked(dtype: str, code: str, tmp_path: Path) -> N
 
 def test_the_seed_decides_the_weights(tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        make(Order(tmp_path / name, SHAPES["tiny"], seed=seed))
+        make(RandomModelSpec(tmp_path / name, SHAPES["tiny"], seed=seed))
     a, b, c = (load_file(tmp_path / name / "model.safetensors")["transformer.wte.weight"] for name in "abc")
     assert torch.equal(a, b) and not torch.equal(a, c)
     assert 0.018 < float(a.std()) < 0.022
 
 
 def test_a_small_vocabulary_gets_a_tokenizer_of_bytes(tmp_path: Path) -> None:
-    make(Order(tmp_path, SHAPES["tiny"]))
+    make(RandomModelSpec(tmp_path, SHAPES["tiny"]))
     tokenizer, config = load_tokenizer(tmp_path), read_config(tmp_path)
     assert tokenizer.highest_id < config.vocab_size
     assert len(tokenizer.encode("Grüße 🙂")) == len("Grüße 🙂".encode())

@@ -153,7 +153,7 @@ def test_a_deeper_model_computes_what_the_one_it_grew_from_computes_and_can_lear
     ids = torch.randint(50, (2, 12))
     torch.testing.assert_close(deep(ids), model(ids))
     deep(ids).logsumexp(-1).sum().backward()
-    assert all(block.mlp["c_proj"].weight.grad.abs().max() > 0 for block in deep.h)
+    assert all(block.mlp.c_proj.weight.grad.abs().max() > 0 for block in deep.h)
 
 
 def test_a_model_cannot_be_made_shallower() -> None:

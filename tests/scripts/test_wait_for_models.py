@@ -69,10 +69,10 @@ def test_an_alias_is_the_model_that_it_stands_for(tmp_path: Path):
 
 
 WRONG = {
-    "--from=tales=someone/tales@" + NEW: f"tales holds someone/tales at {OLD}, and should be someone/tales at {NEW}",
-    "--from=tales=another/tales": "and should be another/tales",
-    "--from=own=someone/own": "own holds files of unknown origin",
-    "--from=124M=355M": "and should be openai-community/gpt2-medium: ",
+    "--from=tales=someone/tales@" + NEW: f"tales contains someone/tales at {OLD}, but should be someone/tales at {NEW}",
+    "--from=tales=another/tales": "but should be another/tales",
+    "--from=own=someone/own": "own contains files of unknown origin",
+    "--from=124M=355M": "but should be openai-community/gpt2-medium: ",
     f"--from=124M=124M@{NEW}": f"should be {KNOWN.hub_id} at {NEW}",
 }
 
@@ -99,7 +99,7 @@ def test_what_is_no_folder_ends_the_wait_with_a_sentence(tmp_path: Path, capsys:
     (tmp_path / "tales").touch()
     assert status(tmp_path, f"--from=tales=someone/tales@{NEW}", "tales") == 1
     said = capsys.readouterr().err
-    assert said.startswith(f"tales should be someone/tales at {NEW}, and cannot be read (Not a directory): ")
+    assert said.startswith(f"tales should be someone/tales at {NEW} but cannot be read (Not a directory): ")
 
 
 def test_a_folder_that_may_not_be_read_ends_the_wait_with_a_sentence(capsys: pytest.CaptureFixture[str]):
@@ -108,7 +108,7 @@ def test_a_folder_that_may_not_be_read_ends_the_wait_with_a_sentence(capsys: pyt
         (models / "tales").chmod(0)
         with as_nobody_special():
             assert status(models, "--from=tales=someone/tales", "tales") == 1
-    assert "tales should be someone/tales, and cannot be read (Permission denied): " in capsys.readouterr().err
+    assert "tales should be someone/tales but cannot be read (Permission denied): " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["tales", "=someone/tales", "tales=", "tales=@x"])
