@@ -1,1 +1,1 @@
-"""The parts of scripts/bench.py: workloads, targets in processes of their own, figures and their presentation."""
+"""The parts of scripts/bench.py: workloads, targets in separate processes, metrics, tables and plots."""

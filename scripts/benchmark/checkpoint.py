@@ -1,7 +1,7 @@
-"""The checkpoint that all targets of a run load: random weights of a published shape, or a folder that exists.
+"""The checkpoint that all targets of a run load: random weights of a published shape, or an existing folder.
 
-Neither names an end-of-text token, so that every request generates exactly as many tokens as it asks for, in every
-target and without an option of any. Folders are kept and used again.
+Its config names no end-of-text token, so that every request generates exactly the requested number of tokens in every
+target, without target-specific options. Folders are kept and reused.
 """
 
 import json
@@ -22,7 +22,7 @@ TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "merges.txt")
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A folder below a models directory of its own."""
+    """A checkpoint folder in the benchmark's own models directory."""
 
     folder: Path
     config: ModelConfig
@@ -33,29 +33,29 @@ class Checkpoint:
 
 
 def random_checkpoint(root: Path, shape: str) -> Checkpoint:
-    """The checkpoint `shape` below `root`/models, made if it is not there."""
+    """Return the checkpoint `shape` in `root`/models, created if necessary."""
     folder = _models(root) / shape
     if not (folder / "config.json").exists():
         stored = STORED_AS_PUBLISHED[SHAPES[shape]["model_type"]]
         make(RandomModelSpec(folder, SHAPES[shape], stored))
         write_tokenizer(folder / "tokenizer.json", SHAPES[shape]["vocab_size"])
-        _forget_end(folder / "config.json", folder / "config.json")
+        _remove_end_of_text(folder / "config.json", folder / "config.json")
     return Checkpoint(folder, read_config(folder))
 
 
-def adopted_checkpoint(root: Path, source: Path) -> Checkpoint:
-    """The checkpoint of `source` below `root`/models, without an end of text; weights are linked where that goes."""
+def linked_checkpoint(root: Path, source: Path) -> Checkpoint:
+    """Return a copy of `source` in `root`/models without an end-of-text token; files are hard-linked if possible."""
     folder = _models(root) / f"{source.name}-endless"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for file in _matching(source, (*WEIGHT_FILES, *TOKENIZER_FILES)):
         _link(file, folder / file.name)
-    _forget_end(source / "config.json", folder / "config.json")
+    _remove_end_of_text(source / "config.json", folder / "config.json")
     return Checkpoint(folder, read_config(folder))
 
 
 def _models(root: Path) -> Path:
-    """The folder of the checkpoints; git is told to pass over all that lies beside it."""
+    """Return the folder of the checkpoints; a .gitignore in `root` excludes everything in it."""
     (root / "models").mkdir(parents=True, exist_ok=True)
     (root / ".gitignore").write_text("*\n")
     return root / "models"
@@ -72,7 +72,7 @@ def _link(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def _forget_end(source: Path, target: Path) -> None:
-    """Copy a config.json whose generation never ends by itself."""
+def _remove_end_of_text(source: Path, target: Path) -> None:
+    """Copy a config.json without its end-of-text token."""
     config = json.loads(source.read_text())
     target.write_text(json.dumps({**config, "bos_token_id": None, "eos_token_id": None}, indent=2) + "\n")

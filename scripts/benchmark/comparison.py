@@ -1,6 +1,6 @@
-"""What follows from several targets together: ratios to peers, the share of the limit, overhead, equal outputs.
+"""Compares targets: ratios to baselines, share of the memory bandwidth limit, HTTP overhead, equal outputs.
 
-Takes the results of one run, all measured on the same machine within the same hour; gives plain values.
+Takes the results of one run, all measured on the same machine within the same hour; returns plain values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,8 +13,8 @@ from scripts.benchmark.workloads import kind_of
 
 Result = Mapping[str, Any]
 
-# The one figure of a workload that targets are compared by, and whether more of it is better.
-MAIN = {
+# The metric of each workload that targets are compared by, and whether higher is better.
+MAIN_METRICS = {
     "w1": ("decode_tokens_per_s", True),
     "w2": ("prefill_tokens_per_s", True),
     "w3": ("output_tokens_per_s", True),
@@ -23,15 +23,15 @@ MAIN = {
 }
 
 
-def main_figure(result: Result, workload: str) -> float | None:
-    """The median of the workload's main figure."""
-    figure, _ = MAIN[kind_of(workload)]
+def main_metric(result: Result, workload: str) -> float | None:
+    """Return the median of the workload's main metric."""
+    figure, _ = MAIN_METRICS[kind_of(workload)]
     run = result["runs"].get(workload, {"figures": {}})
     return run["figures"][figure]["median"] if figure in run["figures"] else None
 
 
 def ratios(results: Sequence[Result], baselines: Sequence[str]) -> list[dict[str, Any]]:
-    """How many times better each target is than each named peer, by workload."""
+    """Return by which factor each target is better than each baseline, by workload."""
     by_name = {result["target"]: result for result in results}
     found = []
     for baseline in baselines:
@@ -45,18 +45,18 @@ def ratios(results: Sequence[Result], baselines: Sequence[str]) -> list[dict[str
 
 
 def _better(result: Result, baseline: Result, workload: str) -> float | None:
-    ours, theirs = main_figure(result, workload), main_figure(baseline, workload)
+    ours, theirs = main_metric(result, workload), main_metric(baseline, workload)
     if not ours or not theirs:
         return None
-    return ours / theirs if MAIN[kind_of(workload)][1] else theirs / ours
+    return ours / theirs if MAIN_METRICS[kind_of(workload)][1] else theirs / ours
 
 
 def limits(results: Sequence[Result], config: ModelConfig, machine: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The memory's limit of W1 for each target's format of weights, and the share of it that was reached."""
+    """Return the memory bandwidth limit of W1 for each target's number format, and the share of it that was reached."""
     bandwidths = machine["bandwidth"]["bytes_per_s"]
     found = []
     for result in results:
-        reached = main_figure(result, "w1")
+        reached = main_metric(result, "w1")
         if reached is None or result["dtype"] not in BYTES_PER_NUMBER:
             continue
         limit = limit_tokens_per_s(config, result["dtype"], bandwidths)
@@ -66,7 +66,7 @@ def limits(results: Sequence[Result], config: ModelConfig, machine: Mapping[str,
 
 
 def overheads(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Tokens a second over HTTP divided by those in process, for each number format and each W3."""
+    """Return the tokens per second over HTTP relative to those in process, for each number format and each W3."""
     by_name = {result["target"]: result for result in results}
     found = []
     for result in results:
@@ -74,16 +74,17 @@ def overheads(results: Sequence[Result]) -> list[dict[str, Any]]:
         if not result["target"].startswith("inkwell-http:") or inside is None:
             continue
         for workload in (name for name in result["runs"] if name.startswith("w3")):
-            outer, inner = main_figure(result, workload), main_figure(inside, workload)
+            outer, inner = main_metric(result, workload), main_metric(inside, workload)
             if outer and inner:
                 found.append({"dtype": result["dtype"], "workload": workload, "http_over_in_process": outer / inner})
     return found
 
 
 def agreement(results: Sequence[Result], prompts: Prompts) -> list[dict[str, Any]]:
-    """Of how many requests each target's text is that of the first one: all are greedy on the same prompts.
+    """Count the requests for which a target's greedy text equals that of the first target.
 
-    Another order of sums or another number format may tip a near tie, after which the rest of a text differs.
+    Another order of summation or another number format may resolve a near tie differently; the rest of the text differs
+    from there on.
     """
     measured = [result for result in results if result["runs"]]
     if not measured:

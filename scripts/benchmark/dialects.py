@@ -1,4 +1,4 @@
-"""The two ways in which servers are asked over HTTP: Inkwell's own, and the completions of the OpenAI API."""
+"""The two HTTP APIs that are benchmarked: Inkwell's own, and the completions of the OpenAI API."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ DONE = b"[DONE]"
 
 
 class InkwellDialect:
-    """`POST /text-generate` with `stream`; the model names no end of text, so `length` tokens come."""
+    """`POST /text-generate` with `stream`; the model has no end-of-text token, so `length` tokens are generated."""
 
     path = "/text-generate"
 
@@ -30,10 +30,10 @@ class InkwellDialect:
                 record.add(moment_s, len(texts))
             details = next((value for value in values if "samples" in value), details)
         if not details or arrivals[-1][1][-1] != DONE:
-            raise ValueError("the stream ended without its mark of success")
+            raise ValueError("the stream ended without its final event")
         if details["prompt_tokens"] != len(request.prompt):
-            raise ValueError(f"the prompt has {details['prompt_tokens']} tokens there, not {len(request.prompt)}")
-        settle(record, details["generated_tokens"])
+            raise ValueError(f"the server counts {details['prompt_tokens']} prompt tokens, not {len(request.prompt)}")
+        reconcile_token_count(record, details["generated_tokens"])
 
 
 class OpenAiDialect:
@@ -56,7 +56,7 @@ class OpenAiDialect:
         for moment_s, events in arrivals:
             values = [json.loads(event) for event in events if event != DONE]
             if error := next((value["error"] for value in values if "error" in value), None):
-                raise ValueError(f"the server said: {error}")
+                raise ValueError(f"the server reported: {error}")
             texts = [choice["text"] for value in values for choice in value.get("choices", ()) if choice.get("text")]
             record.output = str(record.output) + "".join(texts)
             if texts:
@@ -67,20 +67,21 @@ class OpenAiDialect:
         prompt_tokens = usage.get("prompt_tokens", len(request.prompt))
         if prompt_tokens != len(request.prompt):
             raise ValueError(
-                f"the prompt has {prompt_tokens} tokens there, not {len(request.prompt)}: other tokenizer?"
+                f"the server counts {prompt_tokens} prompt tokens, not {len(request.prompt)}: is it another tokenizer?"
             )
-        settle(record, usage.get("completion_tokens", record.tokens))
+        reconcile_token_count(record, usage.get("completion_tokens", record.tokens))
 
 
-def settle(record: Record, tokens: int) -> None:
-    """Let the record have the number of tokens that the server counted.
+def reconcile_token_count(record: Record, tokens: int) -> None:
+    """Adjust the record to the number of tokens that the server counted.
 
-    A token within a character has no text of its own, so it arrives with the next one that completes it.
+    A token that is only part of a character has no text; it arrives together with the token that completes the
+    character.
     """
     missing = tokens - record.tokens
     if not record.counts and missing:
-        raise ValueError(f"{tokens} tokens were generated and none of them arrived as text")
+        raise ValueError(f"{tokens} tokens were generated, but no text arrived")
     if missing < 0:
-        raise ValueError(f"{record.tokens} pieces of text arrived for {tokens} tokens")
+        raise ValueError(f"{record.tokens} text chunks arrived for {tokens} tokens")
     if missing:
         record.counts[-1] += missing

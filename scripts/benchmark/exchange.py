@@ -1,6 +1,6 @@
-"""What crosses between the benchmark and the process of a target: requests in, records out. Plain values, no library.
+"""The data exchanged between the benchmark and a target's process: specifications, requests, and records of them.
 
-The moments are those of `time.monotonic`, which all processes of a machine share.
+Plain values. Times are those of `time.monotonic`, which all processes of a machine share.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A prompt as ids and as the text that encodes to them, and how many greedy tokens are to follow."""
+    """A prompt as ids and as the text that encodes to them, and the number of greedy tokens to generate."""
 
     prompt: tuple[int, ...]
     text: str
@@ -21,9 +21,9 @@ class Request:
 
 @dataclass(slots=True)
 class Record:
-    """What a client saw of one request: when it was sent, and at each moment how many tokens arrived.
+    """The client's view of one request: when it was sent, and how many tokens arrived at each moment.
 
-    `output` is all that was generated, ids or text, whichever the target gives.
+    `output` is everything generated, as ids or as text, depending on the target.
     """
 
     key: int
@@ -32,7 +32,7 @@ class Record:
     moments_s: list[float] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)  # tokens that arrived at each moment
     output: list[int] | str = ""
-    refused: int = 0  # how often the server said that it is full before it took the request
+    refused: int = 0  # replies with status 429 before the server accepted the request
     error: str | None = None
 
     def add(self, moment_s: float, tokens: int) -> None:
@@ -46,7 +46,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One workload as a target is to run it: requests that warm it up, and those of each repeat."""
+    """The requests of one workload: those of the warm-up, and those of each repeat."""
 
     name: str
     pattern: str
@@ -56,16 +56,16 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """All that the process of a target is told."""
+class TargetSpec:
+    """The input of a target's process: what to load, how, and the runs to measure."""
 
     target: str
     dtype: str
     folder: str
     runs: tuple[Run, ...]
-    first: Request  # the very first one, whose first token ends the start
+    first: Request  # its first token marks the end of the startup time
     spawned_s: float = 0.0
-    time_limit_s: float = 900.0  # of one workload: no further repeat is begun after it
+    time_limit_s: float = 900.0  # per workload: no further repeat starts after it
     rows: int = 16
     threads: int = 0
     url: str = ""
@@ -75,32 +75,32 @@ class Order:
 
 
 class Backend(Protocol):
-    """A target as the traffic sees it."""
+    """The interface of a target."""
 
-    started_s: float | None  # when what is measured was started, if later than this process
-    pids: tuple[int, ...]  # the processes whose memory counts
-    facts: dict[str, Any]
+    started_s: float | None  # start time of the measured system, if it started after this process
+    pids: tuple[int, ...]  # processes whose memory is measured
+    metadata: dict[str, Any]
 
     def submit(self, key: int, request: Request, sent_s: float) -> None:
-        """Send a request; its record comes out of a later `poll`."""
+        """Send a request; a later `poll` returns its record."""
 
     def poll(self, timeout_s: float | None) -> list[Record]:
-        """Go on until something happened or the time is over; gives the records that are complete."""
+        """Continue until there is progress or the timeout expires; return the completed records."""
 
     def close(self) -> None:
-        """End whatever was started."""
+        """Stop everything that was started."""
 
 
-def order_to_json(order: Order) -> dict[str, Any]:
-    return asdict(order)
+def spec_to_json(spec: TargetSpec) -> dict[str, Any]:
+    return asdict(spec)
 
 
-def order_from_json(data: dict[str, Any]) -> Order:
+def spec_from_json(data: dict[str, Any]) -> TargetSpec:
     runs = [
         Run(**{**run, "warm_up": _requests(run["warm_up"]), "repeats": tuple(_requests(r) for r in run["repeats"])})
         for run in data["runs"]
     ]
-    return Order(**{**data, "runs": tuple(runs), "first": _requests([data["first"]])[0]})
+    return TargetSpec(**{**data, "runs": tuple(runs), "first": _requests([data["first"]])[0]})
 
 
 def _requests(items: Sequence[dict[str, Any]]) -> tuple[Request, ...]:

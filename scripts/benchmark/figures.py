@@ -1,4 +1,4 @@
-"""Figures from records: rates, percentiles, spreads over repeats. Pure functions, no library."""
+"""Computes metrics from records: rates, percentiles, and their spread over repeats. Pure functions."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """One figure over the repeats."""
+    """One metric over the repeats."""
 
     median: float
     low: float
@@ -19,7 +19,7 @@ class Spread:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The value below which `percent` of the sorted values lie, with straight lines between neighbours."""
+    """Return a percentile, linearly interpolated between neighbouring values."""
     ordered = sorted(values)
     place = (len(ordered) - 1) * percent / 100
     below = math.floor(place)
@@ -32,24 +32,24 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def spreads(repeats: Sequence[Figures]) -> dict[str, Spread]:
-    """Every figure over the repeats that have it."""
+    """Return the spread of every metric over the repeats that have it."""
     names = dict.fromkeys(name for figures in repeats for name in figures)
     return {name: spread([figures[name] for figures in repeats if name in figures]) for name in names}
 
 
-def complaint(requests: Sequence[Request], records: Sequence[Record]) -> str | None:
-    """Why these records are no measurement: a failed request, or one with another number of tokens than asked."""
+def invalid_reason(requests: Sequence[Request], records: Sequence[Record]) -> str | None:
+    """Return why the records are not a valid measurement: a request failed, or has another number of tokens."""
     for record in records:
         wanted = requests[record.key].new_tokens
         if record.error:
             return f"request {record.key} failed: {record.error}"
         if record.tokens != wanted:
-            return f"request {record.key} gave {record.tokens} tokens instead of {wanted}"
+            return f"request {record.key} generated {record.tokens} tokens instead of {wanted}"
     return None
 
 
 def figures_of(pattern: str, requests: Sequence[Request], records: Sequence[Record]) -> Figures:
-    """The figures of one repeat."""
+    """Return the metrics of one repeat."""
     if pattern == "stall":
         return _stall_figures(records)
     if len(requests) == 1:
@@ -58,9 +58,9 @@ def figures_of(pattern: str, requests: Sequence[Request], records: Sequence[Reco
 
 
 def gaps_ms(records: Sequence[Record], after_s: float = 0.0, before_s: float = math.inf) -> list[float]:
-    """Times between tokens as the clients saw them, of those that arrived within the two moments.
+    """Return the times between tokens at the clients, limited to tokens that arrived between the two moments.
 
-    Tokens that arrive together have no time between them: the first of them has waited, the others count as zero.
+    Of tokens that arrive together, the first gets the whole gap, the others count as zero.
     """
     found = []
     for record in records:
@@ -78,7 +78,7 @@ def _single_figures(request: Request, record: Record) -> Figures:
         return figures | {"prefill_tokens_per_s": len(request.prompt) / first_s}
     decode_s = record.moments_s[-1] - record.moments_s[0]
     rate = (record.tokens - record.counts[0]) / decode_s if decode_s else 0.0
-    # A stream that was held back and came at once would have an endless rate; this one it cannot escape.
+    # The decode rate is meaningless if a stream was buffered and arrived at once; this rate includes the delay.
     whole = record.tokens / (record.moments_s[-1] - record.sent_s)
     rates = {"decode_tokens_per_s": rate, "request_tokens_per_s": whole}
     return rates | figures | _percentiles("gap", gaps_ms([record]), "ms")
@@ -103,7 +103,7 @@ def _crowd_figures(records: Sequence[Record]) -> Figures:
 
 
 def _stall_figures(records: Sequence[Record]) -> Figures:
-    """Gaps of the streams once all of them run and as long as all of them run, without and with intruders."""
+    """Return the gaps of the streams while all of them are running, without and with intruders."""
     figures: Figures = {}
     for role in ("alone", "shared"):
         streams = [record for record in records if record.role == role]

@@ -1,4 +1,4 @@
-"""The machine that a measurement was made on, as far as its figures depend on it, and the versions of what ran."""
+"""Describes the machine of a measurement, as far as the results depend on it, and the versions of the software."""
 
 import importlib.metadata
 import json
@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import Any
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
-TELLING_FLAGS = ("avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_bf16", "amx_int8")
+REPORTED_FLAGS = ("avx2", "fma", "f16c", "avx512f", "avx512_vnni", "avx512_bf16", "avx_vnni", "amx_bf16", "amx_int8")
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "mod_wsgi", "numpy")
 SIZES_MIB = (64, 128, 256, 512, 1024)
 QUICK_SIZES_MIB = (64,)
 
 
 def describe_machine(threads: int, sizes_mib: Sequence[int]) -> dict[str, Any]:
-    """Processor, memory, system, and the measured bandwidth in bytes a second by size of block."""
+    """Return processor, memory, system, and the measured bandwidth in bytes per second by block size."""
     processor = _processor()
     return {
         "processor": processor.get("model name", platform.processor()),
         "family_model_stepping": [processor.get(key, "?") for key in ("cpu family", "model", "stepping")],
         "cores": len(os.sched_getaffinity(0)),
         "cache": processor.get("cache size", "?"),
-        "flags": [flag for flag in TELLING_FLAGS if flag in processor.get("flags", "").split()],
+        "flags": [flag for flag in REPORTED_FLAGS if flag in processor.get("flags", "").split()],
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "system": platform.platform(),
         "python": platform.python_version(),
@@ -35,18 +35,18 @@ def describe_machine(threads: int, sizes_mib: Sequence[int]) -> dict[str, Any]:
 
 
 def computes_bfloat16() -> bool:
-    """Whether the processor has instructions for it."""
+    """Whether the processor has bfloat16 instructions."""
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(_processor().get("flags", "").split())
 
 
 def versions() -> dict[str, str]:
-    """What this environment holds, and the commit of Inkwell."""
+    """Return the versions of the main packages, and the commit of Inkwell."""
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"inkwell": _commit(), **found}
 
 
 def _processor() -> dict[str, str]:
-    """The first processor's part of /proc/cpuinfo."""
+    """Return the entry of the first processor in /proc/cpuinfo."""
     lines = Path("/proc/cpuinfo").read_text().partition("\n\n")[0].splitlines()
     pairs = (line.partition(":") for line in lines)
     return {key.strip(): value.strip() for key, _, value in pairs}
@@ -60,7 +60,7 @@ def _bandwidth(threads: int, sizes_mib: Sequence[int]) -> dict[str, Any]:
 
 
 def _commit() -> str:
-    """The checkout's commit, with a mark when files differ from it; "unknown" outside of git."""
+    """Return the commit of the checkout, with the suffix -dirty if files differ; "unknown" outside git."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
     done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True)
     return done.stdout.strip() or "unknown"

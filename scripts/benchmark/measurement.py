@@ -1,4 +1,4 @@
-"""One whole measurement: the same requests for every target, one target after the other, and what follows from all."""
+"""Runs a whole benchmark: the same requests for every target, one target after another, and their comparison."""
 
 import sys
 import time
@@ -7,9 +7,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from scripts.benchmark.checkpoint import Checkpoint, adopted_checkpoint, random_checkpoint
+from scripts.benchmark.checkpoint import Checkpoint, linked_checkpoint, random_checkpoint
 from scripts.benchmark.comparison import agreement, limits, overheads, ratios
-from scripts.benchmark.exchange import Order, Run
+from scripts.benchmark.exchange import Run, TargetSpec
 from scripts.benchmark.machine import QUICK_SIZES_MIB, SIZES_MIB, describe_machine, versions
 from scripts.benchmark.openvino_export import exported
 from scripts.benchmark.options import Options
@@ -25,11 +25,11 @@ MODULES = {
     "openvino": "openvino",
     "url": "url",
 }
-FORMAT = 1  # of the JSON file
+FORMAT = 1  # version of the JSON file's format
 
 
 def measure(options: Options, command: str) -> dict[str, Any]:
-    """Measure everything and give the run as plain values; targets that failed carry an `error`."""
+    """Measure all targets and return the results as plain values; failed targets have an `error`."""
     checkpoint = _checkpoint(options)
     prompts = Prompts(checkpoint.folder)
     scale = QUICK if options.quick else FULL
@@ -57,7 +57,7 @@ def measure(options: Options, command: str) -> dict[str, Any]:
 
 def _checkpoint(options: Options) -> Checkpoint:
     if options.model:
-        return adopted_checkpoint(options.root, options.model)
+        return linked_checkpoint(options.root, options.model)
     return random_checkpoint(options.root, options.shape)
 
 
@@ -82,18 +82,18 @@ def _target(
             python, folder = options.openvino, exported(checkpoint, dtype, options.openvino)
     except RuntimeError as error:
         return _absent(label, dtype, str(error))
-    order = Order(
+    spec = TargetSpec(
         target=MODULES[name], dtype=dtype, folder=str(folder.resolve()), runs=runs, first=first,
         time_limit_s=options.time_limit_s, rows=options.rows, threads=options.threads, url=options.url,
         pid=options.pid, engine=options.engine, settings=options.settings,
     )  # fmt: skip
     tokens = sum(_tokens(run) for run in runs)
     with tqdm(total=tokens, desc=label, unit=" tok", dynamic_ncols=True) as bar:
-        return run_target(label, order, python, lambda count: bar.update(count))
+        return run_target(label, spec, python, lambda count: bar.update(count))
 
 
 def _tokens(run: Run) -> int:
-    """Tokens of all repeats; a stall's streams run twice."""
+    """Return the tokens of all repeats; the streams of the stall workload run twice."""
     requests = [request for repeat in run.repeats for request in repeat]
     twice = [request for request in requests if request.role == "stream"]
     return sum(request.new_tokens for request in requests + twice)

@@ -1,4 +1,4 @@
-"""The command line of scripts/bench.py as one frozen value. Raises SystemExit with a line that says what is wrong."""
+"""Parses the command line of scripts/bench.py into a frozen value; ends with a one-line message if it is invalid."""
 
 import argparse
 import sys
@@ -13,17 +13,17 @@ from scripts.make_random_model import SHAPES
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 COPIES = Path("/var/lib/inkwell")
 DTYPES = ("float32", "bfloat16", "float16", "int8", "int4")
-TARGETS = ("inkwell", "inkwell-http", "generate", "batching")  # what runs without further options
+TARGETS = ("inkwell", "inkwell-http", "generate", "batching")  # targets that need no further options
 PEERS = ("generate", "batching")
 BASELINES = tuple(f"{peer}:{dtype}" for peer in PEERS for dtype in ("bfloat16", "float32"))
 REPEATS = {"w1": 5, "w2": 5, "w3": 3, "poisson": 3, "stall": 3}
-# Random weights repeat themselves, so guessing ahead would be right nearly always and measure nothing.
+# Models with random weights repeat themselves, so that nearly all drafts would be accepted, which is not realistic.
 NO_SPECULATION = "speculation=off"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to measure and where to put it."""
+    """What to measure, and where to write the results."""
 
     shape: str
     model: Path | None
@@ -86,7 +86,7 @@ def _options(given: argparse.Namespace) -> Options:
 
 
 def _targets(given: argparse.Namespace) -> tuple[tuple[str, str], ...]:
-    """Targets with their formats: a name without one stands for all formats of `--dtype` or `--peer-dtype`."""
+    """Return targets with number formats; a name without one gets all formats of `--dtype` or `--peer-dtype`."""
     found: list[tuple[str, str]] = []
     for name in given.targets.split(",") if given.targets else []:
         name, _, dtype = name.partition(":")
@@ -98,19 +98,19 @@ def _targets(given: argparse.Namespace) -> tuple[tuple[str, str], ...]:
     if given.url:
         found.append(("url", given.url_dtype))
     if not found:
-        raise ValueError("there is nothing to measure")
+        raise ValueError("no targets to measure")
     return tuple(dict.fromkeys(found))
 
 
 def _peer_dtypes() -> str:
-    """Both formats where the processor computes in bfloat16; elsewhere torch needs a second for a token in it."""
+    """Both formats if the processor computes in bfloat16; otherwise torch needs a second per bfloat16 token."""
     return "bfloat16,float32" if computes_bfloat16() else "float32"
 
 
 def _names(text: str, known: Sequence[str], what: str) -> tuple[str, ...]:
     names = tuple(name.strip() for name in text.split(","))
     if unknown := [name for name in names if name not in known]:
-        raise ValueError(f"{unknown[0]!r} is no {what}; known are {', '.join(known)}")
+        raise ValueError(f"{unknown[0]!r} is not a known {what}; known are {', '.join(known)}")
     return names
 
 
@@ -121,7 +121,7 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _default_root() -> Path:
-    """Where Apache's account can read the checkpoint: beside root's environment, else in the checkout."""
+    """A folder that Apache's account can read: next to root's environment, otherwise in the checkout."""
     beside = Path(sys.prefix).parent
     return beside / "bench" if beside.parent == COPIES else PROJECT_ROOT / ".bench"
 
@@ -129,37 +129,38 @@ def _default_root() -> Path:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Measure Inkwell and its peers side by side on this machine.")
     add = parser.add_argument
-    add("--shape", choices=SHAPES, help="random weights of this size (124M)")
-    add("--model", type=Path, help="a checkpoint folder to use instead")
+    add("--shape", choices=SHAPES, help="model shape for random weights (124M)")
+    add("--model", type=Path, help="checkpoint folder to use instead of random weights")
     add(
         "--targets",
         default=",".join(TARGETS),
-        help="name or name:format, comma-separated; empty for none (%(default)s)",
+        help="targets as name or name:format, comma-separated; empty for none (%(default)s)",
     )
     add("--dtype", default="bfloat16", help="number formats of Inkwell (%(default)s)")
-    add("--peer-dtype", help="number formats of transformers (bfloat16 where the processor has it, and float32)")
-    add("--workloads", default="w1,w2,w3", help=f"of {', '.join(NAMES)} (%(default)s)")
-    add("--clients", help="clients of the closed loop, one W3 for each number (16)")
-    add("--rate", type=float, default=1.0, help="arrivals a second of the poisson workload (%(default)s)")
-    add("--repeats", type=int, default=0, help="of every workload (w1 and w2 five, others three)")
+    add("--peer-dtype", help="number formats of transformers (float32, and bfloat16 if the processor supports it)")
+    add("--workloads", default="w1,w2,w3", help=f"workloads to run, of {', '.join(NAMES)} (%(default)s)")
+    add("--clients", help="numbers of concurrent clients, comma-separated; one W3 for each (16)")
+    add("--rate", type=float, default=1.0, help="requests per second of the poisson workload (%(default)s)")
+    add("--repeats", type=int, default=0, help="repeats of every workload (5 of w1 and w2, 3 of others)")
     add(
-        "--time-limit-s", type=float, default=900.0, help="begin no further repeat of a workload after it (%(default)s)"
+        "--time-limit-s",
+        type=float,
+        default=900.0,
+        help="time limit for starting further repeats (%(default)s)",
     )
-    add("--rows", type=int, default=16, help="sequences that may share a step, in every target (%(default)s)")
-    add("--threads", type=int, default=0, help="processor threads of every target (each one's own choice)")
-    add("--baseline", action="append", help="target to give ratios against, again for more (transformers, all of it)")
-    add("--url", default="", help="base URL of a running server with the OpenAI API, as one more target")
-    add(
-        "--url-name", default="url", help="what to call that server in the tables, for instance llama.cpp (%(default)s)"
-    )
+    add("--rows", type=int, default=16, help="maximum batch size of every target (%(default)s)")
+    add("--threads", type=int, default=0, help="CPU threads of every target (the target's own default)")
+    add("--baseline", action="append", help="target to compute ratios to; may be repeated (all of transformers)")
+    add("--url", default="", help="base URL of a running server with the OpenAI API, as an additional target")
+    add("--url-name", default="url", help="name of that server in the tables, for example llama.cpp (%(default)s)")
     add("--url-dtype", default="bfloat16", choices=DTYPES, help="number format of that server's weights (%(default)s)")
-    add("--pid", type=int, default=0, help="process of that server, for its memory")
-    add("--openvino", default="", metavar="PYTHON", help="interpreter of an environment with OpenVINO, as more targets")
+    add("--pid", type=int, default=0, help="process id of that server, to measure its memory")
+    add("--openvino", default="", metavar="PYTHON", help="Python of an environment with OpenVINO; adds its targets")
     add("--openvino-dtype", default="bfloat16,int8,int4", help="number formats of OpenVINO (%(default)s)")
-    add("--engine", action="append", default=[], metavar="NAME=VALUE", help=f"engine option; {NO_SPECULATION} is given")
+    add("--engine", action="append", default=[], metavar="NAME=VALUE", help=f"engine option, besides {NO_SPECULATION}")
     add("--setting", action="append", default=[], metavar="NAME=VALUE", help="service setting, without INKWELL_")
-    add("--root", type=Path, default=_default_root(), help="folder of checkpoints and results (%(default)s)")
-    add("--out", type=Path, help="folder of the results (results in the root)")
-    add("--quick", action="store_true", help="everything in small, to see whether it works")
-    add("--no-plots", action="store_true", help="draw no pictures")
+    add("--root", type=Path, default=_default_root(), help="folder for checkpoints and results (%(default)s)")
+    add("--out", type=Path, help="folder for results (results in the root)")
+    add("--quick", action="store_true", help="small workloads, for a trial run")
+    add("--no-plots", action="store_true", help="write no plots")
     return parser

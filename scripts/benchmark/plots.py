@@ -1,4 +1,4 @@
-"""A finished run as pictures: bars of the main figures, and the distributions behind the medians."""
+"""Plots a finished run: bar charts of the main metrics, and distributions of gaps and latencies."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ matplotlib.use("Agg")  # no window
 
 from matplotlib import pyplot  # noqa: E402
 
-from scripts.benchmark.comparison import MAIN  # noqa: E402
+from scripts.benchmark.comparison import MAIN_METRICS  # noqa: E402
 from scripts.benchmark.session import CURVE  # noqa: E402
 from scripts.benchmark.workloads import kind_of  # noqa: E402
 
@@ -18,7 +18,7 @@ WIDTH_INCHES, DPI = 9, 120
 
 
 def draw(run: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write the pictures; gives their paths."""
+    """Write the plots and return their paths."""
     results = run["targets"]
     paths = []
     for name in dict.fromkeys(name for result in results for name in result["runs"]):
@@ -32,8 +32,8 @@ def draw(run: Mapping[str, Any], folder: Path) -> list[Path]:
 
 
 def _bars(name: str, results: Sequence[Mapping[str, Any]], folder: Path) -> Path:
-    """One bar a target with the lowest and highest repeat as its whisker."""
-    figure = MAIN[kind_of(name)][0]
+    """One bar per target, with an error bar from the lowest to the highest repeat."""
+    figure = MAIN_METRICS[kind_of(name)][0]
     found = [(result["target"], result["runs"][name]["figures"].get(figure)) for result in results]
     shown = [(target, spread) for target, spread in reversed(found) if spread]
     medians = [spread["median"] for _, spread in shown]
@@ -48,7 +48,7 @@ def _bars(name: str, results: Sequence[Mapping[str, Any]], folder: Path) -> Path
 
 
 def _curves(name: str, curve: str, label: str, results: Sequence[Mapping[str, Any]], folder: Path) -> Path:
-    """Share of requests or gaps below each value, one line a target."""
+    """Cumulative distribution of requests or gaps, one line per target."""
     picture, axes = pyplot.subplots(figsize=(WIDTH_INCHES, 5))
     for result in results:
         if values := result["runs"][name][curve]:

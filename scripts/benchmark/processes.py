@@ -1,4 +1,4 @@
-"""Memory of processes and who their children are, from /proc. Sizes in MiB."""
+"""Memory and child processes of a process, from /proc. Sizes are in MiB."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Resident memory now and at its peak, file pages included."""
+    """Current and peak resident memory, including file-backed pages."""
 
     now_mib: float
     peak_mib: float
 
 
 def memory_of(pids: Sequence[int]) -> Memory | None:
-    """The sum over the processes; None when there is none or one of them has ended."""
+    """Return the sum over the processes, or None if there are none or one of them has ended."""
     try:
         found = [_status(pid) for pid in pids]
     except (OSError, KeyError):
@@ -25,7 +25,7 @@ def memory_of(pids: Sequence[int]) -> Memory | None:
 
 
 def descendants(pid: int) -> list[int]:
-    """Every process below `pid`, from one look at the table."""
+    """Return all descendants of `pid`, from one snapshot of the process table."""
     parents = {}
     for entry in PROC.glob("[0-9]*/stat"):
         try:

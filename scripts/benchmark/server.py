@@ -1,4 +1,4 @@
-"""A real Inkwell for one run: the launcher, Apache, the web tier and a worker, on a free port of this machine."""
+"""Runs a complete Inkwell server: the launcher, Apache, the web tier and a worker, on a free loopback port."""
 
 import json
 import os
@@ -16,13 +16,13 @@ from pathlib import Path
 from scripts.benchmark.processes import command_of, descendants
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
-COPIES = Path("/var/lib/inkwell")  # where the Makefile puts root's environment; Apache serves from copies there
+COPIES = Path("/var/lib/inkwell")  # root's environment; Apache serves from copies there
 START_LIMIT_S = 600.0
 STOP_LIMIT_S = 60.0
 
 
 class Server:
-    """Started by the constructor, which returns when the service is ready; `close` ends it."""
+    """A server started by the constructor, which returns when it is ready; `close` stops it."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         port = _free_port()
@@ -30,7 +30,7 @@ class Server:
         self._log = tempfile.TemporaryFile()
         variables = {name: value for name, value in os.environ.items() if not name.startswith("INKWELL_")}
         variables |= {f"INKWELL_{name.upper()}": value for name, value in {"port": str(port), **settings}.items()}
-        # The launcher ends with this process, also when that is killed.
+        # The launcher ends with this process, even if this process is killed.
         command = ["/usr/bin/setpriv", "--pdeathsig", "TERM", sys.executable, "-m", "inkwell", *_stage()]
         self.started_s = time.monotonic()
         self._launcher = subprocess.Popen(
@@ -49,7 +49,7 @@ class Server:
 
     @property
     def workers(self) -> tuple[int, ...]:
-        """The processes of the loaded models."""
+        """The worker processes of the loaded models."""
         return tuple(pid for pid in descendants(self._launcher.pid) if "inkwell.worker" in command_of(pid))
 
     @property
@@ -58,7 +58,7 @@ class Server:
         return (self._launcher.pid, *(pid for pid in descendants(self._launcher.pid) if pid not in self.workers))
 
     def close(self) -> None:
-        for _ in range(2):  # a second signal cuts what still runs
+        for _ in range(2):  # a second signal aborts running requests
             if self._launcher.poll() is None:
                 self._launcher.send_signal(signal.SIGTERM)
                 try:
@@ -76,13 +76,13 @@ class Server:
             time.sleep(0.02)
 
     def _status(self) -> str:
-        """What /readyz says: loading, ready, or not_ready when the model cannot be loaded."""
+        """Return the status of /readyz: loading, ready, or not_ready if the model cannot be loaded."""
         try:
             with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as answer:
                 return str(json.load(answer)["status"])
         except urllib.error.HTTPError as error:
             return str(json.load(error)["status"]) if error.code == 503 else "loading"
-        except (OSError, ValueError, KeyError):  # Apache is not there yet, or not what is behind it
+        except (OSError, ValueError, KeyError):  # Apache or the web tier has not started yet
             return "loading"
 
 

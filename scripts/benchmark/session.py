@@ -1,4 +1,4 @@
-"""Runs one target in a fresh process and turns what it reports into a result. Knows the lines, not the targets."""
+"""Runs one target in a new process and turns its JSON lines into a result. Knows the lines, not the targets."""
 
 import json
 import subprocess
@@ -9,38 +9,38 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from scripts.benchmark.exchange import Order, Record, Run, order_to_json
+from scripts.benchmark.exchange import Record, Run, TargetSpec, spec_to_json
 from scripts.benchmark.figures import figures_of, gaps_ms, percentile, spreads
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
-SHOWN_CHARACTERS = 1500  # of what a failed target printed
-CURVE = tuple(range(101))  # percentiles that are kept of a distribution
+SHOWN_CHARACTERS = 1500  # of a failed target's output
+CURVE = tuple(range(101))  # percentiles stored of a distribution
 
 OnTokens = Callable[[int], object]
 Line = dict[str, Any]
 
 
-def run_target(name: str, order: Order, python: str, on_tokens: OnTokens) -> dict[str, Any]:
-    """The target's result; `error` says why it has none, or no more of it."""
-    with tempfile.TemporaryFile() as noise:
-        # The target ends with the benchmark, also when that is killed.
-        command = ["/usr/bin/setpriv", "--pdeathsig", "TERM", python, "-m", "scripts.benchmark.child"]
+def run_target(name: str, spec: TargetSpec, python: str, on_tokens: OnTokens) -> dict[str, Any]:
+    """Return the target's result; `error` states why it is missing or incomplete."""
+    with tempfile.TemporaryFile() as output:
+        # The target ends with the benchmark, even if the benchmark is killed.
+        command = ["/usr/bin/setpriv", "--pdeathsig", "TERM", python, "-m", "scripts.benchmark.target_process"]
         spawned_s = time.monotonic()
         process = subprocess.Popen(
-            command, cwd=PROJECT_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=noise, text=True
+            command, cwd=PROJECT_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, text=True
         )
         assert process.stdin and process.stdout
         try:
             with process.stdin as line:
-                json.dump(order_to_json(replace(order, spawned_s=spawned_s)), line)
+                json.dump(spec_to_json(replace(spec, spawned_s=spawned_s)), line)
             lines = _listen(process.stdout, on_tokens)
             status = process.wait()
         finally:
             if process.poll() is None:
                 process.terminate()
                 process.wait()
-        error = _error(lines, status, noise)
-    return {"target": name, "dtype": order.dtype, "error": error, **_result(order, lines)}
+        error = _error(lines, status, output)
+    return {"target": name, "dtype": spec.dtype, "error": error, **_result(spec, lines)}
 
 
 def _listen(output: Any, on_tokens: OnTokens) -> list[Line]:
@@ -54,25 +54,25 @@ def _listen(output: Any, on_tokens: OnTokens) -> list[Line]:
     return lines
 
 
-def _error(lines: Sequence[Line], status: int, noise: Any) -> str | None:
+def _error(lines: Sequence[Line], status: int, output: Any) -> str | None:
     if failed := next((line["reason"] for line in lines if line["kind"] == "failed"), None):
         return str(failed)
     if status == 0:
         return None
-    noise.seek(0)
-    return f"the process ended with {status}: {noise.read().decode(errors='replace')[-SHOWN_CHARACTERS:].strip()}"
+    output.seek(0)
+    return f"the process ended with {status}: {output.read().decode(errors='replace')[-SHOWN_CHARACTERS:].strip()}"
 
 
-def _result(order: Order, lines: Sequence[Line]) -> dict[str, Any]:
+def _result(spec: TargetSpec, lines: Sequence[Line]) -> dict[str, Any]:
     started = next((line for line in lines if line["kind"] == "started"), None)
     repeats = [line for line in lines if line["kind"] == "repeat"]
     memories = [line["memory"] for line in repeats if line["memory"]]
     runs = {}
-    for run in order.runs:
+    for run in spec.runs:
         if of_run := [line for line in repeats if line["workload"] == run.name]:
             runs[run.name] = _run_result(run, of_run)
     return {
-        "facts": started["facts"] if started else {},
+        "facts": started["metadata"] if started else {},
         "first_token_s": started["first_token_s"] if started else None,
         "rss_end_mib": memories[-1]["now_mib"] if memories else None,
         "rss_peak_mib": memories[-1]["peak_mib"] if memories else None,
@@ -98,7 +98,7 @@ def _run_result(run: Run, lines: Sequence[Line]) -> dict[str, Any]:
 
 
 def _costs(line: Mapping[str, Any], records: Sequence[Record]) -> dict[str, float]:
-    """What the measured process itself took of the processor; over HTTP it is the client alone."""
+    """Return the CPU time per token of the target's process (over HTTP: of the client only) and the memory."""
     tokens = sum(record.tokens for record in records)
     found = {"process_cpu_us_per_token": line["process_cpu_s"] / tokens * 1e6}
     return found | ({"rss_mib": line["memory"]["now_mib"]} if line["memory"] else {})

@@ -1,7 +1,7 @@
-"""Requests over HTTP, one thread each, reading streams of server-sent events. The standard library alone.
+"""Sends HTTP requests, one thread each, and reads streams of server-sent events. Uses only the standard library.
 
-While a stream runs, a thread does nothing but note when bytes came; what was in them is read after the last one. So
-the client takes as little of the processor as it can, for it shares it with the server.
+While a stream is running, its thread only records when bytes arrive; they are parsed after the last one. This minimises
+the client's CPU use, because client and server share the processor.
 """
 
 import http.client
@@ -20,11 +20,11 @@ READ_BYTES = 1 << 16
 REFUSED_PAUSE_S = 0.05
 EVENT_END = b"\n\n"
 
-Arrival = tuple[float, list[bytes]]  # a moment, and the events that became complete at it
+Arrival = tuple[float, list[bytes]]  # a moment, and the events completed at that moment
 
 
 class Dialect(Protocol):
-    """How a server wants to be asked and how it answers."""
+    """The request and response format of a server."""
 
     path: str
 
@@ -32,11 +32,11 @@ class Dialect(Protocol):
         """The JSON body of a request."""
 
     def read(self, record: Record, arrivals: list[Arrival], request: Request) -> None:
-        """Fill the record from the events; raises ValueError when the stream is no complete answer."""
+        """Fill the record from the events; raises ValueError if the stream is incomplete."""
 
 
 class Streams:
-    """Sends requests to one server and hands out complete records."""
+    """Sends requests to one server and returns the completed records."""
 
     def __init__(self, url: str, dialect: Dialect) -> None:
         self._address: SplitResult = urlsplit(url)
@@ -65,7 +65,7 @@ class Streams:
         self._complete.put(record)
 
     def _open(self, record: Record, body: bytes) -> http.client.HTTPResponse:
-        """The response whose stream begins; waits and asks again as long as the server says that it is full."""
+        """Return the response with its stream; retries while the server answers 429."""
         kind = http.client.HTTPSConnection if self._address.scheme == "https" else http.client.HTTPConnection
         while True:
             connection = kind(self._address.hostname or "", self._address.port, timeout=SILENCE_LIMIT_S)
@@ -82,20 +82,20 @@ class Streams:
 
 
 def _arrivals(response: http.client.HTTPResponse) -> list[Arrival]:
-    """The whole stream: moments with the events that ended at them; comments are left out."""
+    """Read the whole stream; return moments with the events completed at them, without comments."""
     found: list[Arrival] = []
     rest = b""
-    for moment_s, data in _pieces(response.read1):
+    for moment_s, data in _timed_chunks(response.read1):
         *events, rest = (rest + data).split(EVENT_END)
         if events := [event[5:].strip() for event in events if event.startswith(b"data:")]:
             found.append((moment_s, events))
     if rest.strip():
-        raise ValueError("the stream broke off within an event")
+        raise ValueError("the stream ended within an event")
     return found
 
 
-def _pieces(read: Callable[[int], bytes]) -> list[tuple[float, bytes]]:
-    pieces = []
+def _timed_chunks(read: Callable[[int], bytes]) -> list[tuple[float, bytes]]:
+    chunks = []
     while data := read(READ_BYTES):
-        pieces.append((time.monotonic(), data))
-    return pieces
+        chunks.append((time.monotonic(), data))
+    return chunks

@@ -1,11 +1,11 @@
-"""A finished run as text for the terminal: plain tables in Markdown, which documentation can take as they are."""
+"""Renders a finished run as plain Markdown tables, for the terminal and for documentation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scripts.benchmark.workloads import kind_of
 
-Columns = dict[str, tuple[str, int]]  # figure -> (heading, decimals); one appears when some target has the figure
+Columns = dict[str, tuple[str, int]]  # metric -> (heading, decimals); a column is shown if any target has the metric
 
 SINGLE: Columns = {
     "decode_tokens_per_s": ("decode tok/s", 1),
@@ -48,7 +48,7 @@ TABLES: dict[str, tuple[Columns, ...]] = {
 
 
 def render(run: Mapping[str, Any]) -> str:
-    """The whole run."""
+    """Render the whole run."""
     results = run["targets"]
     names = list(dict.fromkeys(name for result in results for name in result["runs"]))
     parts = [_machine(run)]
@@ -104,7 +104,7 @@ def _processes(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _flat(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """Rows of a comparison; values that are mappings themselves become columns."""
+    """Return the rows of a comparison; nested mappings become columns."""
     flat = []
     for row in rows:
         cells: dict[str, Any] = {}

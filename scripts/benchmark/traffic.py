@@ -1,4 +1,7 @@
-"""Sends requests to a backend in one of three patterns and collects the records. Knows no target and no figures."""
+"""The load generator: sends requests to a backend in one of three patterns and collects the records.
+
+Knows neither targets nor metrics.
+"""
 
 import time
 from collections import deque
@@ -11,7 +14,7 @@ OnDone = Callable[[Record], None]
 
 
 def send(backend: Backend, pattern: str, requests: Sequence[Request], clients: int, on_done: OnDone) -> list[Record]:
-    """Run the requests to their end in the pattern; records come in the order of completion."""
+    """Run all requests in the pattern; return the records in order of completion."""
     if pattern == "closed":
         return closed_loop(backend, requests, clients, on_done)
     if pattern == "timetable":
@@ -20,7 +23,7 @@ def send(backend: Backend, pattern: str, requests: Sequence[Request], clients: i
 
 
 def closed_loop(backend: Backend, requests: Sequence[Request], clients: int, on_done: OnDone) -> list[Record]:
-    """Each client sends its next request as soon as its last one is complete."""
+    """Each client sends its next request as soon as its previous one is complete."""
     waiting = deque(enumerate(requests))
     records: list[Record] = []
     while len(records) < len(requests):
@@ -32,7 +35,7 @@ def closed_loop(backend: Backend, requests: Sequence[Request], clients: int, on_
 
 
 def timetable(backend: Backend, requests: Sequence[Request], on_done: OnDone) -> list[Record]:
-    """Every request is sent when it is due. Its time counts from then, also where the target could not look up."""
+    """Each request is sent when it is due; its time counts from then, even if the target delayed the sending."""
     waiting = deque(sorted(enumerate(requests), key=lambda item: item[1].at_s))
     records: list[Record] = []
     start_s = time.monotonic()
@@ -46,7 +49,7 @@ def timetable(backend: Backend, requests: Sequence[Request], on_done: OnDone) ->
 
 
 def stall(backend: Backend, requests: Sequence[Request], on_done: OnDone) -> list[Record]:
-    """The streams alone, then the same streams while the intruders arrive, spread evenly over the time they took."""
+    """Run the streams alone, then again while the intruders arrive at even intervals over the same time."""
     streams = [request for request in requests if request.role == "stream"]
     intruders = [request for request in requests if request.role == "intruder"]
     start_s = time.monotonic()

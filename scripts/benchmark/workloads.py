@@ -1,7 +1,7 @@
-"""The workloads: how many tokens go in and come out of each request, and when requests are sent. Plain Python.
+"""The workloads: prompt and output tokens of each request, and when requests are sent. Plain Python.
 
-W1 is one stream, W2 one long prompt, W3 a crowd in a closed loop. `poisson` is W3's crowd arriving at random moments,
-whether earlier ones are done or not; `stall` is running streams into which long prompts fall.
+W1 is one stream, W2 one long prompt, and W3 many concurrent requests in a closed loop. `poisson` sends W3's requests at
+random times, whether or not earlier ones are done; `stall` sends long prompts while streams are running.
 """
 
 import random
@@ -15,7 +15,7 @@ NAMES = ("w1", "w2", "w3", "poisson", "stall")
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """One request in numbers; `at_s` is its arrival after the start, where the pattern has a timetable."""
+    """The size of one request; `at_s` is its send time after the start, for patterns with a timetable."""
 
     prompt_tokens: int
     new_tokens: int
@@ -25,7 +25,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What one repeat sends. `clients` bounds the requests that are open at once in a closed loop."""
+    """The requests of one repeat; `clients` is the number of concurrent requests of a closed loop."""
 
     name: str
     pattern: Pattern
@@ -40,14 +40,14 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """The numbers of the workloads; `QUICK` is the same in small, for a trial or a test."""
+    """The parameters of the workloads; `QUICK` has small ones, for a trial or a test."""
 
     w1: tuple[int, int] = (32, 128)
     w2_prompt: int = 896
     crowd: int = 64
     prompts: tuple[int, int] = (16, 256)
     outputs: tuple[int, int] = (32, 256)
-    streams: tuple[int, int, int] = (8, 32, 192)  # how many, prompt, new tokens
+    streams: tuple[int, int, int] = (8, 32, 192)  # number of streams, prompt tokens, new tokens
     intruders: int = 8
 
 
@@ -56,18 +56,18 @@ QUICK = Scale((8, 24), 96, 12, (4, 24), (8, 24), (3, 8, 48), 3)
 
 
 def kind_of(workload: str) -> str:
-    """The kind of a workload's name: w3 for w3-16."""
+    """Return the kind of a workload: w3 for w3-16."""
     return workload.partition("-")[0]
 
 
 def crowd_sizes(scale: Scale) -> tuple[Size, ...]:
-    """W3's requests: for each one its prompt and then its output, all from one `random.Random(0)`."""
+    """Return W3's requests; prompt and output sizes are drawn in turn from `random.Random(0)`."""
     rng = random.Random(0)
     return tuple(Size(rng.randint(*scale.prompts), rng.randint(*scale.outputs)) for _ in range(scale.crowd))
 
 
 def poisson_sizes(scale: Scale, rate_per_s: float) -> tuple[Size, ...]:
-    """W3's requests with exponential pauses between arrivals, from `random.Random(1)`."""
+    """Return W3's requests with exponential inter-arrival times from `random.Random(1)`."""
     rng, now_s, timed = random.Random(1), 0.0, []
     for size in crowd_sizes(scale):
         timed.append(Size(size.prompt_tokens, size.new_tokens, now_s))
@@ -76,7 +76,7 @@ def poisson_sizes(scale: Scale, rate_per_s: float) -> tuple[Size, ...]:
 
 
 def stall_sizes(scale: Scale) -> tuple[Size, ...]:
-    """Streams, and long prompts of a few new tokens; when the prompts come depends on how long the streams take."""
+    """Return streams, and long prompts with few new tokens, whose send times depend on the duration of the streams."""
     count, prompt, new_tokens = scale.streams
     return (Size(prompt, new_tokens, role="stream"),) * count + (
         Size(scale.w2_prompt, 4, role="intruder"),
@@ -84,7 +84,7 @@ def stall_sizes(scale: Scale) -> tuple[Size, ...]:
 
 
 def workloads(names: Sequence[str], clients: Sequence[int], rate_per_s: float, scale: Scale) -> list[Workload]:
-    """The named workloads in the order of `NAMES`; W3 once for every number of clients."""
+    """Return the named workloads in the order of `NAMES`, with one W3 per number of clients."""
     warm_crowd = (Size(scale.prompts[0], 8),)
     found = []
     for name in (name for name in NAMES if name in names):

@@ -4,9 +4,9 @@ import pytest
 
 from inkwell.checkpoints.model_config import parse_config
 from scripts.benchmark.comparison import overheads, ratios
-from scripts.benchmark.dialects import settle
+from scripts.benchmark.dialects import reconcile_token_count
 from scripts.benchmark.exchange import Record, Request
-from scripts.benchmark.figures import complaint, figures_of, gaps_ms, percentile, spread, spreads
+from scripts.benchmark.figures import figures_of, gaps_ms, invalid_reason, percentile, spread, spreads
 from scripts.benchmark.roofline import bandwidth_for, bytes_per_step, limit_tokens_per_s, numbers_per_step
 from scripts.make_random_model import SHAPES
 
@@ -96,26 +96,26 @@ def test_a_stall_is_seen_only_while_all_streams_run() -> None:
 
 @pytest.mark.parametrize(
     ("change", "reason"),
-    [({"error": "broken pipe"}, "broken pipe"), ({"counts": [1, 1]}, "gave 2 tokens instead of 3"), ({}, None)],
+    [({"error": "broken pipe"}, "broken pipe"), ({"counts": [1, 1]}, "generated 2 tokens instead of 3"), ({}, None)],
 )
 def test_a_failed_or_short_answer_is_no_measurement(change: dict[str, object], reason: str | None) -> None:
     one = record(0, 0.0, (1.0, 2.0, 3.0))
     for name, value in change.items():
         setattr(one, name, value)
-    found = complaint([request(4, 3)], [one])
+    found = invalid_reason([request(4, 3)], [one])
     assert found is None if reason is None else reason in str(found)
 
 
 def test_tokens_without_text_of_their_own_arrive_with_the_next_piece() -> None:
     one = record(0, 0.0, (1.0, 2.0))
-    settle(one, 4)
+    reconcile_token_count(one, 4)
     assert one.counts == [1, 3]
 
 
 @pytest.mark.parametrize(("moments", "tokens"), [((), 3), ((1.0, 2.0), 1)])
 def test_pieces_that_cannot_be_the_counted_tokens_are_refused(moments: tuple[float, ...], tokens: int) -> None:
     with pytest.raises(ValueError):
-        settle(record(0, 0.0, moments), tokens)
+        reconcile_token_count(record(0, 0.0, moments), tokens)
 
 
 def test_a_step_of_124m_moves_its_matrices_and_its_head_once() -> None:

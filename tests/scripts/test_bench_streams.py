@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scripts.benchmark.exchange import Order, Record, Request
+from scripts.benchmark.exchange import Record, Request, TargetSpec
 from scripts.benchmark.targets.url import open_backend
 
 REQUEST = Request((1, 2, 3), "three small words", 4)
@@ -94,7 +94,7 @@ def base(request: pytest.FixtureRequest) -> str:
 
 
 def ask(url: str) -> Record:
-    backend = open_backend(Order("url", "bfloat16", "", (), REQUEST, url=url))
+    backend = open_backend(TargetSpec("url", "bfloat16", "", (), REQUEST, url=url))
     try:
         backend.submit(0, REQUEST, time.monotonic())
         return backend.poll(30)[0]
@@ -127,7 +127,7 @@ def test_a_full_server_is_asked_again_and_the_refusal_is_counted() -> None:
 
 @pytest.mark.parametrize(
     ("fault", "words"),
-    [("cut", "broke off"), ("error", "no more words"), ("tokenizer", "9 tokens there, not 3")],
+    [("cut", "ended within an event"), ("error", "no more words"), ("tokenizer", "9 prompt tokens, not 3")],
 )
 def test_what_is_no_whole_answer_is_an_error(fault: str, words: str) -> None:
     with serving(fault) as (_, url):

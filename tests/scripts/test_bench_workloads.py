@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from inkwell.checkpoints.tokenizer import load_tokenizer
-from scripts.benchmark.checkpoint import adopted_checkpoint, random_checkpoint
+from scripts.benchmark.checkpoint import linked_checkpoint, random_checkpoint
 from scripts.benchmark.exchange import Record, Request
 from scripts.benchmark.options import parse_options
 from scripts.benchmark.prompts import Prompts
@@ -94,7 +94,7 @@ def test_checkpoints_name_no_end_of_text_and_are_kept(tmp_path: Path) -> None:
     assert made.config.eos_token_ids == ()
     assert random_checkpoint(tmp_path, "tiny").folder == made.folder
     assert (made.folder / "model.safetensors").stat().st_mtime_ns == changed_s
-    adopted = adopted_checkpoint(tmp_path, DEMO)
+    adopted = linked_checkpoint(tmp_path, DEMO)
     assert adopted.config.eos_token_ids == () and adopted.name == "demo-endless"
     assert (adopted.folder / "model.safetensors").stat().st_size == (DEMO / "model.safetensors").stat().st_size
 
@@ -102,7 +102,7 @@ def test_checkpoints_name_no_end_of_text_and_are_kept(tmp_path: Path) -> None:
 class Echo:
     """A backend that completes one request a poll, last come first served, and notes how many were open."""
 
-    started_s, pids, facts = None, (), {}
+    started_s, pids, metadata = None, (), {}
 
     def __init__(self) -> None:
         self.open: list[Record] = []
@@ -154,10 +154,10 @@ def test_targets_without_a_format_stand_for_all_formats() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--targets", "vllm"], "'vllm' is no target"),
-        (["--dtype", "fp8"], "'fp8' is no number format"),
-        (["--workloads", "w4"], "'w4' is no workload"),
-        (["--targets", ""], "nothing to measure"),
+        (["--targets", "vllm"], "'vllm' is not a known target"),
+        (["--dtype", "fp8"], "'fp8' is not a known number format"),
+        (["--workloads", "w4"], "'w4' is not a known workload"),
+        (["--targets", ""], "no targets to measure"),
         (["--engine", "speculation"], "not NAME=VALUE"),
     ],
 )

@@ -1,1 +1,1 @@
-"""What is measured: each module here is one target and runs in a process of its own, started fresh."""
+"""The benchmark targets: each module is one, and runs in a new process of its own."""

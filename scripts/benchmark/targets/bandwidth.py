@@ -1,7 +1,7 @@
-"""How fast this machine reads memory with all its threads, by the size of what is read: a line of JSON on the output.
+"""Measures memory read bandwidth by block size, and prints it as a line of JSON.
 
-`python -m scripts.benchmark.targets.bandwidth THREADS MIB...`; each size is read again and again for half a second
-or more by torch's sum of 64-bit integers, and the best pass counts: the limit is what can be had, not what one gets.
+`python -m scripts.benchmark.targets.bandwidth THREADS MIB...`; each block is summed repeatedly as 64-bit integers with
+torch, for at least 0.6 seconds. The best pass counts, because it is used as an upper limit.
 """
 
 import json
@@ -11,14 +11,14 @@ import time
 import torch
 
 MEASURED_S = 0.6
-FEWEST_PASSES = 4
+MIN_PASSES = 4
 
 
 def read_bytes_per_s(size_mib: int) -> float:
-    """Bytes a second of the best pass over a block of that size."""
+    """Return the bytes per second of the best pass over a block of that size."""
     block = torch.ones(size_mib << 17, dtype=torch.int64)
     best_s, passes, begun_s = float("inf"), 0, time.perf_counter()
-    while passes < FEWEST_PASSES or time.perf_counter() - begun_s < MEASURED_S:
+    while passes < MIN_PASSES or time.perf_counter() - begun_s < MEASURED_S:
         pass_s = time.perf_counter()
         block.sum()
         best_s = min(best_s, time.perf_counter() - pass_s)

@@ -1,4 +1,4 @@
-"""Inkwell's engine in process: `load_model`, `submit`, `step`, and nothing else of it."""
+"""Inkwell's engine in process, through `load_model`, `submit` and `step` only."""
 
 import os
 import time
@@ -9,23 +9,23 @@ from typing import Any
 from inkwell.engine.contract import EngineConfig, FailureEvent, Job, TokenEvent
 from inkwell.engine.loading import load_model
 from inkwell.parameters.sampling import GREEDY
-from scripts.benchmark.exchange import Order, Record, Request
+from scripts.benchmark.exchange import Record, Request, TargetSpec
 
 
 class InkwellEngine:
-    """The engine as a backend: every poll is one step."""
+    """The engine as a backend; each poll is one step."""
 
-    def __init__(self, order: Order) -> None:
-        config = engine_config(order)
-        loaded = load_model(Path(order.folder), config)
+    def __init__(self, spec: TargetSpec) -> None:
+        config = engine_config(spec)
+        loaded = load_model(Path(spec.folder), config)
         self._engine = loaded.engine
-        self._open: dict[int, tuple[Record, list[int]]] = {}
+        self._pending: dict[int, tuple[Record, list[int]]] = {}
         self.started_s: float | None = None
         self.pids = (os.getpid(),)
-        self.facts: dict[str, Any] = {"path": loaded.path, "rows": loaded.rows, "engine": str(config)}
+        self.metadata: dict[str, Any] = {"path": loaded.path, "rows": loaded.rows, "engine": str(config)}
 
     def submit(self, key: int, request: Request, sent_s: float) -> None:
-        self._open[key] = (Record(key, request.role, sent_s), [])
+        self._pending[key] = (Record(key, request.role, sent_s), [])
         self._engine.submit(Job(key, request.prompt, request.new_tokens, GREEDY))
 
     def poll(self, timeout_s: float | None) -> list[Record]:
@@ -37,8 +37,8 @@ class InkwellEngine:
         arrived: dict[int, int] = {}
         finished = []
         for event in events:
-            record, output = self._open[event.key]
-            assert isinstance(event, TokenEvent | FailureEvent), "nothing else was asked for"
+            record, output = self._pending[event.key]
+            assert isinstance(event, TokenEvent | FailureEvent), "no other events were requested"
             if isinstance(event, FailureEvent):
                 record.error = f"{event.code}: {event.message} ({event.cause})"
             elif event.token is not None:
@@ -48,21 +48,21 @@ class InkwellEngine:
                 record.output = output
                 finished.append(record)
         for key, count in arrived.items():
-            self._open[key][0].add(now_s, count)
+            self._pending[key][0].add(now_s, count)
         for record in finished:
-            del self._open[record.key]
+            del self._pending[record.key]
         return finished
 
     def close(self) -> None:
         """Nothing was started."""
 
 
-def engine_config(order: Order) -> EngineConfig:
-    """The engine's configuration; names in `order.engine` that it does not have raise KeyError."""
+def engine_config(spec: TargetSpec) -> EngineConfig:
+    """Return the engine's configuration; unknown names in `spec.engine` raise KeyError."""
     defaults: dict[str, Any] = asdict(EngineConfig())
-    given = {name: type(defaults[name])(value) for name, value in order.engine.items()}
-    return EngineConfig(**{"dtype": order.dtype, "threads": order.threads, "max_rows": order.rows, **given})
+    given = {name: type(defaults[name])(value) for name, value in spec.engine.items()}
+    return EngineConfig(**{"dtype": spec.dtype, "threads": spec.threads, "max_rows": spec.rows, **given})
 
 
-def open_backend(order: Order) -> InkwellEngine:
-    return InkwellEngine(order)
+def open_backend(spec: TargetSpec) -> InkwellEngine:
+    return InkwellEngine(spec)

@@ -1,4 +1,4 @@
-"""Inkwell as its users meet it: HTTP, Apache, the web tier, a worker; each request a stream."""
+"""The complete Inkwell service: HTTP, Apache, the web tier and a worker; each request is a stream."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -6,26 +6,26 @@ from typing import Any
 
 from inkwell.settings.settings import Settings
 from scripts.benchmark.dialects import InkwellDialect
-from scripts.benchmark.exchange import Order, Record, Request
+from scripts.benchmark.exchange import Record, Request, TargetSpec
 from scripts.benchmark.processes import memory_of
 from scripts.benchmark.server import Server
 from scripts.benchmark.streams import Streams
 
-MOST_REQUESTS = 88  # the most that the setting takes
-PATIENCE_S = "7200"  # no request may meet the service's own time limit, however slow the machine
+MAX_REQUESTS = 88  # the maximum of the setting
+TIMEOUT_S = "7200"  # high enough that no request times out, even on a slow machine
 
 
 class InkwellHttp:
-    """A server of its own as a backend."""
+    """A server started for this run, as a backend."""
 
-    def __init__(self, order: Order) -> None:
-        settings = _settings(order)
+    def __init__(self, spec: TargetSpec) -> None:
+        settings = _settings(spec)
         self._server = Server(settings)
         self._streams = Streams(self._server.url, InkwellDialect())
         self.started_s: float | None = self._server.started_s
         self.pids = self._server.workers
         front = memory_of(self._server.others)
-        self.facts: dict[str, Any] = {"settings": settings, "rss_of_the_front_mib": front.now_mib if front else None}
+        self.metadata: dict[str, Any] = {"settings": settings, "rss_of_the_front_mib": front.now_mib if front else None}
 
     def submit(self, key: int, request: Request, sent_s: float) -> None:
         self._streams.submit(key, request, sent_s)
@@ -38,19 +38,19 @@ class InkwellHttp:
         self._server.close()
 
 
-def _settings(order: Order) -> dict[str, str]:
-    """The service's settings; engine options that are settings too are handed on."""
-    folder = Path(order.folder)
-    unknown = order.engine.keys() - {item.name for item in fields(Settings)}
+def _settings(spec: TargetSpec) -> dict[str, str]:
+    """Return the service's settings, including engine options that are also settings."""
+    folder = Path(spec.folder)
+    unknown = spec.engine.keys() - {item.name for item in fields(Settings)}
     if unknown:
         raise ValueError(f"the service has no setting for these engine options: {', '.join(sorted(unknown))}")
     return {
-        "models_dir": str(folder.parent), "default_model": folder.name, "preload": folder.name, "dtype": order.dtype,
-        "max_rows": str(order.rows), "threads": str(order.threads), "max_requests": str(MOST_REQUESTS),
-        "request_timeout_s": PATIENCE_S, "load_timeout_s": PATIENCE_S,
-        **order.engine, **order.settings,
+        "models_dir": str(folder.parent), "default_model": folder.name, "preload": folder.name, "dtype": spec.dtype,
+        "max_rows": str(spec.rows), "threads": str(spec.threads), "max_requests": str(MAX_REQUESTS),
+        "request_timeout_s": TIMEOUT_S, "load_timeout_s": TIMEOUT_S,
+        **spec.engine, **spec.settings,
     }  # fmt: skip
 
 
-def open_backend(order: Order) -> InkwellHttp:
-    return InkwellHttp(order)
+def open_backend(spec: TargetSpec) -> InkwellHttp:
+    return InkwellHttp(spec)

@@ -1,4 +1,4 @@
-"""transformers `generate`, one request at a time in the order of arrival: a plain service behind a fair lock."""
+"""transformers `generate`, one request at a time in order of arrival, like a simple service with a fair lock."""
 
 import os
 import time
@@ -9,11 +9,11 @@ import torch
 from transformers import AutoModelForCausalLM
 from transformers.generation.streamers import BaseStreamer
 
-from scripts.benchmark.exchange import Order, Record, Request
+from scripts.benchmark.exchange import Record, Request, TargetSpec
 
 
-class Stamps(BaseStreamer):
-    """Notes when each token came; the first call brings the prompt."""
+class TokenTimer(BaseStreamer):
+    """Records when each token arrives; the first call delivers the prompt."""
 
     def __init__(self, record: Record) -> None:
         self._record = record
@@ -25,18 +25,18 @@ class Stamps(BaseStreamer):
         self._prompt_seen = True
 
     def end(self) -> None:
-        """Nothing is held back."""
+        """Nothing is buffered."""
 
 
 class Generate:
-    """The model as a backend: every poll is one whole request."""
+    """The model as a backend; each poll is one whole request."""
 
-    def __init__(self, order: Order) -> None:
-        self._model = load(order)
+    def __init__(self, spec: TargetSpec) -> None:
+        self._model = load(spec)
         self._waiting: deque[tuple[Request, Record]] = deque()
         self.started_s: float | None = None
         self.pids = (os.getpid(),)
-        self.facts: dict[str, Any] = {"attention": self._model.config._attn_implementation}
+        self.metadata: dict[str, Any] = {"attention": self._model.config._attn_implementation}
 
     def submit(self, key: int, request: Request, sent_s: float) -> None:
         self._waiting.append((request, Record(key, request.role, sent_s)))
@@ -50,10 +50,10 @@ class Generate:
         try:
             output = self._model.generate(
                 ids, attention_mask=torch.ones_like(ids), max_new_tokens=request.new_tokens, do_sample=False,
-                pad_token_id=0, streamer=Stamps(record),
+                pad_token_id=0, streamer=TokenTimer(record),
             )  # fmt: skip
             record.output = output[0, ids.shape[1] :].tolist()
-        except Exception as error:  # whatever the peer raises is told as its failure
+        except Exception as error:  # any exception is reported as the failure of this request
             record.error = repr(error)
         return [record]
 
@@ -61,13 +61,13 @@ class Generate:
         """Nothing was started."""
 
 
-def load(order: Order) -> Any:
-    """The model of the order on the CPU, ready to generate."""
-    if order.threads:
-        torch.set_num_threads(order.threads)
-    model = AutoModelForCausalLM.from_pretrained(order.folder, dtype=getattr(torch, order.dtype))
+def load(spec: TargetSpec) -> Any:
+    """Load the model on the CPU, ready to generate."""
+    if spec.threads:
+        torch.set_num_threads(spec.threads)
+    model = AutoModelForCausalLM.from_pretrained(spec.folder, dtype=getattr(torch, spec.dtype))
     return model.eval()
 
 
-def open_backend(order: Order) -> Generate:
-    return Generate(order)
+def open_backend(spec: TargetSpec) -> Generate:
+    return Generate(spec)

@@ -1,4 +1,4 @@
-"""A server that is running already and speaks the completions of the OpenAI API, for instance llama.cpp's or vLLM's."""
+"""A running server with the OpenAI completions API, for example that of llama.cpp or vLLM."""
 
 import json
 import urllib.error
@@ -6,26 +6,26 @@ import urllib.request
 from typing import Any
 
 from scripts.benchmark.dialects import OpenAiDialect
-from scripts.benchmark.exchange import Order, Record, Request
+from scripts.benchmark.exchange import Record, Request, TargetSpec
 from scripts.benchmark.streams import Streams
 
 ANSWER_LIMIT_S = 60.0
 
 
 class OpenAiServer:
-    """The server as a backend; its memory is known only when `--pid` names its process."""
+    """The server as a backend; its memory is only measured if `--pid` is given."""
 
-    def __init__(self, order: Order) -> None:
-        base = order.url.rstrip("/")
+    def __init__(self, spec: TargetSpec) -> None:
+        base = spec.url.rstrip("/")
         base = base if base.endswith("/v1") else f"{base}/v1"
         models = _ask(f"{base}/models")["data"]
         model = str(models[0]["id"])
         path = "/" + base.split("://", 1)[1].partition("/")[2]
-        ignore_eos = _takes_ignore_eos(base, model, order.first)
+        ignore_eos = _takes_ignore_eos(base, model, spec.first)
         self._streams = Streams(base, OpenAiDialect(path, model, ignore_eos))
         self.started_s: float | None = None
-        self.pids = (order.pid,) if order.pid else ()
-        self.facts: dict[str, Any] = {"url": order.url, "model": model, "ignore_eos": ignore_eos}
+        self.pids = (spec.pid,) if spec.pid else ()
+        self.metadata: dict[str, Any] = {"url": spec.url, "model": model, "ignore_eos": ignore_eos}
 
     def submit(self, key: int, request: Request, sent_s: float) -> None:
         self._streams.submit(key, request, sent_s)
@@ -55,5 +55,5 @@ def _ask(url: str, body: dict[str, Any] | None = None) -> Any:
         return json.load(answer)
 
 
-def open_backend(order: Order) -> OpenAiServer:
-    return OpenAiServer(order)
+def open_backend(spec: TargetSpec) -> OpenAiServer:
+    return OpenAiServer(spec)
