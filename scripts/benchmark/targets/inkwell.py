@@ -21,7 +21,7 @@ class InkwellEngine:
         self._engine = loaded.engine
         self._pending: dict[int, tuple[Record, list[int]]] = {}
         self.started_s: float | None = None
-        self.pids = (os.getpid(),)
+        self.pids: tuple[int, ...] = (os.getpid(),)
         self.metadata: dict[str, Any] = {"path": loaded.path, "rows": loaded.rows, "engine": str(config)}
 
     def submit(self, key: int, request: Request, sent_s: float) -> None:

@@ -37,7 +37,7 @@ class OpenVino:
         self._pending: dict[int, PendingRequest] = {}
         self._number = 0  # the pipeline requires a new id for every request
         self.started_s: float | None = None
-        self.pids = (os.getpid(),)
+        self.pids: tuple[int, ...] = (os.getpid(),)
         self.metadata: dict[str, Any] = {"openvino_genai": openvino_genai.__version__, "openvino": openvino.__version__}
 
     def submit(self, key: int, request: Request, sent_s: float) -> None:

@@ -35,7 +35,7 @@ class Batching:
         self._manager.start()
         self._pending: dict[str, Record] = {}
         self.started_s: float | None = None
-        self.pids = (os.getpid(),)
+        self.pids: tuple[int, ...] = (os.getpid(),)
         self.metadata: dict[str, Any] = {"attention": model.config._attn_implementation, "configuration": str(config)}
 
     def submit(self, key: int, request: Request, sent_s: float) -> None:

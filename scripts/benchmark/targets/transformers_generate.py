@@ -35,7 +35,7 @@ class Generate:
         self._model = load(spec)
         self._waiting: deque[tuple[Request, Record]] = deque()
         self.started_s: float | None = None
-        self.pids = (os.getpid(),)
+        self.pids: tuple[int, ...] = (os.getpid(),)
         self.metadata: dict[str, Any] = {"attention": self._model.config._attn_implementation}
 
     def submit(self, key: int, request: Request, sent_s: float) -> None:
