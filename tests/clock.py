@@ -1,8 +1,8 @@
-"""A clock that the test moves."""
+"""A clock that tests advance manually."""
 
 
 class Clock:
-    """Seconds, as `time.monotonic` gives them."""
+    """Return seconds, like `time.monotonic`."""
 
     def __init__(self) -> None:
         self.now = 100.0

@@ -1,4 +1,4 @@
-"""An OpenTelemetry collector for tests: takes OTLP over HTTP, in its real encoding, and keeps what it was sent."""
+"""An OpenTelemetry collector for tests: receives OTLP over HTTP in its real encoding, and stores the spans."""
 
 import gzip
 import threading
@@ -16,7 +16,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A span as it came, with ids in hexadecimal and times in nanoseconds."""
+    """A received span, with ids in hexadecimal and times in nanoseconds."""
 
     name: str
     trace: str
@@ -31,7 +31,7 @@ class Received:
 
 
 class Collector:
-    """What was received so far."""
+    """The spans received so far."""
 
     def __init__(self) -> None:
         self.address = ""
@@ -50,7 +50,7 @@ class Collector:
             self._changed.notify_all()
 
     def wait(self, count: int, timeout_s: float = 20) -> list[Received]:
-        """All spans, once there are so many; fails if there never are."""
+        """Wait for this number of spans and return all of them; fails on timeout."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.spans) >= count, timeout_s), self.spans
             return list(self.spans)
@@ -58,7 +58,7 @@ class Collector:
 
 @contextmanager
 def running_collector() -> Iterator[Collector]:
-    """A collector on this machine, on a free port."""
+    """Run a collector on a free loopback port."""
     collector = Collector()
 
     class Handler(BaseHTTPRequestHandler):

@@ -1,4 +1,4 @@
-"""Fixtures that many tests share: one folder of models, one application with its workers, one real server."""
+"""Shared fixtures: a models folder, an application with its workers, a real server."""
 
 import json
 import os
@@ -21,16 +21,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_configure() -> None:
-    """Signals as a shell in a terminal hands them on: who runs the tests in the background may have them ignored, and
-    every process that a test starts would inherit that."""
-    os.environ["PYTHONPATH"] = str(ROOT / "service")  # of the programs that tests start: this checkout's code
+    """Restore the default signal handling: background shells may ignore signals, and the processes that tests start
+    would inherit that."""
+    os.environ["PYTHONPATH"] = str(ROOT / "service")  # so that programs started by tests use this checkout's code
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Models that can be served under the names of published ones, and folders that cannot be served at all."""
+    """A folder with servable models under the names of published ones, and with folders that cannot be served."""
     root = tmp_path_factory.mktemp("models")
     save_servable(root / "124M")
     save_servable(root / "demo")
@@ -51,7 +51,7 @@ def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def app(models_dir: Path, state_dir: Path) -> Iterator[Flask]:
-    """The application that most tests of the API talk to; its workers start when they are first asked."""
+    """The application that most API tests use; its workers start on the first request."""
     limits = {"max_requests": MAX_REQUESTS, "ping_s": 0.2, "retry_load_s": RETRY_LOAD_S}
     with running_app(models_dir, default_model="124M", state_dir=state_dir, **limits) as app:
         yield app
@@ -59,7 +59,7 @@ def app(models_dir: Path, state_dir: Path) -> Iterator[Flask]:
 
 @pytest.fixture
 def client(app: Flask) -> Iterator[FlaskClient]:
-    """A client without a socket. Whatever a test did, no request is left in the service after it."""
+    """A client without a socket; checks after each test that no request is left in the service."""
     client = app.test_client()
     yield client
     deadline = time.monotonic() + 5
@@ -70,7 +70,7 @@ def client(app: Flask) -> Iterator[FlaskClient]:
 
 @pytest.fixture(scope="session")
 def server(app: Flask) -> Iterator[str]:
-    """The address of the same application behind a real socket."""
+    """The address of the same application on a real socket."""
     with running_server(app) as address:
         yield address
 
@@ -83,5 +83,5 @@ def words() -> Model:
 
 @pytest.fixture(scope="session")
 def letters(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    """A token a byte and a context of 16, without a worker."""
+    """A model with one token per byte and a context of 16, without a worker."""
     return bytewise(tmp_path_factory.mktemp("letters"), context=16)

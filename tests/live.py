@@ -1,4 +1,4 @@
-"""A real Inkwell for tests: the launcher, Apache and the application, on a free port of this machine.
+"""A complete Inkwell for tests: the launcher, Apache and the application, on a free loopback port.
 
     with live_server(max_requests=2) as server:
         requests.get(f"{server.url}/readyz")
@@ -28,7 +28,7 @@ STOP_LIMIT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class LiveServer:
-    """A launcher that has said it is ready, and what it started."""
+    """A launcher that has reported that it is ready, and the processes it started."""
 
     url: str
     port: int
@@ -43,25 +43,25 @@ class LiveServer:
         return psutil.Process(self.process.pid).children()[0]
 
     def family(self) -> list[psutil.Process]:
-        """Every process that the launcher started, directly or not."""
+        """All processes that the launcher started, directly or indirectly."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def workers(self) -> list[psutil.Process]:
         return [process for process in self.family() if "inkwell.worker" in process.cmdline()]
 
     def run_folder(self) -> Path:
-        """The private folder of this start, as httpd's command line names it."""
+        """The run folder of this start, taken from httpd's command line."""
         command = self.httpd().cmdline()
         return Path(command[command.index("-f") + 1]).parent
 
     def wait(self) -> int:
-        """The exit status, once the launcher has ended."""
+        """Wait for the launcher to end and return its exit status."""
         return self.process.wait(STOP_LIMIT_S)
 
 
 @contextmanager
 def live_server(models_dir: Path | None = None, ready: str = "ready after", **settings: object) -> Iterator[LiveServer]:
-    """Start the launcher, wait until it prints `ready`, and at the end make sure that nothing of it is left."""
+    """Start the launcher and wait until it prints `ready`; at the end, check that none of its processes is left."""
     values = {**settings, **({"models_dir": models_dir} if models_dir else {})}
     with tempfile.TemporaryDirectory() as folder:
         log_path = Path(folder, "log")
@@ -77,12 +77,12 @@ def live_server(models_dir: Path | None = None, ready: str = "ready after", **se
 
 
 def start_launcher(settings: dict[str, object], **options: object) -> subprocess.Popen[bytes]:
-    """`python -m inkwell` as make starts it, with no settings but these."""
+    """Start `python -m inkwell` like make, with only these settings."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("INKWELL_")}
     variables |= {f"INKWELL_{name.upper()}": str(value) for name, value in settings.items()}
-    # The launcher ends with the tests, also when those are killed.
+    # The launcher ends with the tests, even if they are killed.
     command = ["/usr/bin/setpriv", "--pdeathsig", "TERM", sys.executable, "-m", "inkwell", *_stage()]
-    # A session of its own has no terminal, as in a container: there SIGWINCH means stop.
+    # A new session has no terminal, as in a container: there, SIGWINCH means stop.
     return subprocess.Popen(command, cwd=PROJECT_ROOT / "service", env=variables, start_new_session=True, **options)  # type: ignore
 
 
@@ -94,7 +94,7 @@ def free_port() -> int:
 
 @contextmanager
 def public_folder() -> Iterator[Path]:
-    """A temporary folder that Apache's account may enter; pytest's own belong to their user alone."""
+    """A temporary folder that Apache's account can access, unlike pytest's, which are private."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -102,7 +102,7 @@ def public_folder() -> Iterator[Path]:
 
 @contextmanager
 def as_nobody_special() -> Iterator[None]:
-    """Without root's right to read everything."""
+    """Drop root's privilege to read all files."""
     own = os.geteuid()
     os.seteuid(own or 65534)
     try:
@@ -112,7 +112,7 @@ def as_nobody_special() -> Iterator[None]:
 
 
 def _stage() -> list[str]:
-    """Root's virtual environment, when make made it, lies beside the copies that Apache serves (see the Makefile)."""
+    """Return --stage for root's environment, which is next to the copies that Apache serves (see Makefile)."""
     beside = Path(sys.prefix).parent
     return ["--stage", str(beside)] if beside.parent == COPIES else []
 
@@ -132,5 +132,5 @@ def _end(server: LiveServer) -> None:
     try:
         server.process.wait(STOP_LIMIT_S)
     except subprocess.TimeoutExpired:
-        server.process.send_signal(signal.SIGTERM)  # the second one cuts what still runs
+        server.process.send_signal(signal.SIGTERM)  # the second one aborts running requests
         server.process.wait(STOP_LIMIT_S)

@@ -1,9 +1,9 @@
-"""Checkpoint folders that the whole service can serve, made on the spot in milliseconds and without torch.
+"""Checkpoint folders that the service can serve, created in milliseconds and without torch.
 
-The model is a real GPT-2 or GPT-J of one silent layer whose head says after each byte which byte comes next: "a" is
+The model is a real GPT-2 or GPT-J with one layer that adds nothing, and a head that determines the next byte: "a" is
 followed by "b", "z" by "a", a space by an emoji, a Chinese character and an accented letter, a full stop by the end of
-the text. Greedy text is known in advance therefore, and at temperature 1 it still differs from seed to seed. A byte is
-a token, so prompts have as many tokens as bytes and every character of more than one byte spans tokens.
+the text. Greedy text is therefore known in advance; at temperature 1 it still depends on the seed. There is one token
+per byte, so that prompts have as many tokens as bytes, and characters of several bytes span several tokens.
 """
 
 import json
@@ -19,14 +19,14 @@ from inkwell.checkpoints.model_config import parse_config
 from inkwell.engine.checkpoint.layout import weight_map
 
 END_OF_TEXT = "<|endoftext|>"
-SPACED = " 😀世é"  # what a space begins, over and over
+SPACED = " 😀世é"  # the cycle that follows a space
 VOCABULARY = 257
 WIDTH = 264
 CERTAINTY = 5.0  # logit of the next byte where all others have 0: about 37 % at temperature 1
 
 
 def save_servable(folder: Path, family: str = "gpt2", context: int = 1024, **changes: Any) -> None:
-    """Write the checkpoint; `changes` are keys of its config.json."""
+    """Write the checkpoint; `changes` override keys of its config.json."""
     folder.mkdir(parents=True, exist_ok=True)
     save_tokenizer(folder)
     config = {
@@ -52,7 +52,7 @@ def save_tokenizer(folder: Path, extra_tokens: int = 0) -> None:
 
 
 def continued(prompt: str, length: int) -> str:
-    """The greedy text of `length` tokens after `prompt`, as the service must give it."""
+    """Return the greedy text of `length` tokens after `prompt` that the service must generate."""
     follows = _follows()
     data = bytearray()
     last: int | None = prompt.encode()[-1]
@@ -65,7 +65,7 @@ def continued(prompt: str, length: int) -> str:
 
 
 def _follows() -> dict[int, int | None]:
-    """Which byte comes after which; None is the end of the text."""
+    """Map each byte to the next one; None is the end of the text."""
     follows: dict[int, int | None] = dict.fromkeys(range(256), ord("a"))
     for cycle in (b"abcdefghijklmnopqrstuvwxyz", b"0123456789", SPACED.encode()):
         follows |= zip(cycle, cycle[1:] + cycle[:1], strict=True)
@@ -78,7 +78,7 @@ def _weights(config: dict[str, Any]) -> dict[str, np.ndarray]:
         if ".ln_" in name and name.endswith("weight") or name == "ln_f.weight":
             values[:] = 1
     np.fill_diagonal(weights["wte.weight"], 1)
-    weights["ln_f.bias"][:] = WIDTH**-0.5  # what the norm takes off the zeros beside the one
+    weights["ln_f.bias"][:] = WIDTH**-0.5  # what the layer norm subtracts from the zeros of a one-hot vector
     id_of_byte = _id_of_byte()
     head = weights["lm_head.weight"]
     for byte, following in _follows().items():
@@ -87,7 +87,7 @@ def _weights(config: dict[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _id_of_byte() -> dict[int, int]:
-    """Ids as `save_tokenizer` gives them: first the end of the text, then the alphabet in its characters' order."""
+    """Return the ids assigned by `save_tokenizer`: first the end of the text, then the alphabet in character order."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     ordered = printable + [byte for byte in range(256) if byte not in printable]
     return {byte: number + 1 for number, byte in enumerate(ordered)}

@@ -1,4 +1,4 @@
-"""The whole service for tests: the application over real worker processes, with or without a real socket."""
+"""The application for tests, with real worker processes, and with or without a real socket."""
 
 import threading
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ RETRY_LOAD_S = 0.05
 
 
 class QuietHandler(WSGIRequestHandler):
-    """A request handler that says nothing and sends streams as Apache does, in chunks."""
+    """A request handler that does not log, and sends streams in chunks like Apache."""
 
     protocol_version = "HTTP/1.1"
 
@@ -29,7 +29,7 @@ class QuietHandler(WSGIRequestHandler):
 
 @contextmanager
 def running_app(models_dir: Path, **settings: object) -> Iterator[Flask]:
-    """An application on the CPU with one thread a worker; all its workers have ended when the context ends."""
+    """An application on the CPU with one thread per worker; its workers have ended when the context exits."""
     values = {"models_dir": models_dir, "device": "cpu", "dtype": "float32", "threads": 1, **settings}
     app = create_app(Settings.from_environ({f"INKWELL_{name.upper()}": str(value) for name, value in values.items()}))
     try:
@@ -45,7 +45,7 @@ def running_app(models_dir: Path, **settings: object) -> Iterator[Flask]:
 
 @contextmanager
 def running_server(app: Flask) -> Iterator[str]:
-    """The application behind a real socket with a thread a request; gives the address."""
+    """Serve the application on a real socket with one thread per request; yields the address."""
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=QuietHandler)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
@@ -58,7 +58,7 @@ def running_server(app: Flask) -> Iterator[str]:
 
 
 def problem(response: TestResponse, status: int, code: str, param: str | None = None) -> str:
-    """Check that a reply is this error in the one shape that errors have; gives its message."""
+    """Check that a reply is this error in the common format; return its message."""
     assert (response.status_code, response.mimetype) == (status, "application/json"), response.text
     assert list(response.json) == ["error"]
     error = response.json["error"]

@@ -1,4 +1,4 @@
-"""The error tree: its drawing, its codes, and the way back from a code to a class."""
+"""The error tree: its drawing, its codes, and the lookup of a class by its code."""
 
 import re
 
@@ -9,7 +9,7 @@ from inkwell.errors import EngineFailed, InkwellError, ModelCorrupt, error_kinds
 
 
 def descendants(kind: type[InkwellError]) -> list[type[InkwellError]]:
-    """The class and all below it; a script's own errors, which other tests may have imported, are none of the tree."""
+    """Return the class and all its subclasses, except errors of scripts that other tests may have imported."""
     children = [child for child in kind.__subclasses__() if child.__module__ == errors.__name__]
     return [kind, *(each for child in children for each in descendants(child))]
 

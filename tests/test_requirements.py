@@ -1,4 +1,4 @@
-"""The requirement files: every line a pin, each in the file of those who need it, and nothing unlisted is imported."""
+"""The requirements files: every line is a pin in the file of the code that needs it, and every import is listed."""
 
 import ast
 import re
@@ -17,7 +17,8 @@ from tests.layers import ROOT
 
 RUN_TIME = "requirements.txt"
 FILES = sorted(path.name for path in ROOT.glob("requirements*.txt"))
-# What needs more than the service, by the longest beginning that fits; everything else runs after `make serve`.
+# Requirements files of code that needs more than the service, by the longest matching prefix; all other code runs after
+# `make serve`.
 NEEDS = {
     "scripts/bench.py": "requirements-bench.txt",
     "scripts/benchmark/": "requirements-bench.txt",
@@ -28,30 +29,30 @@ NEEDS = {
     "scripts/simulate_scaling.py": "requirements-bench.txt",
     "tests/": "requirements-dev.txt",
 }
-# Run in environments of their own, whose packages are listed by the one that matters.
+# Code that runs in environments of its own, for which only the main package is listed.
 ELSEWHERE = ("scripts/benchmark/targets/openvino.py", "tests/clients/contract_hooks.py", "tests/clients/suites/")
 OURS = {"inkwell", "scripts", "tests"}
 DISTRIBUTIONS = packages_distributions()
 
 
 def needed_by(path: str) -> str:
-    """The requirements file of a source file."""
+    """Return the requirements file of a source file."""
     return NEEDS.get(max(filter(path.startswith, NEEDS), key=len, default=""), RUN_TIME)
 
 
 def sources() -> list[str]:
-    """Every tracked Python file that runs in the project's environment."""
+    """Return every tracked Python file that runs in the project's environment."""
     listed = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     return [path for path in listed.split() if not path.startswith(ELSEWHERE)]
 
 
 def normal(name: str) -> str:
-    """A package's name as indexes write it."""
+    """Normalise a package's name."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def libraries(source: str) -> Iterator[str]:
-    """Top-level modules that a file imports, neither Python's nor ours."""
+    """Return the third-party top-level modules that a file imports."""
     for node in ast.walk(ast.parse(source)):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and not node.level:
@@ -63,7 +64,7 @@ def libraries(source: str) -> Iterator[str]:
 
 
 def unlisted(path: str, source: str) -> set[str]:
-    """Libraries of a file that no package provides that is pinned for it."""
+    """Return the libraries that a file imports without a pinned package that provides them."""
     listed = {normal(name) for file in {RUN_TIME, needed_by(path)} for name in packages(ROOT / file)}
     return {name for name in libraries(source) if not listed & set(map(normal, DISTRIBUTIONS.get(name, [name])))}
 

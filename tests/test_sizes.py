@@ -1,4 +1,4 @@
-"""How large a file and a function may be, and what every one of them must carry."""
+"""Maximum sizes of files and functions, and their required docstrings."""
 
 import ast
 from collections.abc import Iterator

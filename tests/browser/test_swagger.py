@@ -1,4 +1,4 @@
-"""`/apidocs/` in a real browser: a visitor finds the operations, tries them, and nothing leaves this host."""
+"""`/apidocs/` in a real browser: it lists the operations, executes them, and loads nothing from other hosts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ TIMEOUT_MS = 30_000  # the first request loads the model
 
 @dataclass
 class Visit:
-    """A page and what went on behind it."""
+    """A page, with its console errors and requests."""
 
     page: Page
     requests: list[str] = field(default_factory=list)
@@ -36,7 +36,7 @@ class Visit:
         self.page.wait_for_selector(f"#operations-{operation} .execute")
 
     def execute(self, operation: str) -> tuple[str, str]:
-        """Press the button; gives the status and the body that the page shows then."""
+        """Press the button; return the status and the body that the page then shows."""
         block = f"#operations-{operation}"
         self.page.click(f"{block} .execute")
         self.page.wait_for_selector(f"{block} .live-responses-table .response-col_status")

@@ -1,4 +1,4 @@
-"""Servers for the real clients, and their environments, which are made once for all tests that are to run."""
+"""Servers for the real clients, and the clients' environments, which are created once per test session."""
 
 import json
 import sys
@@ -15,11 +15,11 @@ from tests.clients.keys import KEY, SLOW_KEY, key_line
 from tests.clients.suite import Suite
 from tests.live import LiveServer, live_server
 
-collect_ignore = ["suites"]  # they run in their clients' environments
+collect_ignore = ["suites"]  # the suites run in the clients' environments
 
 FOLDER = Path(__file__).resolve().parent
 ALIASES = "tales/old=demo,text-davinci-003=demo,gpt-3.5-turbo=demo"
-INSTALLERS = 2  # pip computes more than it downloads
+INSTALLERS = 2  # pip is CPU-bound
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,7 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def guarded() -> Iterator[LiveServer]:
-    """A server that asks for keys; one of them is good for one request a minute."""
+    """A server with API keys, one of which allows one request per minute."""
     keys = f"{key_line('suite', KEY)};{key_line('slow', SLOW_KEY, 'requests_per_minute=1')}"
     with live_server(preload="demo", keys=keys, model_aliases=ALIASES) as server:
         yield server
@@ -36,14 +36,14 @@ def guarded() -> Iterator[LiveServer]:
 
 @pytest.fixture(scope="session")
 def narrow() -> Iterator[LiveServer]:
-    """A server that takes one request at a time and asks for no key."""
+    """A server without keys that accepts one request at a time."""
     with live_server(preload="demo", max_requests=1, ping_s=0.5) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def environments(request: pytest.FixtureRequest) -> Iterator[dict[str, Environment]]:
-    """By name, those that the tests of this session name in their mark. pytest would keep such large folders."""
+    """The environments named in this session's marks; not in pytest's folders, which are kept and would be large."""
     marks = [mark for item in request.session.items for mark in item.iter_markers("environment")]
     names = sorted({name for mark in marks for name in mark.args})
     with TemporaryDirectory(prefix="inkwell-clients-") as root, ThreadPoolExecutor(INSTALLERS) as installers:
@@ -58,7 +58,7 @@ def runs(
     narrow: LiveServer,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[Suite], dict[str, str]]:
-    """Gives what became of each case of a suite, which is run once: what failed, or nothing."""
+    """Return a function that runs a suite once and returns the failure, or nothing, of each case."""
     kill = [sys.executable, str(FOLDER / "kill_worker.py"), str(narrow.process.pid)]
     variables = {
         "SUITE_URL": guarded.url,

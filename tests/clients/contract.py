@@ -1,4 +1,4 @@
-"""schemathesis: requests made from the published specification, valid and not, and every reply held against it."""
+"""schemathesis: sends valid and invalid requests generated from the specification, and validates every reply."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ LIMIT_S = 600
 
 @dataclass(frozen=True, slots=True)
 class ContractReport:
-    """What came of a run: its own account, and its output for people."""
+    """The result of a run: its report, and its human-readable output."""
 
     account: dict[str, Any]
     output: str
@@ -26,12 +26,12 @@ class ContractReport:
 
     @property
     def operations(self) -> int:
-        """How many of the specification were tried."""
+        """The number of operations that were tested."""
         return self.account["operations"]["tested"]
 
 
 def check_contract(environment: Environment, url: str, folder: Path, *options: str) -> ContractReport:
-    """Try the service at `url`; `folder` keeps the report."""
+    """Test the service at `url`; the report is written into `folder`."""
     report = folder / "report.json"
     command = [str(environment.program("st")), "--no-color", "--config-file", str(CONFIG), "run"]
     variables = environment.variables() | {"SCHEMATHESIS_HOOKS": HOOKS.stem, "PYTHONPATH": str(HOOKS.parent)}

@@ -1,7 +1,7 @@
-"""Loaded by schemathesis: makes requests that fit the specification such as this service can also serve.
+"""Loaded by schemathesis: changes generated valid requests into ones that this service can serve.
 
-What no schema says (which models there are, which fields go together, how much is too much) would otherwise have
-nearly all of them refused, and few replies seen. What does not fit the specification stays as it is.
+Nearly all of them would otherwise be refused for reasons that a schema does not express: existing models, fields that
+exclude each other, limits. Requests that violate the specification are not changed.
 """
 
 from typing import Any
@@ -38,7 +38,7 @@ def _serve(values: dict[str, Any], length: str | None) -> None:
 
 
 def _reconcile(values: dict[str, Any]) -> None:
-    """Take fields away that the others forbid."""
+    """Remove fields that conflict with others."""
     for name in ("n", "nsamples"):
         if _is_within(values.get(name), MOST_TEXTS, 16):
             values[name] = MOST_TEXTS

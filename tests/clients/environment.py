@@ -1,6 +1,6 @@
-"""Throw-away environments: a virtual environment, and for JavaScript a folder of npm, with one client in each.
+"""Temporary environments with one client each: a virtual environment and, for JavaScript, an npm folder.
 
-Nothing of them is shared with Inkwell's own environment, whose pins would get in the way of theirs.
+They share nothing with Inkwell's own environment, whose pins would conflict with theirs.
 """
 
 import os
@@ -21,20 +21,20 @@ class Environment:
     folder: Path
 
     def program(self, name: str) -> Path:
-        """A program that came with the client: python, node, st."""
+        """Return the path of a program in the environment: python, node, st."""
         return self.folder / "bin" / name
 
     def variables(self) -> dict[str, str]:
-        """What programs started here see: their own folder first, and no settings of Inkwell or of a client."""
+        """The variables of its programs: its own folder first on PATH, no settings of Inkwell or of a client."""
         foreign = ("INKWELL_", "OPENAI_", "HF_", "PYTHON", "LANGCHAIN_", "LANGSMITH_", "PYTEST_")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         return kept | {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "0"}
 
 
 def install(name: str, folder: Path) -> Environment:
-    """Make the environment of requirements/<name>.txt, and install what <name>.npm lists, if there is such a file."""
+    """Create the environment of requirements/<name>.txt, with the packages of <name>.npm if that file exists."""
     environment = Environment(folder)
-    # pip of the environment that runs the tests installs into the new one, which then needs none of its own.
+    # The pip of the tests' environment installs into the new one, which then needs no pip of its own.
     _run([sys.executable, "-m", "venv", "--without-pip", str(folder)])
     pip = [sys.executable, "-m", "pip", "--python", str(environment.program("python"))]
     options = ["--quiet", "--disable-pip-version-check", "--no-input", "--no-compile"]

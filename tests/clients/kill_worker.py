@@ -1,6 +1,6 @@
-"""Kills the workers of the launcher whose process id is given, as a fault of a model would: python kill_worker.py PID
+"""Kills the workers of the launcher with the given process id, to simulate a crash: python kill_worker.py PID
 
-A program of its own, so that suites of every language can start it.
+A separate program, so that suites in any language can start it.
 """
 
 import sys

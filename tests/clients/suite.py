@@ -1,6 +1,6 @@
-"""A suite: the cases of one client, in its own language and environment, and what became of each.
+"""A test suite of one client, in its own language and environment, and the result of each case.
 
-A Python suite is run by pytest and a JavaScript one by Node's own test runner. Both write the same kind of report.
+Python suites are run by pytest and JavaScript suites by Node's own test runner. Both write the same kind of report.
 """
 
 import ast
@@ -20,7 +20,7 @@ JAVASCRIPT_CASE = re.compile(r'^test\("([^"]+)"', re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """A file of cases, and the name of the environment that it needs."""
+    """A file of cases, and the name of its environment."""
 
     path: Path
     environment: str
@@ -38,7 +38,7 @@ class Suite:
         return [function.name for function in functions if function.name.startswith("test_")]
 
     def run(self, environment: Environment, variables: dict[str, str], report: Path) -> dict[str, str]:
-        """Run all cases; gives by case what failed, which is nothing where the case passed."""
+        """Run all cases; return the failure of each case, empty if it passed."""
         done = subprocess.run(
             self._command(environment, report), cwd=report.parent, env=environment.variables() | variables, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=SUITE_LIMIT_S,
@@ -48,7 +48,7 @@ class Suite:
 
     def _command(self, environment: Environment, report: Path) -> list[str]:
         if self.path.suffix == ".mjs":
-            # Node looks for packages beside and above the file that imports them, and nowhere else.
+            # Node only looks for packages in the folder of the importing file and in those above it.
             files = [shutil.copy(path, environment.folder) for path in SUITES.glob("*.mjs")]
             file = next(file for file in files if Path(file).name == self.path.name)
             options = ["--test", "--test-reporter=junit", f"--test-reporter-destination={report}"]

@@ -1,4 +1,4 @@
-"""Clients that others wrote, as they are published, against the real Apache: see suites/ for what each is asked."""
+"""Published third-party clients against the real Apache; their cases are in suites/."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The published specification against the service behind Apache: no fault, and nothing that is not documented."""
+"""The published specification against the service with Apache: no server errors, and no undocumented replies."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +31,7 @@ def held(report: ContractReport, server: LiveServer) -> None:
     assert report.clean, report.output
     paths = requests.get(f"{server.url}/apispec_1.json", timeout=60).json()["paths"]
     assert report.operations == sum(map(len, paths.values())) > 0, report.output
-    # Of a stream that failed the status tells nothing, the log does. Some requests ask for no time at all.
+    # The status does not show whether a stream failed, but the log does. Some requests have a time limit of zero.
     errors = [line for line in server.logs().splitlines() if '"level": "ERROR"' in line]
     assert [line for line in errors if "deadline_exceeded" not in line] == []
 

@@ -1,4 +1,4 @@
-"""One real server for the tests of this folder that do not stop it, one real image, and the hub that it knows."""
+"""Fixtures: a real server for tests that do not stop it, the built image, and the hub whose model it contains."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ PUBLISHED = ("124M", "355M")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever has to do with the image needs root; `make test` of another user leaves it out, and says so."""
+    """Tests of the image require root; `make test` as another user skips them and reports that."""
     for item in items:
         if "image" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.root)
@@ -32,7 +32,7 @@ def server() -> Iterator[LiveServer]:
 
 @pytest.fixture(scope="session")
 def hub() -> Iterator[HubImitation]:
-    """A hub with small models in the place of published ones."""
+    """A hub that serves small models under the names of published ones."""
     with TemporaryDirectory() as folder, running_hub() as running:
         save_servable(Path(folder))
         files = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
@@ -44,6 +44,6 @@ def hub() -> Iterator[HubImitation]:
 
 @pytest.fixture(scope="session")
 def image(hub: HubImitation) -> Iterator[Image]:
-    """Built once, with a model of the hub beside the demo."""
+    """The image, built once, with a model of the hub besides the demo."""
     with built_image("--build-arg", "MODELS=124M", "--build-arg", f"HF_ENDPOINT={hub.url}") as built:
         yield built

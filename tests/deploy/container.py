@@ -1,7 +1,7 @@
-"""A container without an engine: the root of an image in namespaces of its own, as a strict cluster would run it.
+"""Runs the image without a container engine, in its own namespaces, as a strict cluster would run it.
 
-The command is process 1, without any capability or a way to new ones; the root is read-only, and only /tmp and /run can
-be written to. User, command, environment and stop signal are what the image says. The network is the machine's.
+The command is process 1, without capabilities or a way to gain any; the root is read-only, and only /tmp and /run are
+writable. User, command, environment and stop signal are those of the image. The network is the machine's.
 """
 
 import json
@@ -47,12 +47,12 @@ exec chroot "$root" "$@"
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A built image: its root as a folder, what its configuration says, and by which name engines find it where."""
+    """A built image: its root folder, its configuration, and its name in the engines' storage."""
 
     root: Path
     config: dict[str, Any]
     name: str
-    variables: dict[str, str]  # the environment of an engine, which tells it the storage
+    variables: dict[str, str]  # environment of an engine, which selects the storage
 
     @property
     def command(self) -> list[str]:
@@ -67,7 +67,7 @@ class Image:
         return signal.Signals[self.config["StopSignal"]]
 
     def inside(self, command: Sequence[str], user: str, variables: dict[str, str]) -> list[str]:
-        """A command as it is given to chroot: as the user, in the working folder, with nothing else around it."""
+        """Return the arguments of chroot that run a command as the image's user in its working folder."""
         uid, gid = user.split(":")
         environment = [*self.config["Env"], *(f"{name}={value}" for name, value in variables.items())]
         return [
@@ -79,7 +79,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A folder of this machine in a container."""
+    """A folder of this machine mounted in a container."""
 
     source: Path
     target: str
@@ -88,12 +88,12 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A running container; `writable` is where its /tmp and /run lie on this machine."""
+    """A running container; `writable` is the folder with its /tmp and /run on this machine."""
 
     image: Image
     url: str
     writable: Path
-    outside: subprocess.Popen[bytes]  # ends with process 1, and with its status
+    outside: subprocess.Popen[bytes]  # exits together with process 1, with the same status
     variables: dict[str, str]
 
     @property
@@ -111,7 +111,7 @@ class Container:
         return [process for process in self.family() if "inkwell.worker" in process.cmdline()]
 
     def execute(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run one more command in the container, as engines do for health checks."""
+        """Run another command in the container, as engines do for health checks."""
         inside = self.image.inside(command, self.image.user, self.variables)
         enter = ["nsenter", f"--target={self.launcher.pid}", "--mount", "--pid", "--root"]
         return subprocess.run([*enter, *inside], capture_output=True, text=True, timeout=60, check=False)
@@ -121,7 +121,7 @@ class Container:
 def container(
     image: Image, command: Sequence[str] = (), user: str = "", ready: str = "ready after", **variables: str
 ) -> Iterator[Container]:
-    """Run the image's command, or another one, open to everybody, until it prints `ready`; then as `started`."""
+    """Run the image's command, or another one, without keys until it prints `ready`; then like `started`."""
     variables = {"INKWELL_OPEN": "1", "INKWELL_PORT": str(free_port()), **variables}
     with started(image, command or image.command, variables, user=user, ready=ready) as running:
         yield running
@@ -132,7 +132,7 @@ def started(
     image: Image, command: Sequence[str], variables: dict[str, str], mounts: Sequence[Mount] = (),
     user: str = "", ready: str = "",
 ) -> Iterator[Container]:  # fmt: skip
-    """Run a command until it prints `ready`, with a /tmp and a /run; whatever still runs at the end is killed."""
+    """Run a command until it prints `ready`, with a /tmp and a /run; kill what is still running at the end."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         writable = Path(folder)
         own = [Mount(writable / name, f"/{name}") for name in ("tmp", "run")]
@@ -156,7 +156,7 @@ def started(
 
 
 def _end(outside: subprocess.Popen[bytes]) -> None:
-    """Kill process 1, and with it everything in its namespace; its parent's end alone does not reach another user."""
+    """Kill process 1 and with it its namespace; killing its parent would not end processes of other users."""
     inside = psutil.Process(outside.pid).children() if outside.poll() is None else []
     for process in inside:
         process.kill()
@@ -167,12 +167,12 @@ def _end(outside: subprocess.Popen[bytes]) -> None:
 
 
 def read_config(inspected: str) -> dict[str, Any]:
-    """The configuration as `buildah inspect --type image` prints it."""
+    """Parse the configuration printed by `buildah inspect --type image`."""
     return json.loads(inspected)["Docker"]["config"]
 
 
 def procfile_command(text: str, process: str) -> list[str]:
-    """The command of one process type, as hosts with Procfiles start it: by a shell."""
+    """Return the command of a process type, run by a shell, as platforms with Procfiles do."""
     lines = dict(line.split(": ", 1) for line in text.splitlines() if line)
     return ["/bin/sh", "-c", lines[process]]
 
@@ -183,4 +183,4 @@ def _wait_for(text: str, log: Path, process: subprocess.Popen[bytes]) -> None:
     while text not in (output := log.read_text(errors="replace")):
         assert not ended and time.monotonic() < deadline, output
         time.sleep(0.05)
-        ended = process.poll() is not None  # what it said last is read once more
+        ended = process.poll() is not None  # read its last output again

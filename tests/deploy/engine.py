@@ -1,6 +1,6 @@
-"""A real container engine: podman, on the storage in which the image was built, with a state of its own that goes too.
+"""A real container engine: podman, on the storage in which the image was built, with temporary state.
 
-Containers share this machine's network: published ports would leave a bridge and rules of a firewall behind.
+Containers share this machine's network, because published ports would leave a bridge and firewall rules behind.
 """
 
 import json
@@ -20,12 +20,12 @@ import requests
 
 from tests.deploy.container import Image
 
-PODMAN = Path(sys.prefix, "bin/podman")  # the Makefile puts it there
+PODMAN = Path(sys.prefix, "bin/podman")  # installed there by the Makefile
 LIMIT_S = 120.0
 CGROUPS = Path("/sys/fs/cgroup")
-# Debian's crun cannot do with control groups of both versions at once, and nothing here needs systemd. A machine may
-# refuse limits above its own, which podman would ask for. What containers print goes into files: where podman finds a
-# journal it takes that, and what tests read back would depend on the machine.
+# Debian's crun does not support control groups of both versions at once, and systemd is not needed. A machine may
+# refuse limits above its own, which podman would request. Container output goes into files: podman uses a journal
+# if there is one, and what tests read back would depend on the machine.
 SETTINGS = """
 [containers]
 default_ulimits = ["nofile={files}:{files}", "nproc={processes}:{processes}"]
@@ -44,18 +44,18 @@ network_config_dir = "{folder}"
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Podman, by the environment that it is started with."""
+    """Podman with its environment."""
 
     variables: Mapping[str, str]
 
     def run(self, *arguments: str | Path) -> str:
-        """What `podman` prints with these arguments; its end has to be a good one."""
+        """Run podman with these arguments and return its output; fails unless it succeeds."""
         done = self.tried(*arguments)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     def tried(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        """The same, whatever its exit status is."""
+        """Run podman with these arguments, ignoring its exit status."""
         command = [str(PODMAN), *map(str, arguments)]
         return subprocess.run(
             command, env=dict(self.variables), capture_output=True, text=True, timeout=LIMIT_S, stdin=subprocess.DEVNULL
@@ -64,7 +64,7 @@ class Engine:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A container of an engine, with the address at which the service in it answers."""
+    """A container of an engine, with the address of its service."""
 
     engine: Engine
     name: str
@@ -87,7 +87,7 @@ class Running:
         return self.engine.tried("exec", self.name, *command)
 
     def wait_for(self, path: str, status: int) -> None:
-        """Until the service answers with this status, or LIMIT_S have passed."""
+        """Wait until the service answers with this status, at most LIMIT_S."""
         deadline = time.monotonic() + LIMIT_S
         while self._status(path) != status:
             assert time.monotonic() < deadline and self.state["Pid"], self.logs()
@@ -102,13 +102,13 @@ class Running:
 
 @contextmanager
 def podman(image: Image) -> Iterator[Engine]:
-    """The engine, which knows the image by its name; at the end all containers and volumes are removed."""
-    folder = Path(image.variables["CONTAINERS_STORAGE_CONF"]).parent / "podman"  # the storage remembers which one it is
+    """Provide the engine, which has the image; remove all containers and volumes at the end."""
+    folder = Path(image.variables["CONTAINERS_STORAGE_CONF"]).parent / "podman"  # the storage records its driver
     folder.mkdir(exist_ok=True)
     files, processes = _most(resource.RLIMIT_NOFILE, "fs/nr_open"), _most(resource.RLIMIT_NPROC, "kernel/pid_max")
     (folder / "containers.conf").write_text(SETTINGS.format(folder=folder, files=files, processes=processes))
     engine = Engine({**image.variables, "CONTAINERS_CONF": str(folder / "containers.conf")})
-    with ExitStack() as ends:  # from the last to the first, each also where another fails
+    with ExitStack() as ends:  # in reverse order, each even if another fails
         ends.callback(_remove_groups_but, set(_groups()))
         ends.callback(engine.run, "volume", "rm", "--all")
         ends.callback(engine.run, "rm", "--all", "--force", "--time", "0")
@@ -117,7 +117,7 @@ def podman(image: Image) -> Iterator[Engine]:
 
 
 def _most(kind: int, system: str) -> int:
-    """The limit that podman may give its containers: ours, or the system's where we have none."""
+    """Return the limit that podman may give its containers: ours, or the system's if we have none."""
     own, most = resource.getrlimit(kind)[1], int(Path("/proc/sys", system).read_text())
     return most if own == resource.RLIM_INFINITY else min(own, most)
 

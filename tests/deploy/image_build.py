@@ -1,7 +1,7 @@
 """Builds the project's image without an engine and without a registry, with the scripts that `make image` uses.
 
-Storage of its own, which goes when the block ends. pip's configuration on this machine is given to the build from the
-outside: which indexes there are is no business of the Dockerfile.
+Uses temporary storage. This machine's pip configuration is passed to the build from outside, because the Dockerfile
+does not depend on package indexes.
 """
 
 import ast
@@ -30,7 +30,7 @@ runroot = "{folder}/run"
 
 @contextmanager
 def built_image(*arguments: str) -> Iterator[Image]:
-    """The image, built from nothing: base, packages, kernels, code, and whatever the arguments of the build ask for."""
+    """Build the image from scratch: base, packages, kernels, code, and the options in the build arguments."""
     assert os.geteuid() == 0, "the image is built and run without an engine, which needs root"
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder, storage(Path(folder)) as variables:
         run = {"env": variables, "check": True, "stdin": subprocess.DEVNULL}
@@ -44,7 +44,7 @@ def built_image(*arguments: str) -> Iterator[Image]:
 
 @contextmanager
 def storage(folder: Path) -> Iterator[dict[str, str]]:
-    """The environment with which buildah keeps its images and containers in `folder`, and their end."""
+    """Provide an environment in which buildah stores images and containers in `folder`; remove them at the end."""
     driver = "overlay" if _overlays(folder) else "vfs"
     (folder / "storage.conf").write_text(STORAGE.format(driver=driver, folder=folder))
     variables = os.environ | {
@@ -54,13 +54,13 @@ def storage(folder: Path) -> Iterator[dict[str, str]]:
         yield variables
     finally:
         subprocess.run(["buildah", "rm", "--all"], env=variables, check=True, stdout=subprocess.DEVNULL)
-        subprocess.run(["umount", "--quiet", folder / "graph/overlay"], check=False)  # buildah leaves it as a mount
+        subprocess.run(["umount", "--quiet", folder / "graph/overlay"], check=False)  # buildah leaves it mounted
 
 
 def pip_options(folder: Path) -> list[str]:
-    """How the build gets this machine's configuration of pip; torch comes from where that says, if it says anything."""
+    """Return the options that pass this machine's pip configuration to the build, for torch as well if set."""
     listed = _output([sys.executable, "-m", "pip", "config", "list"], dict(os.environ))
-    lines = (line.partition("=") for line in reversed(listed.splitlines()))  # variables come first there, and count
+    lines = (line.partition("=") for line in reversed(listed.splitlines()))  # variables come first and win
     settings = {name.split(".")[-1]: str(ast.literal_eval(value)) for name, _, value in lines}
     places = {name: settings[name] for name in ("index-url", "extra-index-url", "find-links") if settings.get(name)}
     folder.mkdir()
@@ -76,14 +76,14 @@ def pip_options(folder: Path) -> list[str]:
 
 
 def _local(text: str) -> list[str]:
-    """Folders that the words of a setting name; an index refers to files beside itself. pip skips what is not there."""
+    """Return the folders named in a setting, since an index refers to files next to it; pip skips missing ones."""
     indexes = re.findall(r"file://(/\S+?)/?(?=\s|$)", text)
     named = [Path(index).parent for index in indexes] + [Path(word) for word in re.findall(r"(?:^|\s)(/\S+)", text)]
     return [str(path) for path in named if path.exists()]
 
 
 def _overlays(folder: Path) -> bool:
-    """Whether overlays can be mounted on this file system, which is quicker than a copy of every layer."""
+    """Whether overlays can be mounted on this file system, which is faster than copying every layer."""
     for name in ("lower", "upper", "work", "merged"):
         (folder / name).mkdir()
     options = f"lowerdir={folder}/lower,upperdir={folder}/upper,workdir={folder}/work"

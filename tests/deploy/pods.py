@@ -1,7 +1,6 @@
-"""Containers of a pod that the chart rendered, run in the image on this machine as a node of a cluster would run them.
+"""Runs the containers of a rendered pod in the image on this machine, as a cluster node would.
 
-What a node adds is given by hand: folders in the place of volumes, and a port of this machine in the place of the
-pod's own.
+Tests supply what a node would add: folders instead of volumes, and a port of this machine instead of the pod's own.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +10,7 @@ from typing import Any
 
 from tests.deploy.container import Container, Image, Mount, started
 
-Volumes = Mapping[str, Path]  # by their names in the pod; those of /tmp and /run every container has anyway
+Volumes = Mapping[str, Path]  # by their names in the pod, except /tmp and /run, which every container has
 LIMIT_S = 60
 
 
@@ -19,7 +18,7 @@ LIMIT_S = 60
 def running(
     image: Image, part: dict[str, Any], volumes: Volumes, ready: str = "", **changed: str
 ) -> Iterator[Container]:
-    """The container `part` of a pod, from when it prints `ready`; variables may be `changed`."""
+    """Run the container `part` of a pod until it prints `ready`; `changed` overrides variables."""
     variables = {item["name"]: item["value"] for item in part.get("env", []) if "value" in item} | changed
     mounts = [
         Mount(volumes[mount["name"]], mount["mountPath"], "ro" if mount.get("readOnly") else "rw")
@@ -32,7 +31,7 @@ def running(
 
 
 def run(image: Image, part: dict[str, Any], volumes: Volumes, **changed: str) -> str:
-    """What it prints until its end, which has to be a good one."""
+    """Run it to its end and return its output; fails unless it succeeds."""
     with running(image, part, volumes, **changed) as container:
         assert container.outside.wait(LIMIT_S) == 0, container.logs()
         return container.logs()

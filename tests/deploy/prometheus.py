@@ -1,4 +1,4 @@
-"""A real Prometheus for tests, on a free port of this machine, with the one configuration that it is given."""
+"""A real Prometheus for tests, on a free loopback port, with the given configuration."""
 
 import json
 import os
@@ -22,18 +22,18 @@ START_LIMIT_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Prometheus:
-    """One that answers queries."""
+    """A running Prometheus."""
 
     url: str
 
     def ask(self, query: str) -> list[dict[str, Any]]:
-        """The series of an instant query."""
+        """Return the series of an instant query."""
         response = requests.get(f"{self.url}/api/v1/query", params={"query": query}, timeout=10)
         assert response.status_code == 200, f"{query}: {response.text}"
         return response.json()["data"]["result"]
 
     def wait_for(self, query: str, timeout_s: float = 30) -> list[dict[str, Any]]:
-        """The series of a query, once there are any; none if that does not come to pass."""
+        """Return the series of a query once there are any, or none after a timeout."""
         deadline = time.monotonic() + timeout_s
         while not (found := self.ask(query)) and time.monotonic() < deadline:
             time.sleep(0.5)
@@ -63,14 +63,14 @@ def running_prometheus(config: dict[str, Any]) -> Iterator[Prometheus]:
 
 
 def promtool(*arguments: str, text: str = "") -> str:
-    """What promtool prints; fails with it where promtool is not content."""
+    """Run promtool and return its output; fails with the output unless it succeeds."""
     done = subprocess.run([program("promtool"), *arguments], input=text, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
 def program(name: str) -> str:
-    """Where a program of Prometheus is: beside our interpreter, where make puts it, or installed."""
+    """Return the path of a Prometheus program: next to our interpreter, where make puts it, or installed."""
     found = shutil.which(name, path=f"{sys.prefix}/bin:{os.environ['PATH']}")
     assert found, f"{name} is missing; make test fetches it"
     return found

@@ -1,4 +1,4 @@
-"""A stream held in its middle, so that tests can act while it runs without racing it."""
+"""A stream that is paused in the middle, so that tests can act while it is running without a race."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ PROMPT = {"input_text": "Once upon a time", "stream": "true", "length": 900, "se
 
 
 class Server(Protocol):
-    """What is asked of a server, wherever it runs."""
+    """A request to a server."""
 
     @property
     def url(self) -> str: ...
@@ -21,9 +21,9 @@ class Server(Protocol):
 
 
 class HeldStream:
-    """A stream whose worker is stopped after the first event.
+    """A stream whose worker is paused after the first event.
 
-    The worker is started and looked up before: finding it may take longer than the whole stream does.
+    The worker is started and looked up beforehand, because finding it may take longer than the whole stream.
     """
 
     def __init__(self, server: Server) -> None:
@@ -38,7 +38,7 @@ class HeldStream:
             worker.suspend()
 
     def release(self) -> None:
-        """Let the worker go on; may be called again, and after its end."""
+        """Resume the worker; may be called repeatedly, and after its end."""
         for worker in self._workers:
             if worker.is_running():
                 worker.resume()

@@ -1,4 +1,4 @@
-"""The alerts, judged by promtool: they are sound, and fire when they should and not before."""
+"""The alerts, checked with promtool: they are valid, fire when they should, and not before."""
 
 import json
 from pathlib import Path
@@ -109,7 +109,7 @@ CASES: dict[str, tuple[dict[str, str], str, str, dict[str, str]]] = {
 }  # fmt: skip
 
 
-# A counter that begins with what it counts, as that of a first load does which fails before the first scrape.
+# A counter that starts at 1, like that of a first load that fails before the first scrape.
 FIRST = {
     "InkwellWorkerCrashes": (
         f'inkwell_worker_exits_total{{{POD},model="demo",reason="killed"}}',
@@ -150,7 +150,7 @@ def test_an_old_event_does_not_fire_again_because_prometheus_was_away(alert: str
 
 
 def judge(folder: Path, alert: str, series: dict[str, str], expected: dict[str, list[dict[str, str]]]) -> None:
-    """Hold the rules against series with a sample a minute; at each time stand the labels of what fires then."""
+    """Test the rules with series of one sample per minute; maps each time to the labels of the alerts that fire."""
     (folder / "rules.yaml").write_text(without_annotations(RULES.read_text()))
     test = {
         "interval": "1m",
@@ -166,7 +166,7 @@ def judge(folder: Path, alert: str, series: dict[str, str], expected: dict[str, 
 
 
 def without_annotations(text: str) -> str:
-    """promtool would compare their words as well."""
+    """Remove the annotations, which promtool would compare as well."""
     loaded: dict[str, Any] = yaml.safe_load(text)
     for rule in loaded["groups"][0]["rules"]:
         del rule["annotations"]

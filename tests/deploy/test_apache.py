@@ -1,4 +1,4 @@
-"""What Apache answers by itself, what it adds to every answer, and what it writes into its logs."""
+"""Responses of Apache itself, the headers it adds to all responses, and its logs."""
 
 import json
 import socket
@@ -17,7 +17,7 @@ HEAD = "Host: localhost\r\nConnection: close\r\n"
 
 
 def send(server: LiveServer, request: str) -> tuple[int, dict[str, str], str]:
-    """Send these very bytes; clients such as requests would mend or refuse most of them."""
+    """Send exactly these bytes; clients such as requests would correct or reject most of them."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall(request.encode())
         answer = b"".join(iter(lambda: connection.recv(65_536), b"")).decode()
@@ -81,7 +81,7 @@ def test_a_head_generates_no_text_that_nobody_gets(server: LiveServer) -> None:
 )
 def test_a_request_that_does_not_arrive_in_time_is_refused_in_json(server: LiveServer, request_text: str) -> None:
     status, headers, body = send(server, request_text)
-    assert status in (400, 408)  # the application may be the one who finds that the body is short
+    assert status in (400, 408)  # the application may be what detects that the body is short
     assert headers["content-type"] == "application/json"
     assert json.loads(body)["error"]["type"] == "invalid_request_error"
 

@@ -1,4 +1,4 @@
-"""What becomes of running streams, new requests and our own processes when the service is told to stop."""
+"""Running streams, new requests and the service's processes when the service is stopped."""
 
 import signal
 import socket
@@ -19,7 +19,7 @@ GONE_LIMIT_S = 20.0
 
 
 def traces(server: LiveServer) -> tuple[list[psutil.Process], Path]:
-    """What must not be there any more after the end."""
+    """Nothing of the service may be left after it has stopped."""
     return server.family(), server.run_folder()
 
 

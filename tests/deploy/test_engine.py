@@ -35,10 +35,10 @@ def engine(image: Image) -> Iterator[Engine]:
 
 @pytest.fixture(scope="module")
 def own_image(engine: Engine, image: Image, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The name of an image with a model of one's own, by the page's Dockerfile of two lines."""
+    """Build an image with a custom model from the two-line Dockerfile of the page; return its name."""
     folder = tmp_path_factory.mktemp("own")
     (copy,) = re.findall("`(COPY .* my-model /models/my-model)`", PAGE)
-    save_servable(folder / "my-model")  # nobody else may read the weights, which is how safetensors writes them
+    save_servable(folder / "my-model")  # safetensors writes weights with mode 0600
     (folder / "Dockerfile").write_text(f"FROM {image.name}\n{copy}\n")
     engine.run("build", "--format", "docker", "--tag", "localhost/own", folder)
     return "localhost/own"
@@ -46,7 +46,7 @@ def own_image(engine: Engine, image: Image, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def confined(engine: Engine, own_image: str) -> Iterator[Running]:
-    """As the page confines it, with less memory than the machine has."""
+    """A container confined as on the page, with less memory than the machine has."""
     (line,) = re.findall(r"^docker run (--read-only .*) \.\.\.$", PAGE, re.M)
     with serving(engine, own_image, *OPEN, *line.split(), "--memory", "3g") as running:
         yield running
@@ -54,7 +54,7 @@ def confined(engine: Engine, own_image: str) -> Iterator[Running]:
 
 @contextmanager
 def serving(engine: Engine, image: str, *options: str) -> Iterator[Running]:
-    """The service on a free port, from when it is ready; it is killed in the end."""
+    """Run the service on a free port until it is ready; kill it at the end."""
     port = free_port()
     name = engine.run("run", "--detach", "--env", f"INKWELL_PORT={port}", *options, image)
     running = Running(engine, name, f"http://127.0.0.1:{port}")
@@ -111,7 +111,7 @@ def test_with_a_terminal_another_signal_stops_it(engine: Engine, image: Image) -
 
 
 def test_what_the_page_mounts_is_used(engine: Engine, image: Image, hub: HubImitation) -> None:
-    """A folder of models, into which any user may download, and the file of keys that are made in the image."""
+    """A models folder that any user can write to, and a keys file created with the image."""
     printed = engine.run("run", "--rm", image.name, "python", "scripts/make_key.py", "alice")
     with public_folder() as folder:
         keys, models = folder / "keys", folder / "models"

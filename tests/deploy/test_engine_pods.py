@@ -1,6 +1,6 @@
-"""Pods that the chart rendered, under a real engine: `podman kube play` reads them, mounts, confines and limits.
+"""Rendered pods under a real engine: `podman kube play` parses, mounts, confines and limits them.
 
-What Debian's podman cannot do with a pod is taken out of it, all in `playable`; tests/deploy/test_pods.py has those.
+`playable` removes what Debian's podman does not support; tests/deploy/test_pods.py covers that.
 """
 
 import re
@@ -46,14 +46,14 @@ def rendering(image: Image, hub: HubImitation) -> Rendering:
 
 
 def create_volume(engine: Engine, claim: Object) -> None:
-    """As a cluster gives it: fsGroup may write there, and nothing of the image is in it but what disks begin with."""
+    """A volume as in a cluster: writable by fsGroup, and empty except for what new disks contain."""
     name = claim["metadata"]["name"]
     engine.run("volume", "create", "--opt", "o=uid=10001,gid=10001", name)
     Path(engine.run("volume", "inspect", "--format", "{{.Mountpoint}}", name), "lost+found").mkdir(mode=0o700)
 
 
 def keys_folder(folder: Path, line: str) -> Path:
-    """In the place of a Secret, which the service's user may read whatever the umask is here."""
+    """A folder instead of a Secret, readable by the service's user whatever the umask is here."""
     keys = folder / "keys"
     keys.mkdir()
     keys.chmod(0o755)
@@ -63,10 +63,10 @@ def keys_folder(folder: Path, line: str) -> Path:
 
 
 def playable(pod: Object, name: str, port: int = 0, keys: Path = Path()) -> Object:
-    """A pod, or what a Deployment or a Job makes its pods from, so that podman 4.3 runs it on this machine's network.
+    """Adapt a pod, or the pod template of a Deployment or Job, so that podman 4.3 runs it on this machine's network.
 
-    It would publish the containers' ports on every address, ask with curl for probes, start a first container again
-    after its good end where the pod is to run always, and show the lines of a Secret in base64.
+    Unchanged, podman would publish the containers' ports on every address, use curl for probes, restart an init
+    container after it succeeded if the pod's restart policy is Always, and provide Secrets as base64.
     """
     spec = pod["spec"] | {"hostNetwork": True, "restartPolicy": "Never"}
     for container in spec["containers"]:
@@ -88,7 +88,7 @@ def play(engine: Engine, folder: Path, pod: Object) -> None:
 
 
 def played(engine: Engine, folder: Path, pod: Object) -> str:
-    """What its one container prints until its good end."""
+    """Run its only container to a successful end and return its output."""
     play(engine, folder, pod)
     name = f"{pod['metadata']['name']}-{pod['spec']['containers'][0]['name']}"
     status, printed = engine.run("wait", name), engine.tried("logs", name)
@@ -121,13 +121,13 @@ def test_a_release_downloads_serves_with_keys_and_drains(
 
 
 def asked(server: Running, key: str) -> requests.Response:
-    """A request without a model's name, so that the chart's default answers."""
+    """Send a request without a model name, which the chart's default model answers."""
     headers = {"Authorization": f"Bearer {key}"}
     return requests.get(f"{server.url}/text-generate", params=PROMPT, headers=headers, timeout=60)
 
 
 def check_confinement(server: Running, container: dict[str, Any]) -> None:
-    """What the pod's security context says, as the running process has it."""
+    """The running process has the properties of the pod's security context."""
     status = server.execute("cat", "/proc/1/status").stdout
     assert re.search(r"CapBnd:\s0{16}$", status, re.M) and re.search(r"NoNewPrivs:\s1$", status, re.M)
     for path in ("/opt/inkwell/x", "/models/x", "/etc/inkwell/x"):

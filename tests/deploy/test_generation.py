@@ -1,4 +1,4 @@
-"""Generation through the real thing: launcher, Apache, worker processes and the checkpoint that ships."""
+"""Generation through the complete service: launcher, Apache, worker processes and the demo checkpoint."""
 
 import itertools
 import json
@@ -28,7 +28,7 @@ LENGTHS = [8, 40, 64, 21, 5, 33, 50, 13, 64, 1, 30, 17, 48, 26, 9, 60]
 
 @pytest.fixture
 def own_server():
-    """A server whose workers the test may kill."""
+    """A server whose workers tests may kill."""
     with live_server() as running:
         yield running
 
@@ -41,7 +41,7 @@ def greedy(server: LiveServer, prompt: str, length: int) -> str:
 
 
 def stream(server: LiveServer, length: int = 400, **more: object) -> requests.Response:
-    """An open stream; 400 tokens take longer than any test looks at them, unless the model ends its tale."""
+    """An open stream of 400 tokens, which is longer than any test reads unless the model ends the text."""
     query = {"input_text": "Once upon a time", "length": length, "stream": "true", "seed": 1, **more}
     return requests.get(f"{server.url}/text-generate", params=query, stream=True, timeout=LIMIT_S)
 
@@ -55,7 +55,7 @@ def test_the_demo_goes_on_like_a_tale(server: LiveServer):
     words = text.split()
     assert len(words) > 25
     known = set(Path("/usr/share/dict/american-english").read_text().split())
-    plain = [word.strip("\"',.;:!?-()").lower() for word in words[:-1]]  # the last may be cut
+    plain = [word.strip("\"',.;:!?-()").lower() for word in words[:-1]]  # the last one may be incomplete
     assert sum(word in known for word in plain if word) > 0.8 * len(plain)
 
 
@@ -67,7 +67,7 @@ def test_sixteen_parallel_requests_give_the_same_text_as_one_by_one(server: Live
 
 
 def test_concurrent_sequences_share_steps(server: LiveServer):
-    """Every sample has text before the first one ends: they advance together and not one after another."""
+    """Every sample has text before the first one ends: they are generated concurrently."""
     with stream(server, length=60, nsamples=8) as answer:
         events = [json.loads(line) for line in data_lines(answer) if line != b"[DONE]"][:-1]
     first_end = next(place for place, event in enumerate(events) if "finish_reason" in event)
@@ -114,7 +114,7 @@ def test_a_killed_web_process_takes_its_workers_along_and_comes_back(own_server:
     worker.parent().kill()
     worker.wait(10)
     deadline = time.monotonic() + 30
-    while True:  # the first requests may still meet the gap between two web processes
+    while True:  # the first requests may still fall between two web processes
         try:
             assert greedy(own_server, "The king", 4)
             break
@@ -139,7 +139,7 @@ def test_more_requests_than_are_admitted_are_refused_at_once():
         next(data_lines(one)), next(data_lines(two))
         begun = time.monotonic()
         third = requests.get(f"{small.url}/text-generate", params={"input_text": "x"}, timeout=LIMIT_S)
-        assert time.monotonic() - begun < 5  # refused, and not queued behind the two
+        assert time.monotonic() - begun < 5  # refused, not queued after the two
         assert third.status_code == 429 and third.headers["Retry-After"]
         assert third.json()["error"]["code"] == "queue_full"
 

@@ -28,7 +28,7 @@ def tool(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def pins(text: str) -> dict[str, str]:
-    """Package to version, with names as indexes write them."""
+    """Map packages to versions, with normalised names."""
     found = re.findall(r"^([A-Za-z0-9_.-]+)==([^\s\\]+)", text, re.MULTILINE)
     return {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in found}
 
@@ -92,7 +92,7 @@ def test_without_a_working_engine_a_line_says_so(tmp_path: Path) -> None:
 
 
 def let_into_the_build() -> set[str]:
-    """Files and folders that .dockerignore, which leaves out everything, makes exceptions of."""
+    """Return the files and folders that .dockerignore, which excludes everything, re-includes."""
     ignore = (PROJECT_ROOT / ".dockerignore").read_text().splitlines()
     assert "*" in ignore
     return {line[1:].rstrip("/") for line in ignore if line.startswith("!")}
@@ -106,7 +106,7 @@ def test_scripts_in_the_image_find_there_what_they_import() -> None:
 
 
 def test_the_dockerfile_asks_for_nothing_that_the_build_leaves_outside() -> None:
-    """What COPY names must be let in by .dockerignore, or an engine finds nothing there."""
+    """Everything that COPY names must be included by .dockerignore, or an engine does not find it."""
     let_in = let_into_the_build()
     copies = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
     sources = {source for line in copies for source in line.split()}
@@ -162,7 +162,7 @@ def test_heroku_starts_what_the_procfile_starts() -> None:
 
 
 def test_a_host_without_a_port_gets_the_usual_one(tmp_path: Path) -> None:
-    """The command with a `python` that only tells how it was called."""
+    """Run the command with a fake `python` that only prints how it was called."""
     (tmp_path / "python").write_text('#!/bin/sh\necho "$INKWELL_HOST:$INKWELL_PORT $*"\n')
     (tmp_path / "python").chmod(0o755)
     command = procfile_command((PROJECT_ROOT / "Procfile").read_text(), "web")

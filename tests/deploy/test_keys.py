@@ -1,4 +1,4 @@
-"""Keys behind the real Apache: who gets in, when the start is refused, and where keys never appear."""
+"""Keys with the real Apache: access, startup errors, and that keys never appear in output."""
 
 import hashlib
 import os
@@ -19,7 +19,7 @@ PAGE = "https://app.example"
 
 
 def made(name: str, *options: str) -> tuple[str, str]:
-    """A new key and its line, as scripts/make_key.py prints them."""
+    """Return a new key and its line, as printed by scripts/make_key.py."""
     command = [sys.executable, str(ROOT / "scripts" / "make_key.py"), name, *options]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     return tuple(line.partition(":")[2].strip() for line in printed)  # type: ignore[return-value]
@@ -32,7 +32,7 @@ ROOT_KEY, ROOT_LINE = made("root", "--scope", "admin")
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """A server with one client in a file that its owner alone may read, and two in the variable."""
+    """A server with one client in a file that only its owner can read, and two in the variable."""
     file = tmp_path_factory.mktemp("keys") / "keys"
     file.write_text(f"# clients\n{ALICE_LINE}\n")
     file.chmod(0o600)
@@ -139,7 +139,7 @@ def test_the_development_server_refuses_in_the_same_words() -> None:
 
 
 def refusal(settings: dict[str, object]) -> str:
-    """The one line with which the launcher refuses to start."""
+    """Return the single line with which the launcher refuses to start."""
     process = start_launcher(settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     output, errors = process.communicate(timeout=30)
     assert (process.returncode, output, errors.count("\n")) == (os.EX_CONFIG, "", 1)

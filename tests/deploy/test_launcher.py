@@ -1,4 +1,4 @@
-"""How `python -m inkwell` starts, or refuses to, and what it hands on to Apache."""
+"""How `python -m inkwell` starts or refuses to start, and what it passes on to Apache."""
 
 import os
 import socket
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 def refusal(settings: dict[str, object], *arguments: str) -> str:
-    """The one line with which the launcher refuses to start."""
+    """Return the single line with which the launcher refuses to start."""
     process = start_launcher(settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     output, errors = process.communicate(timeout=30)
     assert process.returncode == os.EX_CONFIG

@@ -1,4 +1,4 @@
-"""The log of a running service in JSON: every line of it parses, every request is in it once, and no prompt is."""
+"""The JSON log of a running service: every line parses, every request appears once, and no prompt appears."""
 
 import json
 import socket
@@ -26,7 +26,7 @@ def logged() -> Iterator[LiveServer]:
 
 
 def ask(server: LiveServer, name: str, path: str = "/text-generate", **wanted: object) -> requests.Response:
-    """A request with the canary wherever a client can put it; `name` is its id."""
+    """Send a request with the canary in every place that a client controls; `name` is its id."""
     parameters = {"input_text": CANARY, "length": 2, **wanted}
     headers = {"X-Request-Id": name, "Referer": f"http://x/?{CANARY}", "User-Agent": CANARY, "X-Api-Key": CANARY}
     return requests.get(f"{server.url}{path}", params=parameters, headers=headers, timeout=60)
@@ -37,7 +37,7 @@ def records(server: LiveServer) -> list[dict[str, object]]:
 
 
 def ended(server: LiveServer, count: int) -> list[dict[str, object]]:
-    """The records of requests, once there are so many; a line may come a moment after its reply."""
+    """Wait for this number of request records and return them; a record may follow its reply with a delay."""
     deadline = time.monotonic() + 10
     while len(found := [record for record in records(server) if record["message"] == "request ended"]) < count:
         assert time.monotonic() < deadline, found
@@ -95,7 +95,7 @@ def test_a_body_that_does_not_come_leaves_one_record_and_no_error(logged: LiveSe
     assert [status for status, _, _ in replies] == [408] * 3
     read, unread, nameless = [headers["x-request-id"] for _, headers, _ in replies]
     assert (read, unread) == ("read", "unread")
-    assert send(logged, REFUSED["TRACE"][1])[0] == 405  # whose record comes behind all others
+    assert send(logged, REFUSED["TRACE"][1])[0] == 405  # whose record comes after all others
     new = ended(logged, before + 5)[before:]
     told = {record["request_id"]: (record["status"], record["code"]) for record in new}
     (name,) = [name for name in told if str(name).startswith(f"{nameless}-")]

@@ -1,4 +1,4 @@
-"""The commands of a newcomer: what they run, what they say, and that a second one is quick."""
+"""The make targets of a new user: what they run, what they print, and that a second run is fast."""
 
 import os
 import re
@@ -63,7 +63,7 @@ def test_the_continuous_integration_script_is_executable_and_well_formed() -> No
 
 @contextmanager
 def make_serve(port: int) -> Iterator[subprocess.Popen[str]]:
-    """`make serve` until the end of the block, where its launcher is told to stop."""
+    """Run `make serve`; stop its launcher at the end of the block."""
     process = subprocess.Popen(
         ["make", "serve", f"PORT={port}"], cwd=PROJECT_ROOT, env=ENVIRONMENT, start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -77,7 +77,7 @@ def make_serve(port: int) -> Iterator[subprocess.Popen[str]]:
 
 
 def first_answer(port: int) -> str:
-    """The text that the default model gives as soon as anything answers."""
+    """Return the default model's text as soon as the service answers."""
     deadline = time.monotonic() + 60
     while True:
         try:
@@ -89,7 +89,7 @@ def first_answer(port: int) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)  # the tests may run in an environment that make did not set up
+@pytest.mark.timeout(1200)  # the tests may run in an environment that was not set up by make
 def test_when_everything_is_set_up_the_first_answer_comes_within_seconds() -> None:
     make("serve-ready")
     port = free_port()
@@ -99,7 +99,7 @@ def test_when_everything_is_set_up_the_first_answer_comes_within_seconds() -> No
         seconds = time.monotonic() - started
     assert text and not text.startswith("{")
     assert process.returncode == 0
-    assert seconds < 15  # promised are 5 on an idle machine (docs/lab-notes.md); a busy one may take three times that
+    assert seconds < 15  # promised: 5 s on an idle machine (docs/lab-notes.md); a busy one may take 15
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The nginx site of docs/deploy in front of a real server: TLS, streams, limits, logs, and a service that is away."""
+"""The nginx site of docs/deploy in front of a real server: TLS, streams, limits, logs, and a service that is down."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ from tests.live import PROJECT_ROOT, LiveServer, free_port, live_server, public_
 pytestmark = pytest.mark.slow
 
 SITE = PROJECT_ROOT / "docs/deploy/inkwell.nginx"
-NGINX = Path(sys.prefix, "bin/nginx")  # the Makefile puts it there
+NGINX = Path(sys.prefix, "bin/nginx")  # installed there by the Makefile
 MAIN = (
     "daemon off; pid {folder}/pid; error_log {folder}/main.log; events {{}} http {{ {paths} include {folder}/site; }}"
 )
@@ -32,7 +32,7 @@ PING_S = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """A running nginx: where it answers, whom to trust, where it logs."""
+    """A running nginx: its address, certificate and logs."""
 
     url: str
     plain_url: str
@@ -47,7 +47,7 @@ class Front:
 
 
 def rendered_site(folder: Path, upstream: int, plain: int, tls: int) -> str:
-    """The site as it ships, but for ports and paths; each of these must occur in it."""
+    """The shipped site with other ports and paths; each of the replaced texts must occur in it."""
     text = SITE.read_text()
     changes = {
         "server 127.0.0.1:8000;": f"server 127.0.0.1:{upstream};",
@@ -113,7 +113,7 @@ def front(server: LiveServer) -> Iterator[Front]:
 
 
 def test_a_stream_passes_event_by_event(server: LiveServer, front: Front) -> None:
-    """The worker is stopped after its first event, so nothing can come but that event and the pings."""
+    """The worker is paused after its first event, so that only that event and pings can arrive."""
     (worker,) = server.workers()
     started = time.monotonic()
     with front.get("/text-generate", params=PROMPT, stream=True) as response:

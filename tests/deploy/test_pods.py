@@ -1,6 +1,6 @@
 """A release as the chart renders it, in the real image: a Job downloads, the service waits, serves with keys, drains.
 
-The hub is the tests' own; everything else is what a cluster would run.
+The hub is an imitation; everything else is what a cluster would run.
 """
 
 import os
@@ -25,7 +25,7 @@ from tests.servable import continued
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-GROUP = 10001  # fsGroup: whom Kubernetes gives the volumes to
+GROUP = 10001  # fsGroup: the group that owns the volumes
 MODEL = "355M"
 PROMPT = "a prompt"
 MAKE_KEY = {"command": ["python", "scripts/make_key.py", "alice"]}
@@ -33,7 +33,7 @@ MAKE_KEY = {"command": ["python", "scripts/make_key.py", "alice"]}
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What was rendered, and the folders that stand for its volumes."""
+    """A rendered release, and the folders used as its volumes."""
 
     image: Image
     rendering: Rendering
@@ -51,7 +51,7 @@ class Release:
         return container
 
     def asked(self, container: Container, key: str) -> requests.Response:
-        """A request without a model's name, so that the chart's default answers."""
+        """Send a request without a model name, which the chart's default model answers."""
         headers = {"Authorization": f"Bearer {key}"}
         values = {"input_text": PROMPT, "length": "10", "temperature": "0"}
         return requests.get(f"{container.url}/text-generate", params=values, headers=headers, timeout=60)
@@ -59,7 +59,7 @@ class Release:
 
 @pytest.fixture
 def release(image: Image, hub: HubImitation) -> Iterator[Release]:
-    """The volume for models is new; the Secret has the line of one client, whose key was made in the image."""
+    """A release with a new model volume, and a Secret with one client, whose key was created with the image."""
     values = {
         "apiKeys": {"existingSecret": "inkwell-keys"},
         "persistence": {"enabled": True},
@@ -104,20 +104,20 @@ def test_a_repeated_download_leaves_the_model_alone(release: Release, hub: HubIm
 
 
 def serving(release: Release) -> Any:
-    """The service's container, from when its model is loaded, on a port of this machine."""
+    """Run the service's container on a port of this machine until its model is loaded."""
     container = release.rendering.container
     return pods.running(release.image, container, release.volumes, ready="ready after", INKWELL_PORT=str(free_port()))
 
 
 def check_helm_test(release: Release, server: Container) -> None:
-    """The pod of `helm test`, which knows the service by its name in the cluster."""
+    """Run the pod of `helm test`, which reaches the service by its name in the cluster."""
     (container,) = release.rendering.one("Pod")["spec"]["containers"]
     container["args"][1] = server.url
     assert "/readyz 200" in pods.run(release.image, container, {})
 
 
 def check_end(release: Release, server: Container) -> None:
-    """As a kubelet ends a pod: the hook, the stop signal, and the grace period as the limit of both."""
+    """Stop a pod as a kubelet does: the hook, then the stop signal, within the grace period."""
     begun = time.monotonic()
     hook = release.rendering.container["lifecycle"]["preStop"]["exec"]["command"]
     assert server.execute(*hook).returncode == 0

@@ -1,6 +1,6 @@
-"""What a real Prometheus makes of the running service: every query of the dashboard and of the alerts finds data.
+"""A real Prometheus with the running service: every query of the dashboard and of the alerts finds data.
 
-The service is made to do everything that is counted, failures included, so no query may come back empty.
+The service does everything that is counted, including failures, so that no query may return an empty result.
 """
 
 import hashlib
@@ -26,20 +26,20 @@ TARGETS = [(f"{panel['title']} {target['refId']}", target["expr"]) for panel in 
 VARIABLES = [item["query"] for item in DASHBOARD["templating"]["list"] if item["type"] == "query"]
 GROUPS = yaml.safe_load((FILES / "alerts.yaml").read_text())["groups"]
 RULES = {rule["alert"]: rule["expr"] for group in GROUPS for rule in group["rules"]}
-CONDITION = re.compile(r"\s*(==|>)\s*[0-9.]+\s*$")  # without it an alert's query tells the value that is watched
-# What a first failed load and a first crash must raise, though their counters begin with 1 at the first scrape.
+CONDITION = re.compile(r"\s*(==|>)\s*[0-9.]+\s*$")  # without it, an alert's query returns the observed value
+# Alerts that a first failed load and a first crash must raise, although their counters start at 1 in the first scrape.
 FIRST = ("InkwellLoadFailures", "InkwellWorkerCrashes")
 KEYS = {"app": "infer", "greedy": "infer requests_per_minute=1", "prometheus": "metrics"}
 
 
 @pytest.fixture(scope="module")
 def watched() -> Iterator[LiveServer]:
-    """A service with keys, two models of which one fits at a time, and one that is cut short."""
+    """A service with keys, two models of which only one fits into memory, and a truncated one."""
     lines = [f"{name} {hashlib.sha256(name.encode()).hexdigest()} {scope}" for name, scope in KEYS.items()]
     with public_folder() as folder:
         for name in ("demo", "other", "cut"):
             save_servable(folder / name)
-            (folder / name / "model.safetensors").chmod(0o644)  # Apache's account reads it
+            (folder / name / "model.safetensors").chmod(0o644)  # must be readable by Apache's account
         weights = folder / "cut" / "model.safetensors"
         weights.write_bytes(weights.read_bytes()[:-100])
         settings = {"max_models": 1, "device": "cpu", "retry_load_s": 0.01, "ping_s": 0.1}
@@ -49,7 +49,7 @@ def watched() -> Iterator[LiveServer]:
 
 @pytest.fixture(scope="module")
 def after_the_first() -> dict[str, list[dict[str, object]]]:
-    """What alerts told when everything had happened once, before the first scrape."""
+    """The alerts that fired after everything had happened once, before the first scrape."""
     return {}
 
 
@@ -57,7 +57,7 @@ def after_the_first() -> dict[str, list[dict[str, object]]]:
 def prometheus(
     watched: LiveServer, after_the_first: dict[str, list[dict[str, object]]], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
-    """It has scraped the service before and after everything happened there a second time."""
+    """A Prometheus that scraped the service before and after everything happened a second time."""
     credentials = tmp_path_factory.mktemp("prometheus") / "key"
     credentials.write_text("prometheus")
     job = {
@@ -78,7 +78,7 @@ def prometheus(
 
 
 def everything_happens(server: LiveServer) -> None:
-    """Texts, a shared beginning, a refusal, a load that fails, an eviction, a killed worker, and a text at the end."""
+    """Cause generations, a shared prefix, a refusal, a failed load, an eviction, and a worker's death."""
     ask(server, input_text="abcdefghij" * 10)
     ask(server, input_text="abcdefghij" * 10)
     ask(server, length=0)
@@ -107,7 +107,7 @@ def scrape(server: LiveServer) -> str:
 
 
 def filled(query: str) -> str:
-    """With the dashboard's variables as they are when it is opened."""
+    """Return the queries with the dashboard's variables at their initial values."""
     values = {"$__rate_interval": "1m", "$job": "inkwell", "$namespace": ".*", "$model": ".*"}
     return re.sub(r"\$\w+", lambda found: values[found[0]], query)
 

@@ -1,4 +1,4 @@
-"""The private folder of a start, and those that killed launchers left."""
+"""The launcher's private run folder, and removal of those that killed launchers left."""
 
 import os
 import time

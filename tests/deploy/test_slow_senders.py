@@ -1,4 +1,4 @@
-"""Clients that send their bodies slowly: they hold a thread each, and probes answer all the same."""
+"""Clients that send their bodies slowly occupy a thread each, but probes are still answered."""
 
 import itertools
 import selectors
@@ -15,12 +15,12 @@ from tests.live import PROJECT_ROOT, LiveServer
 pytestmark = pytest.mark.slow
 
 SENDERS = 200  # below INKWELL_MAX_CONNECTIONS, far above what the service admits
-PIECE, PAUSE_S = b"a" * 550, 0.5  # above the slowest pace that Apache lets pass
-END_S = 45  # Apache gives a body 30 s at most
-PROBE_S = 1.0  # usually; a machine that is busy with something else may be slower once
+PIECE, PAUSE_S = b"a" * 550, 0.5  # above the lowest rate that Apache accepts
+END_S = 45  # Apache allows at most 30 s for a body
+PROBE_S = 1.0  # usually; a busy machine may be slower once
 VALUES = yaml.safe_load((PROJECT_ROOT / "helm/values.yaml").read_text())
-LONGEST_PROBE_S = VALUES["livenessProbe"]["timeoutSeconds"]  # what takes longer ends the pod
-# One that the application reads, and one that it refuses unread, which holds its thread no shorter.
+LONGEST_PROBE_S = VALUES["livenessProbe"]["timeoutSeconds"]  # a probe that takes longer restarts the pod
+# A body that the application reads, and one that it refuses unread, which occupies its thread just as long.
 KINDS = ("application/json", "text/plain")
 
 
@@ -32,7 +32,7 @@ def begin(server: LiveServer, kind: str) -> socket.socket:
 
 
 def answered(waiting: selectors.DefaultSelector) -> list[int]:
-    """The statuses of those that were answered just now; the others send a little more."""
+    """Return the statuses of the requests answered now; the others send a little more."""
     ready = [key.fileobj for key, _ in waiting.select(0)]
     for connection in ready:
         waiting.unregister(connection)
@@ -45,7 +45,7 @@ def answered(waiting: selectors.DefaultSelector) -> list[int]:
 
 
 def probe_s(server: LiveServer, path: str) -> float:
-    """How long a probe takes, on a connection of its own."""
+    """Return the duration of a probe on a connection of its own."""
     begun = time.monotonic()
     assert requests.get(f"{server.url}{path}", headers={"Connection": "close"}, timeout=10).status_code == 200
     return time.monotonic() - begun

@@ -1,7 +1,6 @@
-"""The containers that bring models, stopped as a node stops them: with the signal of the image, as process 1.
+"""The containers that download models, stopped as a node does: by the image's stop signal, as process 1.
 
-A kernel keeps signals from process 1 that it has not asked for; such a container would hold up a rollout until the end
-of its grace period.
+Process 1 ignores signals without a handler; such a container would delay a rollout until the end of its grace period.
 """
 
 import threading
@@ -40,7 +39,7 @@ def volumes() -> Iterator[dict[str, Path]]:
 
 
 def stopped(image: Image, container: Container) -> int:
-    """Its exit status, which has to come soon."""
+    """Wait for its exit status, which must come soon."""
     sent = time.monotonic()
     container.launcher.send_signal(image.stop_signal)
     status = container.outside.wait(60)

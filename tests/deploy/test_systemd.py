@@ -1,4 +1,4 @@
-"""The systemd unit of docs/deploy, as systemd itself judges it."""
+"""The systemd unit of docs/deploy, checked by systemd's own tools."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def unit(tmp_path: Path) -> Path:
-    """The unit with a program that exists here; systemd also looks at that."""
+    """The unit with a program that exists here, because systemd checks that too."""
     text = UNIT.read_text()
     installed = "ExecStart=/opt/inkwell/.venv/bin/python -m inkwell"
     assert installed in text
@@ -53,6 +53,6 @@ def test_a_stop_waits_for_the_drain_and_reaches_the_launcher_alone() -> None:
 
 
 def test_the_launcher_may_tie_apache_to_its_own_life() -> None:
-    """setpriv --pdeathsig calls capset, which @privileged takes away; without it Apache never starts."""
+    """setpriv --pdeathsig calls capset, which ~@privileged forbids; without it, Apache does not start."""
     filters = [line.partition("=")[2] for line in UNIT.read_text().splitlines() if line.startswith("SystemCallFilter=")]
     assert filters.index("capset") > filters.index("~@privileged")

@@ -1,4 +1,4 @@
-"""The chart as tests see it: rendered with values, its objects found by their kind."""
+"""Renders the chart with values for tests, and finds its objects by kind."""
 
 import tempfile
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from scripts.chart.helm import run_helm, template
 ROOT = Path(__file__).resolve().parent.parent.parent
 FOLDER = ROOT / "helm"
 FEATURES = sorted((FOLDER / "ci").glob("*-values.yaml"))
-OPEN = {"open": True}  # the least that the chart asks for
+OPEN = {"open": True}  # the minimum that the chart requires
 
 Object = dict[str, Any]
 
@@ -37,7 +37,7 @@ class Rendering:
 
     @cached_property
     def pod(self) -> Object:
-        """What the service's pods are made from."""
+        """The specification of the service's pods."""
         return self.one("Deployment")["spec"]["template"]
 
     @property
@@ -46,17 +46,17 @@ class Rendering:
 
     @property
     def wait(self) -> Object:
-        """The container that waits for models before the service starts."""
+        """The init container that waits for models."""
         return next(item for item in self.pod["spec"]["initContainers"] if item["name"] == "wait-for-models")
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables of the service that have a plain value."""
+        """The environment variables of the service that have a plain value."""
         return {item["name"]: item["value"] for item in self.container["env"] if "value" in item}
 
     @property
     def labels(self) -> dict[str, Object]:
-        """The labels of every object, by its kind and name."""
+        """The labels of every object, by kind and name."""
         return dict(zip(self.names, (item["metadata"]["labels"] for item in self.objects), strict=True))
 
     def pods(self) -> list[Object]:
@@ -67,20 +67,20 @@ class Rendering:
 
 @dataclass(frozen=True)
 class Chart:
-    """A folder with a chart, on one helm binary."""
+    """A chart folder and a helm binary."""
 
     program: Path
     folder: Path = FOLDER
 
     def render(self, values: Object) -> Rendering:
-        """With these values; raises HelmError with what helm says against them."""
+        """Render with these values; raises HelmError with helm's message if they are rejected."""
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
             yaml.safe_dump(values, file)
             file.flush()
             return Rendering(template(self.program, self.folder, Path(file.name)))
 
     def render_file(self, values: Path) -> Rendering:
-        """The same for each call: tests do not write into it."""
+        """Render once per file of values; tests must not modify the result."""
         return _rendering(self.program, self.folder, values)
 
     def lint(self, values: Path) -> str:

@@ -1,4 +1,4 @@
-"""The helm binaries that the chart must work on: two that are fetched, and the machine's own where there is one."""
+"""The helm binaries that the chart must work with: two downloaded ones, and the machine's own if there is one."""
 
 import shutil
 from pathlib import Path
@@ -21,7 +21,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def every_chart(request: pytest.FixtureRequest) -> Chart:
-    """The chart on one of the binaries."""
+    """The chart with one of the binaries."""
     if request.param == OWN:
         return Chart(Path(shutil.which("helm")))
     return Chart(helm_program(RELEASES[request.param]))
@@ -29,5 +29,5 @@ def every_chart(request: pytest.FixtureRequest) -> Chart:
 
 @pytest.fixture(scope="session")
 def chart() -> Chart:
-    """The chart on the oldest binary, for what does not depend on it."""
+    """The chart with the oldest binary, for tests that do not depend on the version."""
     return Chart(helm_program(OLDEST))

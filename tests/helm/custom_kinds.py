@@ -1,7 +1,7 @@
-"""Objects of operators, held against the types and schemas that are published for them on npm.
+"""Validates custom resources against the types and schemas published for them on npm.
 
-Takes objects, gives what is wrong with them as text, or nothing. The TypeScript compiler finds unknown fields, the
-schemas find values of the wrong form.
+Takes objects and returns the errors as text, empty if there are none. The TypeScript compiler finds unknown fields, the
+schemas find invalid values.
 """
 
 import json
@@ -39,7 +39,7 @@ class CustomKinds:
         (folder / "package.json").write_text('{"type": "module"}')
 
     def complaints(self, objects: list[dict[str, Any]]) -> str:
-        """Of the compiler about unknown fields; if there are none, of the schemas."""
+        """Return the compiler's errors about unknown fields or, if there are none, those of the schemas."""
         (self._folder / "check.ts").write_text("\n".join(_program(objects)))
         return self._run(COMPILER, *OPTIONS, "check.ts") or self._run("check.ts")
 

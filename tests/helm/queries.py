@@ -1,6 +1,6 @@
-"""Queries of Prometheus, held against what a service really emits: which series they read, which labels they name.
+"""Checks the series and labels of Prometheus queries against the metrics of a real service.
 
-Takes a query and a scrape's series, gives what is wrong as sentences. The grammar is a library's.
+Takes a query and the series of a scrape; returns the errors as sentences. A library parses the queries.
 """
 
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ import promql_parser
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-ADDED = {"job", "instance", "namespace", "pod"}  # Prometheus puts them on every series
+ADDED = {"job", "instance", "namespace", "pod"}  # added to every series by Prometheus
 
-Node = Any  # the library's classes have no common one
+Node = Any  # the library's classes have no common base
 Series = dict[str, set[str]]  # the labels of each name
 
 
 def scrape(url: str) -> Series:
-    """The series of a service without keys that has answered a request."""
+    """Return the series of a service without keys that has answered a request."""
     series: Series = {"up": set()}
     for family in text_string_to_metric_families(requests.get(f"{url}/metrics", timeout=30).text):
         for sample in family.samples:
@@ -26,7 +26,7 @@ def scrape(url: str) -> Series:
 
 
 def complaints(query: str, series: Series) -> list[str]:
-    """What a query gets wrong; ValueError where it is no query at all."""
+    """Return the errors of a query; raises ValueError if it is not a query."""
     tree = promql_parser.parse(query)
     found = [text for selector in _selectors(tree) for text in _about_selector(selector, series)]
     return found + [text for node in _nodes(tree) for text in _about_grouping(node, series)]
@@ -44,7 +44,7 @@ def _about_selector(selector: Node, series: Series) -> Iterator[str]:
 
 
 def _about_grouping(node: Node, series: Series) -> Iterator[str]:
-    """A label that is grouped by and that no series below has would silently be empty."""
+    """Grouping by a label that no series has would silently leave it empty."""
     modifier = getattr(node, "modifier", None)
     if not isinstance(node, promql_parser.AggregateExpr) or modifier is None:
         return

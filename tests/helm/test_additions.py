@@ -1,4 +1,4 @@
-"""What users add to the chart's own: labels, variables, containers, and changes to what Prometheus stores."""
+"""User additions to the chart: labels, variables, containers, and relabelings."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_labels_of_all_objects_come_beside_the_charts_own(rendering: Rendering):
 
 
 def test_pods_and_selectors_are_without_them(rendering: Rendering, chart: Chart):
-    """A Job's pods can never change, nor a Deployment's selector."""
+    """A Job's pod template and a Deployment's selector are immutable."""
     plain = chart.render(OPEN)
     assert rendering.pod["metadata"]["labels"] == plain.pod["metadata"]["labels"]
     assert rendering.one("Deployment")["spec"]["selector"] == plain.one("Deployment")["spec"]["selector"]

@@ -14,7 +14,7 @@ KEY_LINE = f"tales {hashlib.sha256(b'ink-x').hexdigest()} infer"
 
 
 def ask(chart: Chart, values: dict, url: str) -> subprocess.CompletedProcess[str]:
-    """Run what the pod runs, with another address."""
+    """Run the pod's program with another address."""
     (container,) = chart.render(values).one("Pod")["spec"]["containers"]
     _, option = container["command"]
     script, address, access = container["args"]

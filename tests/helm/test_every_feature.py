@@ -1,4 +1,4 @@
-"""Every file of values in ci/ renders on every helm, alike, to objects that Kubernetes takes."""
+"""Every values file in ci/ renders identically with every helm version, to objects that Kubernetes accepts."""
 
 import copy
 import json
@@ -48,7 +48,7 @@ def test_kubernetes_knows_every_field(chart: Chart, version: str):
 
 
 def complaint(item: Object, version: str) -> str:
-    """What Kubernetes of this version has against an object."""
+    """Return the errors that this version of Kubernetes reports for an object."""
     try:
         kubernetes_validate.validate(item, version, strict=True)
     except kubernetes_validate.ValidationError as error:

@@ -1,4 +1,4 @@
-"""The image that `make image` builds is the one that the chart asks for."""
+"""The image that `make image` builds is the one that the chart uses."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ ENGINE = """#!/bin/sh
 
 
 def built(folder: Path, *arguments: str) -> list[str]:
-    """The tags that `make image` gives an engine; the engine writes down what it is asked for."""
+    """Return the tags that `make image` passes to an engine, using a fake engine that records its arguments."""
     engine = folder / "engine"
     engine.write_text(ENGINE)
     engine.chmod(0o755)

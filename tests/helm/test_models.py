@@ -1,4 +1,4 @@
-"""How models get into the volume, and that the Jobs understand what they are told."""
+"""How models get into the volume, and that the Jobs understand their arguments."""
 
 import copy
 

@@ -1,4 +1,4 @@
-"""Who reaches the service and what it reaches: policies, an Ingress, a Gateway."""
+"""Inbound and outbound network access: NetworkPolicies, an Ingress, a Gateway."""
 
 import copy
 import re

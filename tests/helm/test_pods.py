@@ -1,4 +1,4 @@
-"""What every pod of the chart promises: rights, probes, variables that the service understands, labels that stay."""
+"""Properties of the chart's pods: permissions, probes, valid environment variables, stable labels."""
 
 from pathlib import Path
 
@@ -67,7 +67,7 @@ def test_a_limit_of_the_processor_sets_the_threads(chart: Chart):
 
 
 def test_only_the_service_gets_gpus(chart: Chart):
-    """The image asks for none by itself, so that NVIDIA's toolkit gives them to whoever has them as a resource."""
+    """The image requests no GPUs itself; NVIDIA's toolkit provides them to containers that have them as a resource."""
     rendering = chart.render_file(FOLDER / "ci" / "gpu-values.yaml")
     parts = [part for pod in rendering.pods() for part in pod.get("initContainers", []) + pod["containers"]]
     assert len(parts) == 4

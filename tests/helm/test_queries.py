@@ -1,6 +1,6 @@
-"""The queries that the chart hands to autoscalers and to Prometheus read series that the service really has.
+"""The queries for autoscalers and for Prometheus use series that the service really has.
 
-What the dashboard's and the alerts' own queries find is tested with a real Prometheus in tests/deploy.
+The results of the dashboard's and the alerts' queries are tested with a real Prometheus in tests/deploy.
 """
 
 import json
@@ -27,7 +27,7 @@ every_adapter_rule = pytest.mark.parametrize("rule", ADAPTER["rules"], ids=lambd
 
 @pytest.fixture(scope="module")
 def series() -> Iterator[Series]:
-    """What /metrics tells after one request."""
+    """The series of /metrics after one request."""
     with live_server(preload="demo") as server:
         query = {"input_text": "Once", "length": 4}
         requests.get(f"{server.url}/text-generate", params=query, timeout=60).raise_for_status()
@@ -39,7 +39,7 @@ def feature(chart: Chart, name: str) -> Rendering:
 
 
 def alerts(rules: dict) -> dict[str, str]:
-    """Each alert's query."""
+    """The query of each alert."""
     return {rule["alert"]: rule["expr"] for group in rules["groups"] for rule in group["rules"]}
 
 
@@ -122,7 +122,7 @@ def test_no_pod_is_no_alert_where_there_may_be_none(chart: Chart):
 
 
 def test_the_dashboard_tells_releases_of_one_name_apart():
-    """One of each namespace, as staging and production are; without Kubernetes the variable matches what has none."""
+    """The variable selects one namespace; without Kubernetes, it matches series that have none."""
     dashboard = json.loads((FOLDER / "files" / "dashboard.json").read_text())
     (namespace,) = (item for item in dashboard["templating"]["list"] if item["name"] == "namespace")
     assert namespace["includeAll"] and namespace["allValue"] == ".*" and namespace["current"]["value"] == "$__all"

@@ -1,4 +1,4 @@
-"""What is made from the chart is fresh: its schema, its README and k8s/, alike on every helm."""
+"""The files generated from the chart are up to date (schema, README and k8s/), and the same with every helm version."""
 
 import shutil
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_an_overlay_with_the_base_is_whole(overlay: str):
     "values", ["open", "keys", "ingress", "http-route", "load-balancer", "models", "keda-zero", "queue"]
 )
 def test_the_notes_name_the_way_to_the_service(every_chart: Chart, tmp_path: Path, values: str):
-    """Helm prints notes only beside a cluster, so they are rendered as the text of an object."""
+    """Helm prints notes only when it has a cluster, so they are rendered as the text of an object."""
     folder = tmp_path / "inkwell"
     shutil.copytree(FOLDER, folder)
     notes = (folder / "templates" / "NOTES.txt").read_text()

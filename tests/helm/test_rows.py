@@ -1,4 +1,4 @@
-"""What the chart takes a pod to compute at once, held against what the service would: no target may be out of reach."""
+"""The chart's number of requests per pod matches the service's, so that no autoscaling target is unreachable."""
 
 from dataclasses import dataclass
 
@@ -15,14 +15,14 @@ SETTINGS = Settings.from_environ({})
 
 @dataclass(frozen=True)
 class Shape:
-    """The published sizes of a model."""
+    """Return the config of a published model."""
 
     layers: int
     width: int
     context: int
 
     def rows(self, cache_mib: int, bytes_per_value: int = 2) -> int:
-        """As many as asked for, but no more than whole contexts fit."""
+        """Return the rows asked for, limited by the whole contexts that fit."""
         context_bytes = 2 * self.layers * self.width * self.context * bytes_per_value
         return max(1, min(SETTINGS.max_rows, (cache_mib << 20) // context_bytes))
 

@@ -1,4 +1,4 @@
-"""What is off renders nothing; what is on renders what it says."""
+"""Disabled features render nothing, enabled ones render their objects."""
 
 from typing import Any
 

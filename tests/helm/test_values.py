@@ -1,4 +1,4 @@
-"""How the chart's values are read with their comments, and what the schema makes of them."""
+"""Parsing of the chart's values with their comments, and the schema generated from them."""
 
 import json
 import re
@@ -42,10 +42,10 @@ def test_a_value_has_its_path_default_meaning_and_section():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("a: 1\n", "a has no meaning"),
-        ("# -- All.\na: 1\nb:\n  c: 2\n", "b.c has no meaning"),
+        ("a: 1\n", "a has no description"),
+        ("# -- All.\na: 1\nb:\n  c: 2\n", "b.c has no description"),
         ("# -- Some.\na: []\n", "a is empty by default"),
-        ("# -- Some.\n# @schemas {}\na: 1\n", "no mark"),
+        ("# -- Some.\n# @schemas {}\na: 1\n", "unknown marker"),
     ],
 )
 def test_a_value_that_is_not_described_is_an_error(text: str, reason: str):

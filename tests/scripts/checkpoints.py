@@ -1,4 +1,4 @@
-"""Small checkpoints as the files of a repository, and the real script as a process of its own, for the tests here."""
+"""Small checkpoints as repository files, and runs of the real script as a process."""
 
 import json
 import os
@@ -18,7 +18,7 @@ CONFIG = {"model_type": "gpt2", "n_embd": 64, "n_layer": 1, "n_head": 2, "n_posi
 
 
 def tiny_files(values: int = 100_000) -> dict[str, bytes]:
-    """A repository with a checkpoint of `values` float32 numbers, and with much that nobody needs."""
+    """A repository with a checkpoint of `values` float32 numbers, and with many unneeded files."""
     return text_files() | {
         "model.safetensors": weights(0, values),
         "pytorch_model.bin": b"never fetched where safetensors are",
@@ -62,7 +62,7 @@ def _tokenizer() -> bytes:
 
 
 def environment(endpoint: str, home: Path, **more: str) -> dict[str, str]:
-    """What the client may know in a test: the imitation, a home of its own, short timeouts, no proxy."""
+    """The client's environment in a test: the imitation hub, its own home, short timeouts, no proxy."""
     fixed = {
         "PATH": os.defpath,
         "HF_ENDPOINT": endpoint,
@@ -81,7 +81,7 @@ def command(models_dir: Path, *arguments: str) -> list[str]:
 def run(
     arguments: list[str], env: Mapping[str, str], prepare: Callable[[], None] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """The script from start to end, in a directory that is not the project's."""
+    """Run the script to its end, from a directory outside the project."""
     return subprocess.run(
         arguments, env=env, cwd="/", capture_output=True, text=True, timeout=120, check=False, preexec_fn=prepare
     )

@@ -1,4 +1,4 @@
-"""A hub with one repository, a models directory and the real script as a process: what the download tests share."""
+"""The setup of the download tests: a hub with one repository, a models directory, and the real script as a process."""
 
 import subprocess
 import sys
@@ -50,14 +50,14 @@ class Desk:
         return run(command(self.models, *names), self.environment(**more), prepare)
 
     def start(self, *prefix: str, **more: str) -> subprocess.Popen[str]:
-        """The script on its way, with patience for an answer that the test holds back."""
+        """Start the script with timeouts long enough for a response that the test delays."""
         arguments = [sys.executable, *prefix, *command(self.models, "acme/tiny")[1:]]
         patient = self.environment(HF_HUB_DOWNLOAD_TIMEOUT="30", **more)
-        # A session of its own has no terminal, as in a container: there SIGWINCH means stop.
+        # A new session has no terminal, as in a container: there, SIGWINCH means stop.
         return subprocess.Popen(arguments, env=patient, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
     def start_held(self, hold: threading.Event, *prefix: str) -> subprocess.Popen[str]:
-        """The script in the middle of the weights, where it stays until `hold` is set."""
+        """Start the script and wait until it is in the middle of the weights, where it stays until `hold` is set."""
         self.hub.faults[BLOB] = [Fault(hold=hold)]
         process = self.start(*prefix)
         deadline = time.monotonic() + 60
@@ -68,7 +68,7 @@ class Desk:
 
 
 def assert_whole(desk: Desk) -> None:
-    """The model is there, byte for byte, and nothing is left over."""
+    """The model is complete, byte for byte, and no other files are left."""
     for path in desk.target.iterdir():
         assert path.name == "inkwell.json" or path.read_bytes() == desk.repository.files[path.name]
     assert scan(desk.models)["tiny"].state == "available"
@@ -76,7 +76,7 @@ def assert_whole(desk: Desk) -> None:
 
 
 def assert_refused(done: Finished, *words: str) -> None:
-    """Exit code 1 and one last line that says why and what to do."""
+    """Exit status 1, and a last line with the reason and advice."""
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     last = done.stderr.strip().splitlines()[-1]

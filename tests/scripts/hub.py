@@ -1,8 +1,8 @@
-"""An imitation of a model hub on loopback: two small servers, the hub and a "CDN" on another port.
+"""An imitation of a model hub on loopback: two small servers, the hub, and a "CDN" on another port.
 
-It speaks the part of the protocol that huggingface_hub uses for models: the info API with sizes and checksums, HEAD and
-GET of `resolve` URLs with ETag, X-Repo-Commit, X-Linked-Etag and X-Linked-Size, ranges, redirects of large files to the
-CDN, and errors with X-Error-Code. A `Fault` makes one answer go wrong; every request is kept for the tests to look at.
+It implements the part of the protocol that huggingface_hub uses for models: the info API with sizes and checksums, HEAD
+and GET of `resolve` URLs with ETag, X-Repo-Commit, X-Linked-Etag and X-Linked-Size, ranges, redirects of large files to
+the CDN, and errors with X-Error-Code. A `Fault` spoils one response; all requests are recorded for the tests.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ LARGE_SUFFIXES = (".safetensors", ".bin")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What goes wrong with one answer: a status, an early end, another content, a pause, a server without ranges.
+    """The defect of one response: a status, an early end, other content, a pause, missing support for ranges.
 
     With `hold`, HELD_AFTER bytes are sent at once and the rest when the event is set.
     """
@@ -45,7 +45,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A request as it arrived."""
+    """A received request."""
 
     server: str
     method: str
@@ -56,7 +56,7 @@ class Seen:
 
 @dataclass(slots=True)
 class Repository:
-    """Files at one commit; `stated` overrides what the info API says of a file, `gate` refuses with that status."""
+    """Files at one commit; `stated` overrides the info API's data of a file, `gate` refuses with that status."""
 
     files: dict[str, bytes]
     commit: str
@@ -73,7 +73,7 @@ class Repository:
 
 @dataclass(slots=True)
 class HubImitation:
-    """Both servers' shared state; faults are taken in order, by the end of the path that is asked for."""
+    """The shared state of both servers; faults are used in order, selected by the end of the requested path."""
 
     repositories: dict[str, Repository] = field(default_factory=dict)
     faults: dict[str, list[Fault]] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class HubImitation:
         return next((fault for end, fault in self.always.items() if path.endswith(end)), Fault())
 
     def gets(self, end: str) -> list[Seen]:
-        """The GET requests for bodies whose path has this end, redirects left out."""
+        """The GET requests for paths with this end that were answered with content, not with a redirect."""
         last = "cdn" if end.endswith(LARGE_SUFFIXES) else "hub"
         return [seen for seen in self.seen if seen.path.endswith(end) and (seen.method, seen.server) == ("GET", last)]
 
@@ -104,7 +104,7 @@ def git_hash(content: bytes) -> str:
 
 @contextmanager
 def running_hub() -> Iterator[HubImitation]:
-    """Start both servers on free ports and stop them in the end."""
+    """Start both servers on free ports and stop them at the end."""
     state = HubImitation()
     hub, cdn = _server(state, "hub"), _server(state, "cdn")
     state.url = f"http://127.0.0.1:{hub.server_address[1]}"
@@ -127,10 +127,10 @@ def _server(state: HubImitation, name: str) -> ThreadingHTTPServer:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    block_on_close = False  # a paused answer must not hold up the end of a test
+    block_on_close = False  # a paused response must not delay the end of a test
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exception(), ConnectionError):  # killed clients are what some tests are about
+        if not isinstance(sys.exception(), ConnectionError):  # some tests kill the client
             super().handle_error(request, client_address)
 
 
@@ -140,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Silence: pytest shows what matters."""
+        """Log nothing."""
 
     def do_HEAD(self) -> None:
         self._answer()
@@ -169,10 +169,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(404, b"", {})
 
     def _repository(self, hub_id: str, revision: str | None) -> Repository | None:
-        """The repository that is asked for, or None after the error has been sent."""
+        """Return the requested repository, or None after sending an error."""
         repository = self.hub.repositories.get(hub_id)
         if repository is None:
-            # The real hub does not tell strangers whether a repository is missing or private.
+            # Like the real hub, do not disclose whether a repository is missing or private.
             status = 404 if self.headers.get("Authorization") else 401
             self._refuse(status, "RepoNotFound", "Repository not found")
         elif repository.gate is not None:
@@ -208,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._body(content, headers | {"ETag": f'"{git_hash(content)}"'}, fault)
 
     def _body(self, content: bytes, headers: dict[str, str], fault: Fault) -> None:
-        """A file, whole or from the byte that the request names."""
+        """Send a file, whole or from the requested offset."""
         content = fault.content if fault.content is not None else content
         headers = headers | {"Accept-Ranges": "bytes"}
         asked = re.fullmatch(r"bytes=([0-9]+)-", self.headers.get("Range", ""))

@@ -1,4 +1,4 @@
-"""Checkpoints with pickled weights, as they lie on many disks, and a pickle that is a program."""
+"""Checkpoints with pickled weights as saved by old versions, and a pickle that executes code."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def gptj() -> PreTrainedModel:
 
 
 def old_state(model: PreTrainedModel) -> dict[str, Tensor]:
-    """The weights as old versions saved them, with each layer's causal mask among them."""
+    """The weights as saved by old versions, including each layer's causal mask."""
     state = dict(model.state_dict())
     for layer in range(SMALL["n_layer"]):
         state[f"transformer.h.{layer}.attn.bias"] = torch.ones(1, 1, 32, 32, dtype=torch.uint8).tril()
@@ -45,7 +45,7 @@ def save_sharded(state: dict[str, Tensor], folder: Path, count: int = 3) -> None
 
 
 def save_checkpoint(model: PreTrainedModel, folder: Path) -> None:
-    """A folder with pickled weights, as it lies on many disks."""
+    """Write a folder with pickled weights as saved by old versions."""
     folder.mkdir(parents=True, exist_ok=True)
     model.config.save_pretrained(folder)
     (folder / "tokenizer.json").write_bytes(text_files()["tokenizer.json"])
@@ -53,7 +53,7 @@ def save_checkpoint(model: PreTrainedModel, folder: Path) -> None:
 
 
 class Program:
-    """A pickle that runs a command when it is read by a reader that is not restricted."""
+    """A pickle that runs a command if it is loaded without restrictions."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark

@@ -1,4 +1,4 @@
-"""The benchmark as a command: everything in small, on a tiny random model, against real engines and a real server."""
+"""The benchmark command with small workloads and a tiny random model, against real engines and a real server."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 def bench(root: Path, *arguments: str) -> tuple[int, str, dict[str, object]]:
-    """Exit status, what was printed, and the JSON file of a quick run."""
+    """Exit status, output, and JSON file of a quick run."""
     command = [sys.executable, "scripts/bench.py", "--quick", "--root", str(root), *arguments]
     done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True)
     files = list((root / "results").glob("*/run.json"))
@@ -71,7 +71,7 @@ def test_a_target_that_fails_is_told_and_the_others_still_run(tmp_path: Path) ->
 
 
 def test_a_server_that_does_not_speak_the_api_is_told(tmp_path: Path) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:  # knows no method: 501 to all
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:  # has no methods: answers 501
         threading.Thread(target=other.serve_forever, daemon=True).start()
         status, printed, run = measured(f"http://127.0.0.1:{other.server_port}", tmp_path)
         other.shutdown()
@@ -87,5 +87,5 @@ def test_a_server_with_another_model_is_told(models_dir: Path, state_dir: Path, 
 
 
 def measured(address: str, root: Path) -> tuple[int, str, dict[str, object]]:
-    """A quick W1 of the server at that address alone."""
+    """Run a quick W1 against only the server at that address."""
     return bench(root, "--targets", "", "--url", address, "--workloads", "w1", "--no-plots")

@@ -1,4 +1,4 @@
-"""The benchmark's arithmetic: percentiles, figures of hand-made records, what is refused as no measurement."""
+"""The benchmark's arithmetic: percentiles, metrics of hand-made records, and rejection of invalid measurements."""
 
 import pytest
 

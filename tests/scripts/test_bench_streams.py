@@ -18,7 +18,7 @@ PAUSE_S = 0.02
 
 
 class Completions(ThreadingHTTPServer):
-    """What the server does wrong, and what it was asked."""
+    """The server's defect, and the requests it received."""
 
     def __init__(self, fault: str) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -27,7 +27,7 @@ class Completions(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One word a chunk with a pause before it, a comment in between, the usage, [DONE]."""
+    """Send one word per chunk after a pause, with a comment in between, then the usage and [DONE]."""
 
     server: Completions
 
@@ -89,7 +89,7 @@ def serving(fault: str = "") -> Iterator[tuple[Completions, str]]:
 
 @pytest.fixture(params=["", "/v1"])
 def base(request: pytest.FixtureRequest) -> str:
-    """Both ways to write a base URL."""
+    """Both forms of a base URL."""
     return str(request.param)
 
 

@@ -1,4 +1,4 @@
-"""The workloads are fixed for ever, and their prompts have exactly as many tokens as they say."""
+"""The workloads never change, and their prompts have exactly the stated number of tokens."""
 
 from pathlib import Path
 
@@ -100,7 +100,7 @@ def test_checkpoints_name_no_end_of_text_and_are_kept(tmp_path: Path) -> None:
 
 
 class Echo:
-    """A backend that completes one request a poll, last come first served, and notes how many were open."""
+    """A backend that completes one request per poll, last in first out, and records how many were open."""
 
     started_s, pids, metadata = None, (), {}
 

@@ -1,4 +1,4 @@
-"""The check for machines with a GPU, as far as one without can run it: it says so, and tells right texts from wrong."""
+"""The GPU check on a machine without a GPU: it reports that, and distinguishes right texts from wrong ones."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Pickled weights become safetensors that `transformers` reads alike, and a pickle that is a program never runs."""
+"""Pickled weights become safetensors that `transformers` reads identically, and code in a pickle never runs."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""Conversions as processes: killed, watched for memory, by `--convert`, and on the way from the hub."""
+"""Conversions as processes: killed, with measured memory, by `--convert`, and as part of a download."""
 
 import json
 import os
@@ -26,7 +26,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 # --- interruption and memory ------------------------------------------------------------------------------------------
 def start_conversion(folder: Path, shard_bytes: int) -> subprocess.Popen[bytes]:
-    """A conversion of its own, and the moment when it has begun to write."""
+    """Start a conversion and wait until it has begun to write."""
     arguments = [sys.executable, str(PROJECT_ROOT / "scripts" / "conversion.py"), str(folder)]
     process = subprocess.Popen([*arguments, "--shard-bytes", str(shard_bytes)])
     deadline = time.monotonic() + 60
@@ -52,7 +52,7 @@ def test_a_killed_conversion_leaves_nothing_servable_and_the_next_one_cleans_up(
 
 
 def test_memory_holds_about_one_shard_whatever_the_size_of_the_file(tmp_path: Path) -> None:
-    # Transposed, so that nothing can be written as it is mapped: the worst case.
+    # Transposed, so that no mapped tensor can be written directly: the worst case.
     state = {f"t{n}": torch.randn(1024, 1024).T for n in range(24)}  # 24 x 4 MiB
     torch.save(state, tmp_path / "pytorch_model.bin")
     process = start_conversion(tmp_path, shard_bytes=8 << 20)
@@ -66,7 +66,7 @@ def test_memory_holds_about_one_shard_whatever_the_size_of_the_file(tmp_path: Pa
 
 
 def anonymous_kib(pid: int) -> int:
-    """Memory that is the process's own; pages of a mapped file can be dropped and do not count."""
+    """The anonymous memory of the process; pages of a mapped file can be dropped and do not count."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -144,7 +144,7 @@ def test_a_repository_of_pickles_arrives_as_safetensors_without_the_token_in_rea
 
 
 def environments_of_conversions(models: Path, process: subprocess.Popen[bytes]) -> list[bytes]:
-    """What the conversions of folders below `models` find in their environment, looked at while they run."""
+    """Collect the environments of running conversions of folders in `models`."""
     seen = []
     while process.poll() is None:
         for folder in Path("/proc").glob("[0-9]*"):
@@ -153,7 +153,7 @@ def environments_of_conversions(models: Path, process: subprocess.Popen[bytes]) 
                 if b"conversion.py" in arguments and str(models).encode() in arguments:
                     seen.append((folder / "environ").read_bytes())
             except OSError:
-                continue  # it ended meanwhile
+                continue  # it has ended meanwhile
         time.sleep(0.05)
     return seen
 

@@ -1,4 +1,4 @@
-"""Downloads that are killed, dropped, out of room or run twice at once: nothing is lost, and nothing half is served."""
+"""Killed, dropped, concurrent or out-of-space downloads lose nothing and never publish a partial model."""
 
 import os
 import resource
@@ -155,7 +155,7 @@ def test_where_locks_do_nothing_two_processes_still_end_with_right_files(desk: D
     first = desk.start_held(hold, "-c", without_locks)
     second = desk.start("-c", without_locks)
     text = second.communicate(timeout=60)[1]
-    assert second.returncode == 0, text  # it has gone on in the file that the first is writing
+    assert second.returncode == 0, text  # it has continued in the file that the first one is writing
     hold.set()
     text = first.communicate(timeout=60)[1]
     assert first.returncode == 0, text

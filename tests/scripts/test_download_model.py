@@ -1,4 +1,4 @@
-"""The real `scripts/download_model.py`, as a process, against the imitation of a hub in `tests/scripts/hub.py`."""
+"""The real `scripts/download_model.py`, as a process, against the imitation hub in `tests/scripts/hub.py`."""
 
 import json
 import os
@@ -146,7 +146,7 @@ def test_a_terminal_sees_a_progress_bar(desk: Desk) -> None:
 def _read_or_end(descriptor: int) -> bytes:
     try:
         return os.read(descriptor, 4096)
-    except OSError:  # how Linux reports that the other end of a pty is closed
+    except OSError:  # on Linux, this means that the other end of the pty is closed
         return b""
 
 

@@ -1,7 +1,7 @@
-"""What the hub can do wrong, each case a repository of its own; one run of the real script meets them all.
+"""Faults of the hub, one repository per case; a single run of the real script covers all of them.
 
-One process takes all names, because starting it is most of the time that such a test needs; that it goes on after every
-failure is one of its promises.
+One process handles all names, because most of the time of such a test is process startup. The script continues after
+every failure.
 """
 
 import json
@@ -24,7 +24,7 @@ LENGTH = len(RIGHT["model.safetensors"])
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """How a repository or an answer is spoilt, and words that the message must have."""
+    """A defect of a repository or a response, and words that the message must contain."""
 
     words: tuple[str, ...]
     listing: Fault | None = None
@@ -112,7 +112,7 @@ REFUSALS = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One run over all the cases and a name that does not exist."""
+    """One run over all cases and a name that does not exist."""
 
     hub: HubImitation
     models: Path
@@ -120,7 +120,7 @@ class Outcome:
     stderr: str
 
     def message(self, name: str) -> str:
-        """The one line that tells of the failure of `name`."""
+        """Return the line that reports the failure of `name`."""
         lines = [line for line in self.stderr.splitlines() if line.startswith(f"download_model: {name}: ")]
         assert len(lines) == 1, self.stderr
         return lines[0]

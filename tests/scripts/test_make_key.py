@@ -1,4 +1,4 @@
-"""`scripts/make_key.py`: a key that the service accepts, from a line that does not hold it."""
+"""`scripts/make_key.py`: the service accepts the key, and the line does not contain it."""
 
 import subprocess
 import sys

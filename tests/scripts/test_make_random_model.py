@@ -1,4 +1,4 @@
-"""Random checkpoints: of the published sizes, servable, readable by `transformers`, and cheap to make."""
+"""Random checkpoints: of published shapes, servable, readable by `transformers`, and cheap to create."""
 
 import subprocess
 import sys

@@ -1,6 +1,6 @@
-"""The script that trains models/demo: hold-out, measurement, the folder that it writes, and the one that is shipped.
+"""The script that trains models/demo: held-out data, evaluation, the folder it writes, and the shipped folder.
 
-The run under test is real (a process, a text, a tokenizer, an optimizer), only tiny: one layer of 32 for three seconds.
+The run under test is a real but tiny one: one layer of width 32, trained for three seconds in a process.
 """
 
 import json
@@ -115,7 +115,7 @@ def test_the_summary_counts_what_the_run_did(trained: Path) -> None:
 
 
 def test_the_saved_tensors_compute_what_the_trained_module_computed() -> None:
-    """The oracle writes GPT-2 out by hand from the saved names, so a transposed or misplaced one would show."""
+    """The oracle implements GPT-2 by hand from the saved names, so that a transposed or misplaced tensor would show."""
     model = GPT2(50, Namespace(width=16, positions=12, layers=2, heads=4, dropout=0.0))
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.3)

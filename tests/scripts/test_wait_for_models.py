@@ -1,4 +1,4 @@
-"""The wait before a service starts: it ends with the last model, at once with a wrong one, and when it is told to."""
+"""The wait for models: it ends with the last model, at once if a model is wrong, and on a stop signal."""
 
 import json
 import signal
@@ -22,7 +22,7 @@ LIMIT_S = 30
 
 
 def lay(folder: Path, hub_id: str = "", revision: str = OLD) -> None:
-    """A model as the registry sees it, with a record of where it comes from if it was downloaded; there at once."""
+    """Create a model folder by one rename, with a record of its origin if it was downloaded."""
     gathering = folder.with_name(f".{folder.name}")
     gathering.mkdir()
     for name in ("config.json", "tokenizer.json", "model.safetensors"):
@@ -38,7 +38,7 @@ def status(models: Path, *arguments: str) -> int:
 
 @contextmanager
 def waiting(models: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """The script as a pod starts it, without a terminal, from when it has said what it waits for."""
+    """Start the script like a pod, without a terminal, and wait until it has reported the models it waits for."""
     command = [sys.executable, "-m", "scripts.wait_for_models", f"--models-dir={models}", *arguments]
     process = subprocess.Popen(
         command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -141,5 +141,5 @@ def test_a_stop_signal_ends_it_at_once(tmp_path: Path, number: signal.Signals):
         sent = time.monotonic()
         process.send_signal(number)
         assert process.wait(LIMIT_S) == 130
-        assert time.monotonic() - sent < 1.5  # it looks every 2 s
+        assert time.monotonic() - sent < 1.5  # it polls every 2 s
         assert process.stderr.read() == ""

@@ -1,4 +1,4 @@
-"""What the Python suites share: where the servers are, and the means to keep one busy or to hurt it.
+"""Fixtures of the Python suites: the servers, and ways to keep one busy or to crash it.
 
 Runs in the clients' environments: nothing but pytest and Python's own library may be imported here.
 """
@@ -21,13 +21,13 @@ LIMIT_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Narrow:
-    """A server that takes one request at a time and asks for no key."""
+    """A server without keys that accepts one request at a time."""
 
     url: str
     kill_command: tuple[str, ...]
 
     def requests(self) -> int:
-        """How many requests it has taken on and not ended."""
+        """The number of admitted requests."""
         with urlopen(f"{self.url}/readyz", timeout=LIMIT_S) as response:
             return json.load(response)["requests"]
 
@@ -39,7 +39,7 @@ class Narrow:
 
     @contextmanager
     def busy(self) -> Iterator[Callable[[], None]]:
-        """Its only place is taken until the block ends, or until what it is given is called."""
+        """Occupy the server's only place until the block ends or the yielded function is called."""
         body = {"prompt": "Once upon a time", "max_tokens": 900, "ignore_eos": True, "stream": True}
         request = Request(f"{self.url}/v1/completions", json.dumps(body).encode(), {"Content-Type": "application/json"})
         with ExitStack() as closers:
@@ -50,7 +50,7 @@ class Narrow:
 
     @contextmanager
     def busy_for_a_moment(self) -> Iterator[None]:
-        """The same, but the place is given back while the block still runs."""
+        """The same, but the place is released while the block is still running."""
         with self.busy() as end:
             timer = Timer(FREE_AFTER_S, end)
             timer.start()
@@ -65,7 +65,7 @@ class Narrow:
 
 @pytest.fixture(scope="session")
 def url() -> str:
-    """A server that asks for keys."""
+    """A server with API keys."""
     return os.environ["SUITE_URL"]
 
 
@@ -77,13 +77,13 @@ def key() -> str:
 
 @pytest.fixture(scope="session")
 def slow_key() -> str:
-    """A key that is good for one request a minute."""
+    """A key that allows one request per minute."""
     return os.environ["SUITE_SLOW_KEY"]
 
 
 @pytest.fixture
 def narrow() -> Iterator[Narrow]:
-    """Free before and after each case."""
+    """The server is idle before and after each case."""
     server = Narrow(os.environ["SUITE_NARROW_URL"], tuple(json.loads(os.environ["SUITE_KILL_COMMAND"])))
     server.wait_until_free()
     yield server

@@ -8,7 +8,7 @@ from huggingface_hub.errors import BadRequestError, HfHubHTTPError, TextGenerati
 
 PROMPT = "Once upon a time"
 MESSAGES = [{"role": "user", "content": "Who are you?"}]
-ONE_TOO_MANY = 3  # for a key that is good for one request a minute, which may begin between two requests
+ONE_TOO_MANY = 3  # for a key that allows one request per minute; a new minute may begin between two requests
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def long_stream(narrow):
 
 
 def refused(status: int, call, *values, **more) -> str:
-    """The message of the refusal."""
+    """Return the message of the refusal."""
     with pytest.raises(HfHubHTTPError) as caught:
         call(*values, **more)
     assert caught.value.response.status_code == status
@@ -154,7 +154,7 @@ def test_a_client_over_its_limit_is_told_when_to_come_back(url: str, slow_key: s
 
 
 def test_a_full_service_says_when_to_come_back(narrow):
-    client = InferenceClient(model=narrow.url)  # which tries nothing again by itself
+    client = InferenceClient(model=narrow.url)  # which does not retry by itself
     with narrow.busy(), pytest.raises(HfHubHTTPError) as caught:
         client.text_generation(PROMPT, max_new_tokens=2)
     assert caught.value.response.status_code == 429 and int(caught.value.response.headers["Retry-After"]) >= 1
@@ -175,7 +175,7 @@ def test_a_stream_that_is_left_frees_its_place(narrow):
     client, stream = long_stream(narrow)
     next(stream)
     assert narrow.requests() == 1
-    client.exit_stack.close()  # what leaving the client's with block does
+    client.exit_stack.close()  # as when leaving the client's `with` block
     narrow.wait_until_free()
 
 

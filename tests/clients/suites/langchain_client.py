@@ -12,7 +12,7 @@ from langchain_openai import ChatOpenAI, OpenAI
 
 PROMPT = "Once upon a time"
 MESSAGES = [SystemMessage("A traveller meets a fairy."), HumanMessage("Who are you?")]
-ONE_TOO_MANY = 3  # for a key that is good for one request a minute, which may begin between two requests
+ONE_TOO_MANY = 3  # for a key that allows one request per minute; a new minute may begin between two requests
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_a_text_model_streams_the_same_text(texts: OpenAI):
 
 
 def test_a_text_model_takes_a_batch_in_one_request(texts: OpenAI):
-    # Within a batch a text's place is part of its seed's meaning: only the first is what it is alone.
+    # In a batch, a text's index is mixed into its seed: only the first text is the same as alone.
     batch = texts.batch([PROMPT, "The old king"])
     assert batch[0] == texts.invoke(PROMPT) and batch[1]
 
@@ -139,7 +139,7 @@ def tried_again(kind: type, narrow) -> None:
     started = time.monotonic()
     with narrow.busy_for_a_moment():
         assert model.invoke(PROMPT)
-    assert time.monotonic() - started >= 1  # no shorter wait is ever asked for
+    assert time.monotonic() - started >= 1  # the shortest wait that is ever requested
 
 
 def test_a_full_service_is_tried_again_for_a_text(narrow):

@@ -1,4 +1,4 @@
-"""`openai` for Python, current: which error each refusal becomes, retries, and streams that are left or break."""
+"""`openai` for Python, current: the error of each refusal, retries, and streams that are abandoned or fail."""
 
 import time
 
@@ -7,7 +7,7 @@ import pytest
 from openai import OpenAI
 
 PROMPT = "Once upon a time"
-ONE_TOO_MANY = 3  # for a key that is good for one request a minute, which may begin between two requests
+ONE_TOO_MANY = 3  # for a key that allows one request per minute; a new minute may begin between two requests
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +16,7 @@ def client(url: str, key: str) -> OpenAI:
 
 
 def patient(narrow, **more) -> OpenAI:
-    """A client of the narrow server, which asks for no key."""
+    """A client of the narrow server, which has no keys."""
     return OpenAI(base_url=f"{narrow.url}/v1", api_key="none", timeout=60, **more)
 
 

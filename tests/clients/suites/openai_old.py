@@ -1,4 +1,4 @@
-"""`openai` for Python 0.28, whose interface programs of before 2024 use: `openai.Completion.create(engine=...)`."""
+"""`openai` for Python 0.28, with the interface from before 2024: `openai.Completion.create(engine=...)`."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ import pytest
 from openai import error
 
 PROMPT = "Once upon a time"
-ONE_TOO_MANY = 3  # for a key that is good for one request a minute, which may begin between two requests
+ONE_TOO_MANY = 3  # for a key that allows one request per minute; a new minute may begin between two requests
 
 
 @pytest.fixture(autouse=True)
