@@ -1,4 +1,4 @@
-"""Admission: the bound on requests, and the flag that closes the door."""
+"""Admission: the limit on requests, and the drain flag."""
 
 import threading
 from contextlib import ExitStack
@@ -12,7 +12,7 @@ from inkwell.errors import InvalidBody, QueueFull, ShuttingDown
 
 
 def enter(admission: Admission) -> ExitStack:
-    """A place that is held until `close`."""
+    """An admission that is held until `close`."""
     held = ExitStack()
     held.enter_context(admission.place())
     return held

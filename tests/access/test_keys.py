@@ -1,4 +1,4 @@
-"""Keys: the lines that name clients, what is wrong with a line, who a key belongs to, and when none are needed."""
+"""Keys: client lines, errors in a line, the client of a key, and when no keys are needed."""
 
 import hashlib
 import hmac
@@ -41,7 +41,7 @@ def test_nothing_but_the_key_itself_is_found(presented: str):
 
 @pytest.mark.parametrize("presented", ["first", "second", "third", "none of them"])
 def test_every_known_digest_is_compared_whichever_fits(presented: str, monkeypatch: pytest.MonkeyPatch):
-    """Neither where a key stands nor whether it is one can be told from the time that the answer takes."""
+    """The response time reveals neither the position of a key nor whether it is valid."""
     compared = []
     true_compare = hmac.compare_digest
     keys = load_keys(None, ";".join(line(name, name) for name in ("first", "second", "third")))

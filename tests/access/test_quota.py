@@ -1,4 +1,4 @@
-"""Quotas: what passes, what is refused, and that the wait that a refusal names is right."""
+"""Quotas: admitted and refused requests, and that a refusal states the right wait."""
 
 import threading
 import time
@@ -77,7 +77,7 @@ def test_a_client_s_own_limits_replace_the_common_ones():
 
 
 class Clock:
-    """The time that the windows see; the library takes no clock, so it stands in the place of time.time."""
+    """The time used by the windows; it replaces time.time, because the library accepts no clock."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, phase_s: float) -> None:
         self.now = 1_800_000_000 + phase_s
@@ -105,7 +105,7 @@ def test_who_waits_as_long_as_told_passes_and_a_second_less_does_not(cost: int, 
 
 
 def test_no_minute_sees_much_more_than_the_limit(monkeypatch):
-    """The window slides: what a fixed one would let through at its border, twice the limit in a moment, is refused."""
+    """The window slides: twice the limit at once, which a fixed window admits at its border, is refused."""
     clock = Clock(monkeypatch, 59.0)
     quotas = Quotas(100, 0)
     passed: list[float] = []

@@ -1,4 +1,4 @@
-"""The throughput: tokens a second as measured, and the wait that follows from what was promised."""
+"""The throughput estimate: measured tokens per second, and the wait that results from promised tokens."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,7 +11,7 @@ from tests.clock import Clock
 
 @pytest.fixture
 def promises() -> Iterator[ExitStack]:
-    """What is promised until the end of a test."""
+    """Promises that are kept open until the end of a test."""
     with ExitStack() as stack:
         yield stack
 

@@ -1,4 +1,4 @@
-"""The tokenizer: text to ids and back, piece by piece, for any text and any ids."""
+"""The tokenizer: text to ids and back, incrementally, for any text and any ids."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ text = st.text(st.characters(codec="utf-8")) | st.sampled_from(TRICKY)
 
 
 def trained() -> Tokenizer:
-    """A byte-level tokenizer as GPT-2's, with merges, so that tokens are longer and shorter than characters."""
+    """A byte-level tokenizer like GPT-2's, with merges, so that tokens may be longer or shorter than characters."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -45,7 +45,7 @@ def tokenizer(folder: Path) -> TextTokenizer:
 
 @pytest.fixture(scope="module")
 def library(folder: Path) -> Tokenizer:
-    """The library by itself, which decodes all ids at once: the oracle."""
+    """The oracle: the library's own decoding of all ids at once."""
     return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
@@ -132,7 +132,7 @@ def test_a_long_text_is_encoded_in_a_moment(tokenizer: TextTokenizer):
 
 
 def damaged(change: str) -> str:
-    """The text of a tokenizer.json with one thing wrong."""
+    """The text of a tokenizer.json with one defect."""
     value = json.loads(trained().to_str())
     vocabulary = value["model"]["vocab"]
     if change == "foreign alphabet":

@@ -1,4 +1,4 @@
-"""The project's own demo model, whose tokens are words: for what bytes that follow each other cannot show."""
+"""The demo model, whose tokens are words, for tests that one-byte tokens do not cover."""
 
 from collections.abc import Iterator
 

@@ -21,7 +21,7 @@ WHO = Client("who", frozenset({INFER}), "who")
 
 
 class ScriptedChannel:
-    """A worker without a process; `dead` lets no job in."""
+    """A worker without a process; it accepts no job if `dead`."""
 
     def __init__(self) -> None:
         self.jobs: list[Job] = []

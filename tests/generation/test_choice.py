@@ -1,4 +1,4 @@
-"""One text as it grows: pieces, ends, white space that is left out, and where its tokens stand."""
+"""One growing text: its chunks, its end, omitted white space, and the positions of its tokens."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""How a text ends with `finish_sentence`: at the end of a sentence, beyond the limit if need be, or cut back."""
+"""The end of a text with `finish_sentence`: at the end of a sentence, beyond the limit if necessary, or cut back."""
 
 import pytest
 
@@ -10,11 +10,11 @@ ENDING = Ending((), keep_stop=False, finish_sentence=True)
 @pytest.mark.parametrize(
     ("held", "limit_at", "finish", "told", "verdict"),
     [
-        # before the limit: whole sentences are told, what is open is held back
+        # before the limit: whole sentences are emitted, an incomplete one is held back
         ("One. Tw", None, None, False, Verdict(4)),
         ("One", None, None, False, Verdict(0)),
         ("One.", None, None, False, Verdict(0)),
-        # the limit falls on the end of a sentence, or into the white space behind it
+        # the limit falls on the end of a sentence, or into the white space after it
         ("One. Tw", 4, None, False, Verdict(4, "sentence", sentence="whole")),
         ("One.", 4, "length", False, Verdict(4, "sentence", sentence="whole")),
         ("\n\n", 0, None, True, Verdict(0, "sentence", sentence="whole")),
@@ -23,10 +23,10 @@ ENDING = Ending((), keep_stop=False, finish_sentence=True)
         ("One two. Th", 3, None, False, Verdict(8, "sentence", sentence="extended")),
         ("One two.", 3, "length", False, Verdict(8, "sentence", sentence="extended")),
         ("One. Two three. Fo", 8, None, False, Verdict(15, "sentence", sentence="extended")),
-        # it does not end in time: cut back to the last whole one, told before or not
+        # it does not end in time: cut back to the last whole one, whether emitted before or not
         ("One. Two th", 8, "length", False, Verdict(4, "length", sentence="cut")),
         (" Two th", 4, "length", True, Verdict(0, "length", sentence="cut")),
-        # no sentence was ever whole: the text stays as long as it was asked for
+        # there was no whole sentence: the text keeps the requested length
         ("One two three", 7, "length", False, Verdict(7, "length", sentence="open")),
         # it ended for another reason
         ("One tw", None, "stop", False, Verdict(6, "stop", sentence="whole")),

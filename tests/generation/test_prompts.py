@@ -1,4 +1,4 @@
-"""Prompts made to fit: what is cut, what is left to generate, and with which words the rest is refused."""
+"""Fitting prompts into the context: truncation, the remaining length, and the messages of refusals."""
 
 import pytest
 
@@ -11,7 +11,7 @@ NAMES = FieldNames(prompt="inputs", length="max_new_tokens", model="model")
 
 
 def fit(model: Model, size: int, **wanted: object) -> tuple[int, int, int]:
-    """Tokens kept, tokens to generate and tokens dropped of a prompt of `size` tokens, of which each is another."""
+    """Fit a prompt of `size` distinct tokens; return the tokens kept, to generate and dropped."""
     prompt = tuple(range(1, size + 1))
     (found,) = fitted(GenerationRequest((prompt,), **wanted), model, NAMES)
     assert found.tokens == prompt[size - len(found.tokens) :]

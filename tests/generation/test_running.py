@@ -1,4 +1,4 @@
-"""Requests that run, and who may cancel them."""
+"""Running requests, and permission to cancel them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""Where sentences end."""
+"""Detection of sentence ends."""
 
 import pytest
 from hypothesis import given

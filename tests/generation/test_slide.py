@@ -1,4 +1,4 @@
-"""Texts that outgrow the model's context: jobs that go on where the one before was full."""
+"""Texts that outgrow the model's context: each job continues where the previous one was full."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ SLIDE = {"on_overflow": "slide"}
 
 
 def run(choice: Choice, tokens: Iterator[int]) -> list[Job]:
-    """Be the engine: give every job as many tokens as it may have, and gather the jobs."""
+    """Play the engine: answer every job with its maximum number of tokens, and collect the jobs."""
     jobs, job = [], choice.first_job
     while job is not None:
         jobs.append(job)

@@ -1,4 +1,4 @@
-"""Stop strings in a text that grows piece by piece: where it ends, what is held back, and for how long."""
+"""Stop strings in a growing text: where it ends, what is held back, and for how long."""
 
 import pytest
 from hypothesis import example, given
@@ -31,7 +31,7 @@ def told_pieces(pieces: list[str], stops: tuple[str, ...], keep_stop: bool = Fal
 
 
 def plain_search(text: str, stops: tuple[str, ...]) -> tuple[int, int, str | None]:
-    """The slow way: read one character at a time until the text ends with a stop string."""
+    """The slow oracle: read one character at a time until the text ends with a stop string."""
     for end in range(1, len(text) + 1):
         found = [stop for stop in stops if text[:end].endswith(stop)]
         if found:

@@ -22,7 +22,7 @@ def demo() -> Model:
 
 
 def bytewise(folder: Path, context: int) -> Model:
-    """A model whose tokens are bytes, made in `folder`."""
+    """A model with one token per byte, created in `folder`."""
     save_servable(folder, context=context)
     return Model("bytes", folder, read_config(folder))
 

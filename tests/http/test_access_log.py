@@ -1,4 +1,4 @@
-"""The one log record of every request: what stands in it however the request ended, and that there is no second one."""
+"""The access log: exactly one record per request, and its content for every kind of ending."""
 
 import logging
 import signal
@@ -23,8 +23,8 @@ Ask = Callable[..., logging.LogRecord]
 
 @pytest.fixture
 def ask(client: FlaskClient, caplog: pytest.LogCaptureFixture) -> Ask:
-    """Sends a request with the id "mine" to its end; gives the one record of it."""
-    client.post(PATH, json=GOOD)  # the model's worker says that it starts
+    """Send a request with the id "mine" to its end; return its only record."""
+    client.post(PATH, json=GOOD)  # the model's worker logs its start
     caplog.set_level(logging.DEBUG)
 
     def ask(method: str, path: str = PATH, **wanted: object) -> logging.LogRecord:

@@ -1,4 +1,4 @@
-"""Keys at the door: every endpoint has its scope, a wrong key learns nothing, and without keys nothing is asked."""
+"""Authentication: every endpoint has a scope, a wrong key reveals nothing, and without keys none is required."""
 
 import hashlib
 import logging
@@ -20,7 +20,7 @@ from tests.serving import problem, running_app
 
 KEYS = {"alice": "ink-alice", "root": "ink-root", "both": "ink-both"}
 SCOPE = {"alice": "infer", "root": "admin", "both": "infer,admin"}
-CLOSED = "/models"  # the quickest address that needs a key
+CLOSED = "/models"  # the fastest endpoint that requires a key
 FAILED = "ink-zwitschernde-rohrdommel"
 
 

@@ -1,4 +1,4 @@
-"""A checkpoint that cannot be served: 503 with its code, the cause in the log alone, and other models go on."""
+"""A checkpoint that cannot be served: 503 with its code, the cause only in the log, and other models unaffected."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ PATH = "/text-generate"
 
 @pytest.fixture
 def folder(models_dir: Path) -> Iterator[Path]:
-    """A good checkpoint, to be broken, that appears while the service runs and goes again with the test."""
+    """A valid checkpoint, to be broken by the test, that exists only during the test."""
     folder = models_dir / "broken"
     save_servable(folder)
     yield folder
@@ -39,7 +39,7 @@ def edit_weights(folder: Path, name: str, values: np.ndarray | None) -> None:
 
 
 def refused(client: FlaskClient, folder: Path, code: str) -> str:
-    """Ask the broken model; gives the message, which must hold nothing of this machine. A good one still answers."""
+    """Request the broken model; return the message, which must not disclose paths. A valid model still answers."""
     response = client.post(PATH, json={"input_text": "a", "model_name": "broken", "stream": True})
     message = problem(response, 503, code)
     assert str(folder.parent) not in response.text and "Traceback" not in response.text
@@ -117,7 +117,7 @@ SEEN_BY_THE_WORKER = {
 @pytest.mark.parametrize("what", SEEN_BY_THE_WORKER)
 def test_weights_that_do_not_fit_are_a_corrupt_checkpoint(client: FlaskClient, folder: Path, what: str):
     SEEN_BY_THE_WORKER[what](folder)
-    time.sleep(RETRY_LOAD_S)  # for so long the failed load of the test before is remembered
+    time.sleep(RETRY_LOAD_S)  # the time for which the previous test's failed load is remembered
     refused(client, folder, "model_corrupt")
 
 

@@ -1,4 +1,4 @@
-"""Pages of other origins: nothing without the setting, and with it these origins alone."""
+"""CORS: nothing without the setting, and only the listed origins with it."""
 
 import hashlib
 from collections.abc import Iterator
@@ -86,7 +86,7 @@ def test_another_origin_gets_no_header_and_its_preflight_no_answer(browser: Flas
         browser.get("/models", headers={"Origin": origin, "X-Api-Key": KEY}),
     ):
         assert not any(name.startswith("Access-Control") for name in response.headers.keys())
-        assert "Origin" in response.headers["Vary"]  # or a cache would give this reply to a page that may read it
+        assert "Origin" in response.headers["Vary"]  # otherwise a cache could serve this reply to an allowed page
 
 
 def test_cookies_and_private_networks_play_no_part(browser: FlaskClient):

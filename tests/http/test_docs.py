@@ -1,4 +1,4 @@
-"""The spec and the page that shows it: complete, valid, and from this host alone."""
+"""The specification and its page: complete, valid, and loaded only from this host."""
 
 import json
 import re
@@ -128,7 +128,7 @@ def details_schema(spec: dict) -> dict:
 
 
 def sample_details(client: FlaskClient) -> dict:
-    """A reply in which every field that can be absent is there."""
+    """A reply with all optional fields."""
     told = {"logprobs": 1, "prompt_logprobs": 1, "finish_sentence": True, "stop": "e"}
     asked = {"input_text": "ab", "length": 9, "temperature": 0} | told
     return client.post("/text-generate", json=asked, headers={"Accept": "application/json"}).json

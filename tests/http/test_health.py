@@ -70,7 +70,7 @@ def wait_for(condition, timeout_s: float = 30):
 
 
 def damage(folder: Path, what: str) -> None:
-    """Break a servable checkpoint in one way that is seen without a worker."""
+    """Break a servable checkpoint in a way that is detected without a worker."""
     if what == "missing":
         shutil.rmtree(folder)
     elif what == "config":
@@ -120,7 +120,7 @@ def test_a_default_model_that_failed_to_load_is_not_ready_and_is_again_when_it_i
     (tmp_path / "124M" / "model.safetensors").write_bytes(whole[:-8])
     with running_app(tmp_path, default_model="gpt2", retry_load_s=0.1) as app:
         client = app.test_client()
-        assert ready(client)[0] == 200  # nobody has looked at the weights yet
+        assert ready(client)[0] == 200  # the weights have not been read yet
         assert client.get("/text-generate?input_text=a").status_code == 503
         assert ready(client) == (503, "not_ready", "the checkpoint's weights cannot be read")
         (tmp_path / "124M" / "model.safetensors").write_bytes(whole)

@@ -1,4 +1,4 @@
-"""A service without keys on this machine answers to its own names, and not to what strange pages send."""
+"""DNS-rebinding and cross-site protection of a service without keys."""
 
 import pytest
 from flask.testing import FlaskClient
@@ -37,7 +37,7 @@ def test_a_page_elsewhere_cannot_make_a_browser_spend_tokens(asker: FlaskClient)
     strange = {"Sec-Fetch-Site": "cross-site", "Origin": "https://attacker.example"}
     form = {"input_text": "a", "length": "1"}
     problem(asker.post("/text-generate", data=form, headers=strange), 403, "permission_denied")
-    problem(asker.get(ASK, headers={"Sec-Fetch-Site": "cross-site"}), 403, "permission_denied")  # as <img> would
+    problem(asker.get(ASK, headers={"Sec-Fetch-Site": "cross-site"}), 403, "permission_denied")  # like <img>
     friend = {"Sec-Fetch-Site": "cross-site", "Origin": "https://friend.example"}
     assert asker.post("/text-generate", data=form, headers=friend).status_code == 200
     assert asker.get("/apidocs/", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 200  # a link to the page

@@ -1,4 +1,4 @@
-"""`/metrics` of an application with real workers: counts rise with what happens and hold nothing that a client sent."""
+"""`/metrics` of an application with real workers: counters increase as expected and contain no text sent by clients."""
 
 import os
 import signal
@@ -16,14 +16,14 @@ from tests.http.test_privacy import CANARY, ask_everything
 from tests.servable import save_servable
 from tests.serving import problem, running_app
 
-pytestmark = pytest.mark.slow  # models take turns in it, and each load is a process
+pytestmark = pytest.mark.slow  # models evict each other, and each load is a process
 
 PATH = "/text-generate"
 
 
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    """A service of two slots and room for one model; one of its three folders is cut short."""
+    """A service with two slots and room for one model; one of its three folders is truncated."""
     folder = tmp_path_factory.mktemp("counted")
     for name in ("demo", "other", "cut"):
         save_servable(folder / name)
@@ -39,7 +39,7 @@ def asker(counted: Flask) -> FlaskClient:
 
 
 def metric(client: FlaskClient, name: str, **labels: str) -> float:
-    """The sum over all series of that name with these labels; 0 where there is none."""
+    """Return the sum over all series of that name with these labels; 0 if there are none."""
     families = parse(client.get("/metrics").text)
     samples = [sample for family in families for sample in family.samples if sample.name == f"inkwell_{name}"]
     return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())

@@ -1,4 +1,4 @@
-"""What comes first: a client is held against its limits before its texts are tokenised, which may take long."""
+"""A client's limits are checked before its texts are tokenised, which may take long."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from tests.serving import problem, running_app
 
 CHAT = "/v1/chat/completions"
-TOO_LONG = "a" * 65_537  # as many messages of the longest kind make it
+TOO_LONG = "a" * 65_537  # reached with the maximum number of messages of maximum length
 
 
 @pytest.mark.parametrize(

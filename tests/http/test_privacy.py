@@ -1,4 +1,4 @@
-"""No prompt and no generated text is ever written anywhere but into the reply."""
+"""Prompts and generated texts are written only into the reply."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ CANARY = "canary-in-the-prompt"
 
 
 def ask_everything(client: FlaskClient) -> None:
-    """Requests with the canary in them that end in every kind of way."""
+    """Requests that contain the canary and end in every possible way."""
     for response in _asked(client):
         response.close()
 
@@ -45,7 +45,7 @@ def test_no_record_of_any_level_holds_a_prompt(client: FlaskClient, caplog: pyte
     ask_everything(client)
     assert any(record.message == "request ended" for record in caplog.records)
     written = repr([vars(record) for record in caplog.records])
-    assert CANARY not in written and "uvwxyz" not in written  # the text that goes on from the prompt's last letter
+    assert CANARY not in written and "uvwxyz" not in written  # the text that continues the prompt's last letter
 
 
 PROGRAM = """

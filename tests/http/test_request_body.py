@@ -1,4 +1,4 @@
-"""`/text-generate` on bodies and methods that it does not take: refused before anybody looks at a parameter."""
+"""`/text-generate` with unsupported bodies and methods: refused before any parameter is read."""
 
 import gzip
 import io
@@ -76,7 +76,7 @@ def test_a_post_with_a_query_is_refused(client: FlaskClient):
 
 
 class Slow(io.RawIOBase):
-    """A body of which a byte has arrived; the rest comes when the event is set."""
+    """A body of which one byte has arrived; the rest follows when the event is set."""
 
     def __init__(self, rest: threading.Event) -> None:
         self.read_from = threading.Event()

@@ -1,4 +1,4 @@
-"""What every reply tells a browser, whatever it is a reply to."""
+"""The security headers of every reply."""
 
 import pytest
 from flask.testing import FlaskClient

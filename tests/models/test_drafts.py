@@ -1,4 +1,4 @@
-"""Which model drafts for which: by name or alias, and only when both mean the same by a token id."""
+"""Draft models: chosen by name or alias, and only if both models have the same vocabulary."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""OpenTelemetry's variables: which values stop the start, and what the message shows of them."""
+"""OpenTelemetry's variables: values that are rejected at startup, and what the message shows of them."""
 
 from contextlib import nullcontext
 

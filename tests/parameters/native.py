@@ -17,7 +17,7 @@ def from_text(**values: str) -> GenerationRequest:
 
 
 def refusal(parse: Any, **values: Any) -> str:
-    """The message that refuses these values; it must name the first of them as the parameter at fault."""
+    """Return the message that refuses these values; it must name the first one as the parameter at fault."""
     with pytest.raises(InvalidParameter) as caught:
         parse(**values)
     assert caught.value.param == next(iter(values))

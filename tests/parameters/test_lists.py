@@ -1,4 +1,4 @@
-"""Stop strings and biases, as JSON and as text, and the reading of tables with fields that are refused."""
+"""Stop strings and biases, as JSON and as text, and tables with refused fields."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The native table and its parser: defaults, limits, names, and whatever anybody may send."""
+"""The native parameter table and its parser: defaults, limits, names, and arbitrary input."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Single values of a request: what is a number, a truth or a text, in JSON and written as text."""
+"""Single values of a request: numbers, booleans and strings, in JSON and as text."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Limits of control groups, in folders that imitate both versions as hosts and containers have them."""
+"""Limits of control groups, in folders that imitate both versions on hosts and in containers."""
 
 import os
 from pathlib import Path
@@ -9,11 +9,11 @@ from inkwell.system.cgroups import memory_limit_bytes, processors
 from inkwell.system.memory import limit_bytes
 
 GIB = 1 << 30
-V1_NO_LIMIT = "9223372036854771712"  # what the kernel writes there: the largest number, in whole pages
+V1_NO_LIMIT = "9223372036854771712"  # the kernel's value for unlimited: the largest number, in whole pages
 V1_OWN = "5:cpu,cpuacct:/docker/ab\n4:memory:/docker/ab\n1:name=systemd:/docker/ab\n0::/system.slice\n"
 V2_OWN = "0::/kubepods.slice/pod.slice\n"
 
-# Own lines, files below /sys/fs/cgroup, and what they limit: bytes of memory and processors.
+# Lines of /proc/self/cgroup, files in /sys/fs/cgroup, and the resulting limits: bytes of memory and processors.
 CASES = {
     "v2, in a container": ("0::/\n", {"memory.max": f"{GIB}", "cpu.max": "200000 100000"}, GIB, 2),
     "v2, without a limit": ("0::/\n", {"memory.max": "max", "cpu.max": "max 100000"}, None, None),

@@ -1,4 +1,4 @@
-"""`DELETE /v1/requests/{id}`: a request ends where it is, whoever waits for it, and nobody else's is touched."""
+"""`DELETE /v1/requests/{id}`: a request is cancelled in any state, and only by its own client."""
 
 import hashlib
 import threading
@@ -17,7 +17,7 @@ LONG = {"input_text": "a", "length": 8192, "temperature": 0, "on_overflow": "sli
 
 
 def cancel_soon(cancel: Callable[[], Any], limit_s: float = 20) -> dict:
-    """Ask until there is such a request; it needs a moment to arrive."""
+    """Retry until the request exists, because it takes a moment to arrive."""
     deadline = time.monotonic() + limit_s
     while (reply := cancel()).status_code == 404:
         assert time.monotonic() < deadline, "the request never ran"

@@ -1,4 +1,4 @@
-"""`/models`: one row a model, with the same keys in every state."""
+"""`/models`: one row per model, with the same keys in every state."""
 
 import json
 from pathlib import Path
@@ -60,7 +60,7 @@ def test_a_folder_that_cannot_be_served_tells_why(client: FlaskClient, name: str
 
 @pytest.fixture
 def new_model(models_dir: Path):
-    """A folder that appears while the service runs, and goes again."""
+    """A folder that appears while the service is running, and is removed again."""
     folder = models_dir / "new-one"
     save_servable(folder, "gptj", context=77)
     yield folder

@@ -1,4 +1,4 @@
-"""How tests talk to `/text-generate`: whole replies with their details, and streams."""
+"""Helpers for requests to `/text-generate`: whole replies with their details, and streams."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ JSON = {"Accept": "application/json"}
 
 
 def ask(client: FlaskClient, **values: Any) -> TestResponse:
-    """Post a request that wants the details."""
+    """Post a request for a reply with details."""
     return client.post(PATH, json={"input_text": "Once upon a time", **values}, headers=JSON)
 
 
@@ -27,14 +27,14 @@ def sample_of(client: FlaskClient, **values: Any) -> dict:
 
 
 def stream_of(client: FlaskClient, **values: Any) -> list[dict | str]:
-    """The values of a stream that was read to its end."""
+    """Parse the events of a stream that was read to its end."""
     response = client.post(PATH, json={"input_text": "Once upon a time", **values, "stream": True}, buffered=True)
     assert response.status_code == 200, response.text
     return events(response.data)
 
 
 def events(data: bytes) -> list[dict | str]:
-    """The values of a whole stream; checks the framing of every byte."""
+    """Parse the events of a whole stream; checks the framing of every byte."""
     *frames, rest = data.split(b"\n\n")
     assert rest == b""
     values: list[dict | str] = []
@@ -48,7 +48,7 @@ def events(data: bytes) -> list[dict | str]:
 
 
 def texts(values: list[dict | str], samples: int = 1) -> list[str]:
-    """The texts of a stream, joined."""
+    """Return the joined texts of a stream."""
     joined = [""] * samples
     for value in values:
         if "text" in value:

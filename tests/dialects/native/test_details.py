@@ -1,4 +1,4 @@
-"""What a reply tells beside its text: log-probabilities, the prompt, its parameters, and its headers."""
+"""Reply details besides the text: log-probabilities, the prompt, its parameters, and the headers."""
 
 import json
 import math
@@ -99,7 +99,7 @@ def test_nobody_is_told_tokens_that_were_not_asked_for(demo: FlaskClient):
     assert "tokens" not in sample_of(demo, length=5, best_of=3, seed=1)
 
 
-# --- the likeliest of several
+# --- best_of
 
 
 def test_the_best_texts_are_those_that_are_likeliest_by_token(demo: FlaskClient):
@@ -136,7 +136,7 @@ def test_a_bias_for_a_token_that_the_model_lacks_is_refused(demo: FlaskClient):
     assert "token 3000" in message and "from 0 to 2999" in message
 
 
-# --- the call again
+# --- parameters and headers
 
 
 @pytest.mark.parametrize("asked", [{"length": 12}, MIXED, {**MIXED, "temperature": 0, "best_of": None}])

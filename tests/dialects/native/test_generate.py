@@ -1,4 +1,4 @@
-"""`/text-generate` on good input: every way to ask, every form of the answer, and what the parameters do."""
+"""`/text-generate` with valid input: all forms of requests and replies, and the effect of the parameters."""
 
 import threading
 
@@ -205,7 +205,7 @@ def test_sixteen_at_once_get_the_same_as_one_by_one(server: str):
     def ask(number: int) -> None:
         while True:
             response = requests.post(server + PATH, json=asked[number], timeout=30)
-            if response.status_code != 429:  # this application admits 8 at once
+            if response.status_code != 429:  # this application admits 8 requests at once
                 answers[number] = response.text
                 return
 

@@ -1,4 +1,4 @@
-"""Prompts and texts that do not fit the model's context: cut, or slid out of it."""
+"""Prompts and texts that exceed the model's context: truncated, or continued in a sliding context."""
 
 import pytest
 from flask.testing import FlaskClient

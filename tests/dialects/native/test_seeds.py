@@ -1,4 +1,4 @@
-"""Seeds and crowds: the same request with the same seed gives the same bytes, alone, in a crowd, after a restart."""
+"""The same request with the same seed returns the same bytes: alone, in a batch, and after a restart."""
 
 import random
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ PROMPTS = [
 
 
 def mixed(number: int) -> dict[str, Any]:
-    """A request with a seed, and about half of all other parameters drawn for it."""
+    """A request with a seed, and random values for about half of all other parameters."""
     draw = random.Random(number)
     may = {
         "temperature": draw.choice([0, 0.3, 0.8, 1.3, 2]),

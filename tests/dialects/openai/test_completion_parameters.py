@@ -1,4 +1,4 @@
-"""The body of `/v1/completions`: what is taken, what it becomes, and what is refused."""
+"""The body of `/v1/completions`: accepted values, the resulting request, and refusals."""
 
 import pytest
 

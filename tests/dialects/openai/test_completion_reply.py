@@ -1,4 +1,4 @@
-"""Choices of completions without a service: how tokens are written, and who waits for whom in a stream."""
+"""Choices of completions without a service: the notation of tokens, and the order of choices in a stream."""
 
 from types import SimpleNamespace
 from typing import get_args

@@ -1,4 +1,4 @@
-"""`/v1/completions` as streams: chunks that join to the whole reply, usage, and how they end."""
+"""`/v1/completions` as streams: chunks that add up to the whole reply, usage, and the end of a stream."""
 
 import json
 
@@ -11,7 +11,7 @@ PATH = "/v1/completions"
 
 
 def chunks(client: FlaskClient, **values: object) -> list[dict]:
-    """The chunks of a stream that ended well."""
+    """Return the chunks of a stream that ended successfully."""
     response = client.post(PATH, json={"temperature": 0, "stream": True, **values}, buffered=True)
     assert (response.status_code, response.mimetype) == (200, "text/event-stream"), response.text
     frames = [frame for frame in response.text.split("\n\n") if frame and not frame.startswith(":")]
@@ -20,7 +20,7 @@ def chunks(client: FlaskClient, **values: object) -> list[dict]:
 
 
 def joined(found: list[dict]) -> list[dict]:
-    """The choices that the chunks make together."""
+    """Merge the chunks into choices."""
     choices: dict[int, dict] = {}
     for piece in (piece for chunk in found for piece in chunk["choices"]):
         whole = choices.setdefault(piece["index"], {"text": "", "index": piece["index"], "logprobs": None})

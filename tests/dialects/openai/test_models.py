@@ -1,4 +1,4 @@
-"""`/v1/models`: OpenAI's list, of those that can be asked for."""
+"""`/v1/models`: OpenAI's list of the models that can be used."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the spec says of OpenAI's endpoints: its examples work as they stand, and replies are as it describes them."""
+"""The specification of OpenAI's endpoints: its examples work unchanged, and replies match its schemas."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ def examples(spec: dict, path: str) -> Iterator[dict]:
 
 
 def check(value: object, schema: dict) -> None:
-    """That a reply has every property that is described, and no other, of the described type."""
+    """Check that a reply has exactly the described properties, with the described types."""
     if value is None:
         assert schema["nullable"]
         return

@@ -1,4 +1,4 @@
-"""What `/v1/score`, `/v1/next` and the tokenisers' endpoints take and refuse."""
+"""The parameters that `/v1/score`, `/v1/next` and the tokeniser endpoints accept and refuse."""
 
 import pytest
 

@@ -11,8 +11,8 @@ from tests.serving import problem, running_app
 
 PATH = "/v1/score"
 EXPECTED, OTHER = CERTAINTY - log(exp(CERTAINTY) + 256), -log(exp(CERTAINTY) + 256)  # of the next byte, of any other
-FIRST = -log(257)  # nothing follows the end of the text more likely than all else
-NEAR = 0.005  # the servable model's layer norm takes a little off its one logit
+FIRST = -log(257)  # after the end of the text, all tokens are equally likely
+NEAR = 0.005  # the servable model's layer norm slightly reduces its one logit
 
 
 def scored(client: FlaskClient, **values: object) -> dict:

@@ -1,4 +1,4 @@
-"""What the spec says of TGI, tokens, scores and cancelling: its examples work, and replies are as it describes them."""
+"""The specification of TGI, tokens, scores and cancelling: its examples work, and replies match its schemas."""
 
 from collections.abc import Iterator
 
@@ -21,7 +21,7 @@ def body_of(spec: dict, path: str) -> dict:
 
 
 def examples(spec: dict, path: str) -> Iterator[dict]:
-    """The whole bodies that the page offers; without any, it makes one of the fields' examples."""
+    """Return the example bodies of the page; without any, the page builds one from the fields' examples."""
     content = body_of(spec, path)
     fields = {name: each["example"] for name, each in content["schema"]["properties"].items()}
     named = content.get("examples", {"only": {"value": content.get("example", fields)}})
@@ -29,7 +29,7 @@ def examples(spec: dict, path: str) -> Iterator[dict]:
 
 
 def check(spec: dict, path: str, method: str, value: object) -> None:
-    """That a reply fits its schema, and that no object in it has a field that is not described."""
+    """Check that a reply matches its schema, and that no object in it has an undescribed field."""
     schema = spec["paths"][path][method]["responses"]["200"]["content"][JSON]["schema"]
     assert list(OAS30Validator(schema).iter_errors(value)) == []
     check_known(value, schema)

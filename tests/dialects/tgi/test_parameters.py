@@ -1,4 +1,4 @@
-"""TGI's table: what its names become, when a text is drawn, and what is refused."""
+"""TGI's parameters: the resulting request, when sampling is on, and refusals."""
 
 import pytest
 
@@ -58,7 +58,7 @@ def test_model_and_stream_stand_beside_the_parameters():
         ({"top_p": 1.0}, 1.0),
         ({"typical_p": 0.9}, 1.0),
         ({"min_p": 0.1}, 1.0),
-        ({"do_sample": False, "top_p": 0.9}, 1.0),  # what clients send that always send both
+        ({"do_sample": False, "top_p": 0.9}, 1.0),  # sent by clients that always send both
     ],
 )
 def test_any_sampling_parameter_asks_for_sampling(parameters: dict[str, object], temperature: float):

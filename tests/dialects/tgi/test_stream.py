@@ -1,4 +1,4 @@
-"""TGI's dialect, streams: one event a token, what closes them, and how they fail."""
+"""TGI's dialect, streams: one event per token, the final event, and failures."""
 
 import json
 import os
@@ -15,7 +15,7 @@ PATH = "/generate_stream"
 
 
 def events_of(client: FlaskClient, inputs: str = "a", path: str = PATH, **parameters: object) -> list[dict]:
-    """The events of a stream that was read to its end; checks the framing."""
+    """Parse the events of a stream that was read to its end; checks the framing."""
     asked = {"inputs": inputs, "parameters": parameters} | ({} if path == PATH else {"stream": True})
     response = client.post(path, json=asked, buffered=True)
     assert response.status_code == 200 and response.mimetype == "text/event-stream", response.text

@@ -1,4 +1,4 @@
-"""TGI's dialect, whole replies: the shapes that its clients read, and what its parameters do."""
+"""TGI's dialect, whole replies: the formats that its clients expect, and the effect of its parameters."""
 
 from math import exp, log
 
@@ -9,7 +9,7 @@ from tests.servable import CERTAINTY, continued
 from tests.serving import problem
 
 EXPECTED, OTHER = CERTAINTY - log(exp(CERTAINTY) + 256), -log(exp(CERTAINTY) + 256)  # of the next byte, of any other
-NEAR = 0.005  # the servable model's layer norm takes a little off its one logit
+NEAR = 0.005  # the servable model's layer norm slightly reduces its one logit
 
 
 def reply_of(client: FlaskClient, inputs: str = "a", path: str = "/generate", **parameters: object) -> dict:
@@ -30,7 +30,7 @@ def test_the_reply_is_the_text_and_what_every_reply_tells(client: FlaskClient):
 def test_at_the_base_address_the_reply_stands_in_a_list(client: FlaskClient):
     (reply,) = client.post("/", json={"inputs": "a", "parameters": {"max_new_tokens": 3}}).json
     assert reply["generated_text"] == "bcd"
-    assert client.get("/").status_code == 302  # a browser still gets to the documentation
+    assert client.get("/").status_code == 302  # a browser is still redirected to the documentation
 
 
 def test_details_tell_every_token(client: FlaskClient):

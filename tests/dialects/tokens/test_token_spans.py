@@ -1,4 +1,4 @@
-"""Where tokens stand in their text, also when a character is spread over several of them."""
+"""Positions of tokens in their text, including characters that span several tokens."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`/tokenize` and `/detokenize`: there and back, without a model that runs."""
+"""`/tokenize` and `/detokenize`: round trips, without a loaded model."""
 
 from pathlib import Path
 

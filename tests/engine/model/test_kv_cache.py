@@ -1,4 +1,4 @@
-"""The slot cache: what was written is what is seen, slots never mix, and an unused one costs nothing."""
+"""The slot cache: reads return what was written, slots never mix, and an unused one costs nothing."""
 
 from pathlib import Path
 

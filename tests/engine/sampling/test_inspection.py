@@ -1,4 +1,4 @@
-"""Inspections: the sampler chooses exactly from what their last stage keeps, and every stage is a distribution."""
+"""Inspections: the sampler chooses exactly from the tokens of the last stage, and every stage is a distribution."""
 
 from dataclasses import replace
 from typing import Any
@@ -44,7 +44,7 @@ def test_the_sampler_draws_what_the_last_stage_keeps_as_often_as_it_says(values:
     counts = torch.bincount(torch.tensor(sampler.choose(logits.expand(2000, -1), inputs)), minlength=len(values))
     assert ((counts > 0) <= (probabilities > 0)).all()
     assert ((counts > 0) | (probabilities < 0.005)).all()
-    assert (counts / 2000).tolist() == pytest.approx(probabilities.tolist(), abs=0.055)  # five times the deviation
+    assert (counts / 2000).tolist() == pytest.approx(probabilities.tolist(), abs=0.055)  # five standard deviations
 
 
 @settings(max_examples=60, deadline=None)

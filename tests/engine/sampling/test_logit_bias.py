@@ -1,4 +1,4 @@
-"""Bias: what is added to a logit before all penalties, and what bans a token."""
+"""Logit bias: it is added before all penalties, and can ban a token."""
 
 import pytest
 import torch
@@ -48,7 +48,7 @@ def test_without_a_bias_nothing_is_copied_and_with_one_the_logits_stay_as_they_w
 
 def test_a_bias_comes_before_the_penalties():
     logits = torch.full((1, VOCABULARY), -1.0)
-    bias = ((1, 3.0),)  # makes -1 into 2, which the penalty makes 0.5; the penalty first would leave -1
+    bias = ((1, 3.0),)  # turns -1 into 2, which the penalty turns into 0.5; with the penalty first, -1 would remain
     assert sampler.choose(logits, [wanted(bias, repetition_penalty=4.0)]) == [1]
     logits[0, 7] = 0.75
     assert sampler.choose(logits, [wanted(bias, repetition_penalty=4.0)]) == [7]

@@ -1,4 +1,4 @@
-"""Log-probabilities of rows of logits: against torch's in double precision, and each row as if it were alone."""
+"""Log-probabilities of rows of logits: against torch's in double precision, and independent of other rows."""
 
 import pytest
 import torch

@@ -25,7 +25,7 @@ def random_logits(rows: int) -> torch.Tensor:
 
 
 def by_formula(logits: torch.Tensor, presence: float, frequency: float) -> list[float]:
-    """OpenAI's: minus the frequency penalty for every time, minus the presence penalty if there was a time."""
+    """OpenAI's formula: minus the frequency penalty per occurrence, minus the presence penalty if there is any."""
     counts = [GENERATED.count(token) for token in range(VOCABULARY)]
     return [
         logit - count * frequency - (count > 0) * presence for logit, count in zip(logits.tolist(), counts, strict=True)

@@ -1,4 +1,4 @@
-"""The sampler as a whole: counted against transformers' processors, and every row as if it were alone."""
+"""The sampler as a whole: its frequencies against transformers' processors, and the independence of rows."""
 
 import math
 from typing import Any
@@ -36,7 +36,7 @@ def random_logits(rows: int, vocabulary: int = 50, spread: float = 2.0) -> torch
 
 
 def allowed(logits: torch.Tensor, wanted: Sampling) -> torch.Tensor:
-    """Probabilities [vocab] that transformers leaves, in its order."""
+    """Return transformers' probabilities [vocab] after its processors, in its order."""
     scores = TemperatureLogitsWarper(wanted.temperature)(None, logits[None])
     if wanted.top_k:
         scores = TopKLogitsWarper(wanted.top_k)(None, scores)
@@ -70,7 +70,7 @@ def test_tokens_come_with_the_probabilities_that_transformers_gives_them(wanted)
     tokens = choose(logits.expand(draws, -1), wanted)
     counts = torch.bincount(torch.tensor(tokens), minlength=50) / draws
     assert counts[expected == 0].sum() == 0
-    # Five standard deviations of a binomial share: a right sampler fails this less than once in 10^5 tables.
+    # Five standard deviations of a binomial share: a correct sampler fails less than once in 10^5 tables.
     slack = 5 * (expected * (1 - expected) / draws).sqrt() + 1e-9
     assert ((counts - expected).abs() <= slack).all()
 
@@ -96,7 +96,7 @@ def test_the_smallest_temperatures_are_greedy_and_never_overflow(temperature):
     ],
 )
 def test_a_seed_gives_the_tokens_that_it_always_gave(cut: dict, tokens: list[int]):
-    # What the first release drew: it sorted whole rows and added in float64.
+    # The tokens sampled by the first release, which sorted whole rows and added in float64.
     logits = torch.tensor([[(7919 * token % 1000) / 125 for token in range(3000)]]).expand(8, -1)
     assert choose(logits, sampling(**cut), drawn=2) == tokens
 
@@ -144,7 +144,7 @@ inputs = st.builds(input_of, samplings, texts.map(tuple), texts, st.integers(0, 
 )
 def test_a_row_draws_the_same_token_alone_and_in_any_crowd(crowd, seed, vocabulary, spread, coarse, random):
     logits = torch.randn(len(crowd), vocabulary, generator=torch.Generator().manual_seed(seed)) * spread
-    logits = logits.bfloat16().float() if coarse else logits  # coarse ones are often equal
+    logits = logits.bfloat16().float() if coarse else logits  # coarse values are often equal
     together = sampler.choose(logits, crowd)
     alone = [sampler.choose(logits[row : row + 1].clone(), [one])[0] for row, one in enumerate(crowd)]
     assert together == alone

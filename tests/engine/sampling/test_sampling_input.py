@@ -1,4 +1,4 @@
-"""The stream of random numbers: uniform, different for everything that it is for, and fixed for ever."""
+"""The stream of random numbers: uniform, different for every purpose, and stable across releases."""
 
 import math
 
@@ -17,5 +17,5 @@ def test_the_stream_of_numbers_is_uniform():
 
 
 def test_the_first_numbers_of_a_seed_never_change():
-    # A seed is a promise across restarts and releases; whoever changes the stream breaks every stored seed.
+    # Seeds are valid across restarts and releases; changing the stream breaks every stored seed.
     assert [uniform(7, 0, draw) for draw in range(3)] == [0.3446969192561492, 0.15257522553019165, 0.9474764098837682]

@@ -1,4 +1,4 @@
-"""Which of a step's choices are results."""
+"""The choices of a step that count as results."""
 
 import pytest
 
