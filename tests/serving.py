@@ -36,7 +36,7 @@ def running_app(models_dir: Path, **settings: object) -> Iterator[Flask]:
         yield app
     finally:
         registry = app.extensions["inkwell"]
-        workers = [registry.worker(name) for name in registry.library.folders()]
+        workers = [registry.worker(name) for name in registry.model_store.folders()]
         registry.close()
         for worker in workers:
             if worker is not None:

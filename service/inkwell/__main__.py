@@ -15,9 +15,9 @@ from pathlib import Path
 
 from inkwell.access.admission import DRAIN_FLAG
 from inkwell.access.keys import check_exposure, load_keys
-from inkwell.apache.apache_logs import Translator
+from inkwell.apache.apache_logs import ApacheLogTranslator
 from inkwell.apache.config import authority
-from inkwell.apache.console import complain, say
+from inkwell.apache.console import log_info, print_fatal
 from inkwell.apache.httpd import environment, running_httpd
 from inkwell.apache.run_folder import run_folder
 from inkwell.apache.site import prepare_site, readable_keys, readable_models
@@ -40,7 +40,7 @@ def main() -> int:
         _check_address(settings.host, settings.port)
         return _serve(settings, otel, stage, stop)
     except SettingsError as error:
-        complain(error.message, log_format())
+        print_fatal(error.message, log_format())
         return os.EX_CONFIG
 
 
@@ -76,8 +76,8 @@ def _serve(settings: Settings, otel: dict[str, str], stage: Path | None, stop: S
         keys_file = readable_keys(settings, run_dir)
         served = replace(settings, models_dir=models_dir, state_dir=run_dir, keys_file=keys_file, keys="")
         prepare_site(served, run_dir, stage)
-        say(f"starting Apache on {authority(settings.host, settings.port)}, models from {settings.models_dir}")
-        translator = Translator(settings.log_format, settings.log_level)
+        log_info(f"starting Apache on {authority(settings.host, settings.port)}, models from {settings.models_dir}")
+        translator = ApacheLogTranslator(settings.log_format, settings.log_level)
         httpd = stack.enter_context(running_httpd(run_dir, environment(served, run_dir, otel), translator))
         return Supervisor(settings, httpd, stop, run_dir / DRAIN_FLAG).run()
 

@@ -43,8 +43,8 @@ from inkwell.http import (
 )
 from inkwell.http.gauges import Gauges
 from inkwell.http.services import Services
-from inkwell.models.drafts import Drafts
-from inkwell.models.model_store import Library
+from inkwell.models.draft_model_map import DraftModelMap
+from inkwell.models.model_store import ModelStore
 from inkwell.models.preload import Preload
 from inkwell.models.registry import Registry
 from inkwell.observability.metrics import Metrics
@@ -147,7 +147,7 @@ def _registry(settings: Settings, counts: Metrics) -> Registry:
         kernels=settings.kernels,
         max_memory=settings.max_memory,
     )
-    library = Library(settings.models_dir, dict(settings.model_aliases))
+    store = ModelStore(settings.models_dir, dict(settings.model_aliases))
     load_timeout_s = min(settings.load_timeout_s, settings.request_timeout_s)  # the request has a deadline of its own
-    drafts = Drafts(library, settings.draft_models if settings.speculation != "off" else ())
-    return Registry(library, config, settings.max_models, load_timeout_s, settings.retry_load_s, drafts, counts)
+    drafts = DraftModelMap(store, settings.draft_models if settings.speculation != "off" else ())
+    return Registry(store, config, settings.max_models, load_timeout_s, settings.retry_load_s, drafts, counts)

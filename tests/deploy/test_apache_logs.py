@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from inkwell.apache.apache_logs import Translator
+from inkwell.apache.apache_logs import ApacheLogTranslator
 
 ID = "awH9F3c1Lx7yjlXUYkfJOQAAANI"
 REFUSED = f"inkwell-refused 431 1500 192.0.2.7 {ID} {ID}\n".encode()
@@ -13,7 +13,7 @@ RECORD = b'{"time": "2026-11-21T20:21:31.891Z", "message": "request ended"}\n'
 
 
 def translated(line: bytes, form: str = "json", level: str = "debug") -> bytes:
-    return Translator(form, level).translate(line)
+    return ApacheLogTranslator(form, level).translate(line)
 
 
 def told(line: bytes) -> dict[str, object]:
@@ -88,7 +88,7 @@ def test_what_a_refusal_tells_already_is_not_told_twice(form: str):
 def test_a_body_that_did_not_come_is_told_by_the_application_alone(form: str):
     unread = f"[...] [wsgi:error] [pid 1] [{ID}] [script wsgi.py] WSGI0126: Request data read error when ...\n"
     ended = REFUSED.replace(b"431", b"408").replace(ID.encode() + b"\n", b"mine\n")
-    translator = Translator(form, "info")
+    translator = ApacheLogTranslator(form, "info")
     assert translator.translate(ended) and not translator.translate(unread.encode())
     assert translator.translate(REFUSED.replace(ID.encode(), b"another"))
     assert not translator.translate(ended) and translator.translate(ended)

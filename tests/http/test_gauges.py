@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from inkwell.access.admission import Admission
 from inkwell.access.throughput import ThroughputEstimator
 from inkwell.http.gauges import Gauges
-from inkwell.models.worker_load import Use, use_of
+from inkwell.models.worker_load import WorkerLoad, worker_load
 from inkwell.worker.messages import Ready
 
 HELD = 300 << 20
@@ -27,8 +27,8 @@ class WorkerImitation:
 class RegistryImitation:
     workers: dict[str, WorkerImitation]
 
-    def uses(self) -> list[Use]:
-        return [use_of(name, worker, 2) for name, worker in self.workers.items()]
+    def worker_loads(self) -> list[WorkerLoad]:
+        return [worker_load(name, worker, 2) for name, worker in self.workers.items()]
 
 
 def value(worker: WorkerImitation, name: str, **labels: str) -> float | None:

@@ -18,7 +18,7 @@ class Registry:
         self.tried: list[str] = []
         self.failed: dict[str, Exception] = {}
         self.settled = threading.Event()
-        self.library = self
+        self.model_store = self
         self.name = ""
         self.tokenizer = None
 

@@ -11,7 +11,7 @@ import pytest
 
 from inkwell.engine.contract import EngineConfig, FailureEvent, Job
 from inkwell.errors import InkwellError, LoadFailed, ModelCorrupt, QueueFull, ShuttingDown
-from inkwell.models.model_store import Library, Model
+from inkwell.models.model_store import ModelStore, Model
 from inkwell.models.registry import Registry
 from inkwell.parameters.sampling import GREEDY
 from tests.engine.tiny import save_tiny
@@ -36,7 +36,7 @@ def models_dir(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def registry(models_dir):
-    registry = Registry(Library(models_dir), CONFIG, max_models=2, load_timeout_s=60, retry_load_s=0.5)
+    registry = Registry(ModelStore(models_dir), CONFIG, max_models=2, load_timeout_s=60, retry_load_s=0.5)
     yield registry
     registry.close()
 
@@ -51,7 +51,7 @@ class Held:
 
 
 def lease(registry: Registry, name: str) -> Held:
-    return Held(registry, registry.library.find(name))
+    return Held(registry, registry.model_store.find(name))
 
 
 def finish_of(registry: Registry, name: str) -> str:
@@ -134,13 +134,13 @@ def test_a_broken_model_gives_every_waiter_the_same_error_and_harms_no_other(reg
     for thread in threads:
         thread.join(60)
     assert [type(error) for error in errors] == [ModelCorrupt] * 10
-    assert registry.failure(registry.library.find("broken")).code == "model_corrupt"
+    assert registry.failure(registry.model_store.find("broken")).code == "model_corrupt"
     assert finish_of(registry, "one") == "length"
 
 
 def test_after_a_failed_load_nothing_is_started_until_the_folder_changes(models_dir, tmp_path):
     shutil.copytree(models_dir, tmp_path, dirs_exist_ok=True)
-    registry = Registry(Library(tmp_path), CONFIG, max_models=2, load_timeout_s=60, retry_load_s=600)
+    registry = Registry(ModelStore(tmp_path), CONFIG, max_models=2, load_timeout_s=60, retry_load_s=600)
     with pytest.raises(ModelCorrupt):
         lease(registry, "broken")
     with pytest.raises(ModelCorrupt):
@@ -148,17 +148,17 @@ def test_after_a_failed_load_nothing_is_started_until_the_folder_changes(models_
     assert registry.worker("broken") is None
     shutil.copy(tmp_path / "one" / "model.safetensors", tmp_path / "broken" / "model.safetensors")
     assert finish_of(registry, "broken") == "length"
-    assert registry.failure(registry.library.find("broken")) is None
+    assert registry.failure(registry.model_store.find("broken")) is None
     registry.close()
 
 
 def test_a_replaced_folder_is_loaded_anew_and_running_requests_finish_on_the_old_one(models_dir, tmp_path):
     shutil.copytree(models_dir / "one", tmp_path / "one")
-    registry = Registry(Library(tmp_path), CONFIG, max_models=2, load_timeout_s=60, retry_load_s=1.0)
+    registry = Registry(ModelStore(tmp_path), CONFIG, max_models=2, load_timeout_s=60, retry_load_s=1.0)
     old = lease(registry, "one")
     running = old.worker.submit([LONG])
     assert running.get(30)
-    model = registry.library.find("one")
+    model = registry.model_store.find("one")
     os.utime(tmp_path / "one" / "model.safetensors")
     assert finish_of(registry, "one") == "length"
     assert registry.worker("one") is not old.worker

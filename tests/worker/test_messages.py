@@ -12,7 +12,7 @@ from inkwell.engine.contract import (
     TokenEvent,
 )
 from inkwell.parameters.sampling import GREEDY, Sampling
-from inkwell.worker.messages import Broken, Cancel, Load, Ready, Step, Submit, decode, encode
+from inkwell.worker.messages import LoadError, Cancel, Load, Ready, Step, Submit, decode, encode
 
 MESSAGES = [
     Load("/models/demo", EngineConfig(max_rows=3, cache_bytes=1 << 40)),
@@ -22,7 +22,7 @@ MESSAGES = [
     Submit(Job(6, (0, 1), 0, generated_before=9, prompt_logprobs=0, inspect=20)),
     Cancel(12),
     Ready("cuda:0", "bfloat16", "in words", 16, 1 << 33),
-    Broken("model_corrupt", "what", None),
+    LoadError("model_corrupt", "what", None),
     Step(
         (
             TokenEvent(1, 5, None),

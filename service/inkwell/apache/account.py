@@ -38,7 +38,7 @@ def unreadable(folder: Path) -> list[str]:
     return result.stdout.splitlines() or ([str(folder)] if result.returncode else [])
 
 
-def complaint(paths: list[str]) -> str:
+def permission_advice(paths: list[str]) -> str:
     """One line that says what to do about unreadable paths."""
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     return f"{NAME} may not read {paths[0]}{more}; allow it with chmod -R o+rX"

@@ -30,7 +30,7 @@ MOST_KNOWN = 1_000
 CODES = {refusal.status: refusal.code for refusal in REFUSALS}
 
 
-class Translator:
+class ApacheLogTranslator:
     """Makes lines of the form "json" or "text"; as text, Apache's errors stay as they are.
 
     Lines of Apache below `level` become nothing. Whatever else is printed has no level, and is never dropped.

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterable
 
-from inkwell.apache.apache_logs import Translator
+from inkwell.apache.apache_logs import ApacheLogTranslator
 from inkwell.observability.logs import formatter
 
 STANDARD_OUTPUT = 1
@@ -17,23 +17,23 @@ STANDARD_OUTPUT = 1
 log = logging.getLogger("inkwell")
 
 
-def say(text: str, **fields: object) -> None:
+def log_info(text: str, **fields: object) -> None:
     """One record of the launcher's own."""
     log.info(text, extra=fields)
 
 
-def complain(text: str, form: str) -> None:
+def print_fatal(text: str, form: str) -> None:
     """Why the service does not start, on standard error; nothing is configured yet."""
     described = {"name": log.name, "levelno": logging.CRITICAL, "levelname": "CRITICAL", "msg": text}
     print(formatter(form).format(logging.makeLogRecord(described)), file=sys.stderr)
 
 
-def show(lines: Iterable[str]) -> None:
+def print_lines(lines: Iterable[str]) -> None:
     """Lines for people who may copy them, hence without a prefix; they have no place among JSON."""
     _write("".join(f"{line}\n" for line in lines).encode())
 
 
-def copy(lines: Iterable[bytes], translator: Translator) -> None:
+def copy(lines: Iterable[bytes], translator: ApacheLogTranslator) -> None:
     """Pass lines on as the translator has them, until their source ends.
 
     Keeps reading when nobody listens, so that the source never blocks.

@@ -13,15 +13,15 @@ from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
 
-from inkwell.apache.apache_logs import Translator
+from inkwell.apache.apache_logs import ApacheLogTranslator
 from inkwell.apache.config import HTTPD_CONF
 from inkwell.apache.console import copy
-from inkwell.apache.orphans import end_leftovers
+from inkwell.apache.orphans import end_orphans
 from inkwell.settings.settings import PREFIX, Settings
 
 SETPRIV = "/usr/bin/setpriv"
 HTTPD = "/usr/sbin/apache2"
-LEFTOVERS_S = 3.0
+ORPHANS_S = 3.0
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
@@ -45,7 +45,7 @@ def _as_text(value: object) -> str:
 class Httpd:
     """A running httpd. It gets SIGTERM from the kernel when the launcher dies, in whatever way."""
 
-    def __init__(self, process: subprocess.Popen[bytes], translator: Translator) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], translator: ApacheLogTranslator) -> None:
         self._process = process
         self._translator = translator
         self._output = threading.Thread(target=self._copy_output, name="httpd-output", daemon=True)
@@ -84,14 +84,14 @@ class Httpd:
 
     def sweep(self, run_dir: Path) -> None:
         """Wait until nobody holds the output any more; who still does after a while is killed."""
-        self._output.join(LEFTOVERS_S)
+        self._output.join(ORPHANS_S)
         if self._output.is_alive():
-            end_leftovers(run_dir)
-            self._output.join(LEFTOVERS_S)
+            end_orphans(run_dir)
+            self._output.join(ORPHANS_S)
 
 
 @contextmanager
-def running_httpd(run_dir: Path, variables: dict[str, str], translator: Translator) -> Iterator[Httpd]:
+def running_httpd(run_dir: Path, variables: dict[str, str], translator: ApacheLogTranslator) -> Iterator[Httpd]:
     """Start httpd; at the end of the block nothing of it is left.
 
     A session of its own keeps the terminal's Ctrl-C and window changes away from it: SIGINT would cut the streams.

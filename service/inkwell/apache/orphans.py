@@ -11,7 +11,7 @@ from pathlib import Path
 VARIABLE = "INKWELL_STATE_DIR"
 
 
-def end_leftovers(run_dir: Path) -> None:
+def end_orphans(run_dir: Path) -> None:
     """SIGKILL to every process that was started for this run folder."""
     for pid in _pids_of(run_dir):
         try:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from inkwell.apache.account import children_account, complaint, unreadable
+from inkwell.apache.account import children_account, permission_advice, unreadable
 from inkwell.apache.config import HTTPD_CONF, Site, render
-from inkwell.apache.console import say
+from inkwell.apache.console import log_info
 from inkwell.apache.refusals import write_refusals
 from inkwell.apache.stage import ModelMirror, stage_code
 from inkwell.errors import SettingsError
@@ -23,7 +23,7 @@ def readable_models(models_dir: Path, stage: Path | None) -> Iterator[Path]:
     """The folder from which the workers read: a mirror of the checkout's own models, or the one that was asked for."""
     if stage is None or models_dir != PROJECT_ROOT / "models":
         if hidden := unreadable(models_dir):
-            say(complaint(hidden))
+            log_info(permission_advice(hidden))
         yield models_dir
     else:
         mirror = stage / "models-mirror"  # whatever else lies in a folder of this name is removed
@@ -50,7 +50,7 @@ def prepare_site(settings: Settings, run_dir: Path, stage: Path | None) -> None:
     """Fill the run folder."""
     root = _stage_package(run_dir) if stage else SOURCE_ROOT
     if hidden := unreadable(root / "inkwell") + unreadable(Path(sys.prefix)):
-        raise SettingsError(f"{complaint(hidden)}, or use `make serve`, which serves from copies")
+        raise SettingsError(f"{permission_advice(hidden)}, or use `make serve`, which serves from copies")
     write_refusals(run_dir / "refusals")
     (run_dir / HTTPD_CONF).write_text(render(settings, Site(run_dir, root, children_account())))
 

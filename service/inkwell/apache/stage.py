@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 
 from inkwell.apache.account import open_to_group
-from inkwell.apache.console import say
+from inkwell.apache.console import log_info
 from inkwell.checkpoints.catalog import scan
 
 SYNC_S = 2.0
@@ -40,7 +40,7 @@ class ModelMirror:
         self._source = source
         self._target = target
         self._seen: dict[str, Signature] = {}
-        self._complaint = ""
+        self._last_error = ""
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="model-mirror", daemon=True)
         target.mkdir(exist_ok=True)
@@ -74,14 +74,14 @@ class ModelMirror:
                 self._withdraw(name)
             self._seen = wanted
         except OSError as error:  # a folder that changes under our hands, or a full disk; the next pass tries again
-            self._complain(f"models are not in step yet: {error.strerror}: {error.filename}")
+            self._report(f"models are not in step yet: {error.strerror}: {error.filename}")
         finally:
             os.close(lock)
 
-    def _complain(self, text: str) -> None:
-        if text != self._complaint:
-            say(text)
-        self._complaint = text
+    def _report(self, text: str) -> None:
+        if text != self._last_error:
+            log_info(text)
+        self._last_error = text
 
     def _publish(self, name: str, signature: Signature) -> None:
         scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=self._target))
@@ -90,7 +90,7 @@ class ModelMirror:
             copy = scratch / file
             copy.parent.mkdir(parents=True, exist_ok=True)
             if not _link((self._source / name / file).resolve(), copy):
-                say(f"copying {name}/{file}, because it cannot be linked for Apache's account")
+                log_info(f"copying {name}/{file}, because it cannot be linked for Apache's account")
                 shutil.copy2(self._source / name / file, copy)
                 copy.chmod(0o644)
         self._withdraw(name)

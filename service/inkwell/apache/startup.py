@@ -7,7 +7,7 @@ import time
 
 from inkwell.apache import probe
 from inkwell.apache.config import authority
-from inkwell.apache.console import say, show
+from inkwell.apache.console import log_info, print_lines
 from inkwell.settings.settings import Settings
 
 ANSWER_LIMIT_S = 60.0  # for the web process to answer at all; loading a model may take longer
@@ -50,7 +50,7 @@ class Startup:
             self._announce(f"ready after {self._seconds:.1f} s")
         elif answer.reason != self._reason:
             hint = "" if answer.status == "loading" else " (looked for again and again; Ctrl-C stops)"
-            say(f"not ready yet: {answer.reason}{hint}")
+            log_info(f"not ready yet: {answer.reason}{hint}")
         self._reason = answer.reason
 
     def _announce(self, text: str) -> None:
@@ -59,10 +59,10 @@ class Startup:
         query = f"input_text=Once%20upon%20a%20time&length=60&model_name={self._model}"
         command = f"curl {self._key}'{url}/text-generate?{query}'"
         if not self._for_people:
-            say(text, service=f"{url}/", swagger=f"{url}/apidocs/", try_it=command)
+            log_info(text, service=f"{url}/", swagger=f"{url}/apidocs/", try_it=command)
             return
-        say(text)
-        show(
+        log_info(text)
+        print_lines(
             (
                 "",
                 f"  Service   {url}/",

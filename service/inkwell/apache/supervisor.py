@@ -9,7 +9,7 @@ from pathlib import Path
 
 from inkwell.apache import probe
 from inkwell.apache.config import DRAIN_S
-from inkwell.apache.console import say
+from inkwell.apache.console import log_info
 from inkwell.apache.httpd import Httpd
 from inkwell.apache.startup import Startup
 from inkwell.apache.stop_signals import StopSignals
@@ -46,7 +46,7 @@ class Supervisor:
     def _stop_serving(self, answered: bool) -> int:
         """Refuse new requests, wait until the running ones have ended, then end httpd."""
         self._drain_flag.touch()
-        say("stopping: running requests finish, new ones are refused")
+        log_info("stopping: running requests finish, new ones are refused")
         deadline = time.monotonic() + DRAIN_S
         while self._httpd.running and self._has_requests(answered):
             if time.monotonic() > deadline:
@@ -66,15 +66,15 @@ class Supervisor:
         while self._httpd.running:
             if self._stop.wait(DRAINING_TICK_S):
                 return self._cut("second signal: running requests are cut")
-        say("stopped")
+        log_info("stopped")
         return 0
 
     def _cut(self, reason: str) -> int:
-        say(reason)
+        log_info(reason)
         self._httpd.cut()
         return FAILED
 
     def _report_end(self) -> int:
         """httpd has ended and it was not us who told it to."""
-        say(f"Apache ended by itself with status {self._httpd.status}")
+        log_info(f"Apache ended by itself with status {self._httpd.status}")
         return FAILED

@@ -68,7 +68,7 @@ class Generator:
     def model(self, name: str | None, names: FieldNames = NATIVE) -> Model:
         """The model that a request for `name` gets; raises why there is none. Nothing is loaded."""
         try:
-            return self._registry.library.find(name or self._default_model)
+            return self._registry.model_store.find(name or self._default_model)
         except RequestError as error:
             if name in MODEL_PLACEHOLDERS:
                 return self.model(None, names)
@@ -107,7 +107,7 @@ class Generator:
         try:
             model = self.model(model_name, names)
         except InkwellError:
-            folder = self._registry.library.folder(model_name or self._default_model)
+            folder = self._registry.model_store.folder(model_name or self._default_model)
             context.model_name = folder.name if folder else None
             raise
         context.model_name = model.name

@@ -8,7 +8,7 @@ from prometheus_client.registry import Collector
 from inkwell.access.admission import Admission
 from inkwell.access.throughput import ThroughputEstimator
 from inkwell.models.registry import Registry
-from inkwell.models.worker_load import Use
+from inkwell.models.worker_load import WorkerLoad
 from inkwell.system.memory import limit_bytes, resident_bytes
 
 
@@ -23,18 +23,18 @@ class Gauges(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """One family after the other, all of the same moment."""
-        uses = self._registry.uses()
-        wait_s = self._throughput.queue_s(sum(use.queued for use in uses))
+        loads = self._registry.worker_loads()
+        wait_s = self._throughput.queue_s(sum(load.queued for load in loads))
         yield GaugeMetricFamily("inkwell_requests_admitted", "Requests that have not ended.", self._admission.requests)
         yield _by_model("requests_queued", "Texts that wait for a slot, or requests for their model's load.",
-                        ((use, use.queued) for use in uses))  # fmt: skip
-        yield _by_model("requests_running", "Texts in a slot.", ((use, use.running) for use in uses))
+                        ((load, load.queued) for load in loads))  # fmt: skip
+        yield _by_model("requests_running", "Texts in a slot.", ((load, load.running) for load in loads))
         yield GaugeMetricFamily("inkwell_estimated_wait_seconds", "Until all that is queued has its slot.", wait_s)
-        yield _slots(uses)
+        yield _slots(loads)
         yield _by_model("worker_memory_bytes", "Memory that a model's process holds, beside a GPU's.",
-                        ((use, use.memory_bytes) for use in uses))  # fmt: skip
+                        ((load, load.memory_bytes) for load in loads))  # fmt: skip
         yield _by_model("worker_gpu_memory_bytes", "Memory of GPUs that a model's weights and cache take.",
-                        ((use, use.gpu_bytes) for use in uses))  # fmt: skip
+                        ((load, load.gpu_bytes) for load in loads))  # fmt: skip
         yield GaugeMetricFamily("inkwell_web_memory_bytes", "Memory of the web process.", resident_bytes())
         yield GaugeMetricFamily("inkwell_memory_limit_bytes", "What all processes may hold together.", limit_bytes())
         build = GaugeMetricFamily("inkwell_build_info", "Always 1; the label tells the version.", labels=["version"])
@@ -42,17 +42,17 @@ class Gauges(Collector):
         yield build
 
 
-def _by_model(name: str, meaning: str, values: Iterable[tuple[Use, int | None]]) -> GaugeMetricFamily:
+def _by_model(name: str, meaning: str, values: Iterable[tuple[WorkerLoad, int | None]]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(f"inkwell_{name}", meaning, labels=["model"])
-    for use, value in values:
+    for load, value in values:
         if value is not None:
-            family.add_metric([use.model], value)
+            family.add_metric([load.model], value)
     return family
 
 
-def _slots(uses: Iterable[Use]) -> GaugeMetricFamily:
+def _slots(loads: Iterable[WorkerLoad]) -> GaugeMetricFamily:
     family = GaugeMetricFamily("inkwell_slots", "Slots of a model's cache, by state.", labels=["model", "state"])
-    for use in uses:
-        family.add_metric([use.model, "used"], use.running)
-        family.add_metric([use.model, "free"], use.slots - use.running)
+    for load in loads:
+        family.add_metric([load.model, "used"], load.running)
+        family.add_metric([load.model, "free"], load.slots - load.running)
     return family

@@ -60,7 +60,7 @@ def _readiness(
     if preload.pending:
         return "loading", f"loading {', '.join(preload.pending)}"
     try:
-        model = registry.library.find(default_model)
+        model = registry.model_store.find(default_model)
         _ = model.tokenizer  # its files are read here, and no worker would notice that they are damaged
     except InkwellError as error:
         return "not_ready", error.message

@@ -31,7 +31,7 @@ def entry(registry: Registry, folder: Folder) -> ModelEntry:
     if folder.state != "available":
         return ModelEntry(folder.name, folder.state, origin(folder))
     try:
-        model = registry.library.read(folder)
+        model = registry.model_store.read(folder)
     except InkwellError as error:
         return ModelEntry(folder.name, "failed", origin(folder), error=error.code)
     config = model.config

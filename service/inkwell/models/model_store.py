@@ -39,7 +39,7 @@ class Model:
         return tokenizer
 
 
-class Library:
+class ModelStore:
     """The models directory, read afresh whenever somebody asks, with what was parsed remembered.
 
     `aliases` are the operator's own names of models; they come before all others.

@@ -47,13 +47,13 @@ class Preload:
 
     def _default_failed(self) -> bool:
         try:
-            return self._registry.failure(self._registry.library.find(self._default_model)) is not None
+            return self._registry.failure(self._registry.model_store.find(self._default_model)) is not None
         except InkwellError:  # there is nothing to load; /readyz tells why
             return False
 
     def _load(self, name: str) -> None:
         try:
-            model = self._registry.library.find(name)
+            model = self._registry.model_store.find(name)
             _ = model.tokenizer  # read by this process, and so no part of the worker's load
             with self._registry.lease(model):  # returns when the model is loaded
                 pass

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 
 from inkwell.engine.contract import EngineConfig
 from inkwell.errors import Cancelled, InkwellError, LoadFailed, LoadTimeout, QueueFull, ShuttingDown, error_of
-from inkwell.models.drafts import Drafts
-from inkwell.models.model_store import Library, Model
-from inkwell.models.worker_load import Use, exit_reason, use_of
+from inkwell.models.draft_model_map import DraftModelMap
+from inkwell.models.model_store import Model, ModelStore
+from inkwell.models.worker_load import WorkerLoad, exit_reason, worker_load
 from inkwell.observability.metrics import CRASHED, FAILED, LOADED, Metrics
 from inkwell.worker.client import Worker
 
@@ -48,16 +48,16 @@ class Registry:
 
     def __init__(
         self,
-        library: Library,
+        store: ModelStore,
         config: EngineConfig,
         max_models: int,
         load_timeout_s: float,
         retry_load_s: float,
-        drafts: Drafts | None = None,
+        drafts: DraftModelMap | None = None,
         metrics: Metrics | None = None,
     ) -> None:
-        self.library = library
-        self._drafts = drafts or Drafts(library, ())
+        self.model_store = store
+        self._drafts = drafts or DraftModelMap(store, ())
         self._metrics = metrics or Metrics()
         self._config = config
         self._max_models = max_models
@@ -94,10 +94,10 @@ class Registry:
             running = self._running.get(name)
         return running.worker if running else None
 
-    def uses(self) -> list[Use]:
+    def worker_loads(self) -> list[WorkerLoad]:
         """Every worker that is loading or ready, and how full it is."""
         with self._lock:
-            return [use_of(name, running.worker, running.users) for name, running in self._running.items()]
+            return [worker_load(name, running.worker, running.users) for name, running in self._running.items()]
 
     def failure(self, model: Model) -> InkwellError | None:
         """Why the last load of this content of the folder failed, as long as no later one succeeded."""
@@ -163,7 +163,7 @@ class Registry:
 
     def _check_current(self, model: Model) -> None:
         """Refuse a request that looked the model up before its folder was replaced: its ids are the old tokenizer's."""
-        if self.library.find(model.name) is not model:
+        if self.model_store.find(model.name) is not model:
             raise LoadFailed("the model's folder was replaced while the request was on its way; send it again")
 
     def _retire(self, running: _Running) -> None:

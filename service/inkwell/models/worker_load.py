@@ -7,7 +7,7 @@ from inkwell.worker.client import Worker
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class WorkerLoad:
     """A worker at one moment. `queued` counts texts without a slot or, while the model loads, requests for it."""
 
     model: str
@@ -18,22 +18,22 @@ class Use:
     gpu_bytes: int | None  # weights and cache; None on a CPU, and until the model has loaded
 
 
-def use_of(model: str, worker: Worker, users: int) -> Use:
+def worker_load(model: str, worker: Worker, users: int) -> WorkerLoad:
     """How full a worker is that so many requests have leased.
 
     Its scheduler gives a slot to whoever is there as long as there is one, so the counts follow from what was sent.
     """
     ready, jobs = worker.ready, worker.open_jobs
     if ready is None:
-        return Use(model, 0, 0, users, worker.resident_bytes, None)
+        return WorkerLoad(model, 0, 0, users, worker.resident_bytes, None)
     running = min(jobs, ready.rows)
-    return Use(model, ready.rows, running, jobs - running, worker.resident_bytes, ready.gpu_bytes or None)
+    return WorkerLoad(model, ready.rows, running, jobs - running, worker.resident_bytes, ready.gpu_bytes or None)
 
 
 def exit_reason(worker: Worker) -> str:
     """Why a worker ended, by the names of `metrics.py`."""
     if worker.stopped:
         return STOPPED
-    if worker.broken:
+    if worker.load_failed:
         return NOT_LOADED
     return KILLED if worker.process.returncode < 0 else EXITED

@@ -16,7 +16,7 @@ from pathlib import Path
 from inkwell.engine.engine import Engine
 from inkwell.engine.loading import LoadedModel, load_model
 from inkwell.errors import InkwellError, LoadFailed
-from inkwell.worker.messages import Broken, Cancel, Load, Message, Ready, Step, Submit, decode, encode
+from inkwell.worker.messages import LoadError, Cancel, Load, Message, Ready, Step, Submit, decode, encode
 
 EX_OK, EX_SOFTWARE = 0, 70
 
@@ -51,10 +51,10 @@ def _load(load: Message, connection: Connection) -> LoadedModel | None:
     try:
         loaded = load_model(Path(load.folder), load.config)
     except InkwellError as error:
-        _send(connection, Broken(error.code, error.message, error.cause))
+        _send(connection, LoadError(error.code, error.message, error.cause))
         return None
     except Exception as error:  # the web tier logs the cause
-        _send(connection, Broken(LoadFailed.code, "the model could not be loaded", repr(error)))
+        _send(connection, LoadError(LoadFailed.code, "the model could not be loaded", repr(error)))
         return None
     _send(connection, Ready(loaded.device, loaded.dtype, loaded.path, loaded.rows, loaded.gpu_bytes))
     return loaded

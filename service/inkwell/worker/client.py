@@ -19,7 +19,7 @@ from pathlib import Path
 from inkwell.engine.contract import EngineConfig, Event, Job
 from inkwell.errors import Cancelled, InkwellError, LoadFailed, LoadTimeout, WorkerDied, error_of
 from inkwell.system.memory import resident_bytes
-from inkwell.worker.messages import Broken, Cancel, Load, Message, Ready, Step, Submit, decode, encode
+from inkwell.worker.messages import Cancel, Load, LoadError, Message, Ready, Step, Submit, decode, encode
 from inkwell.worker.stream import TokenStream
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class Worker:
         return self._answer if isinstance(self._answer, Ready) else None
 
     @property
-    def broken(self) -> bool:
+    def load_failed(self) -> bool:
         """Whether the worker said that it could not load the model."""
         return isinstance(self._answer, InkwellError)
 
@@ -180,7 +180,7 @@ class Worker:
         elif isinstance(message, Ready):
             self._answer = message
             self._loaded.set()
-        elif isinstance(message, Broken):
+        elif isinstance(message, LoadError):
             self._answer = error_of(message.code, message.message, message.cause)
 
     def _deliver(self, event: Event) -> None:

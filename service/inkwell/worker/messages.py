@@ -51,7 +51,7 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class LoadError:
     """The model could not be loaded; the worker ends after this. `code` is that of a class in `inkwell.errors`."""
 
     code: str
@@ -71,7 +71,7 @@ class Step:
 
 
 _PLAIN = frozenset({int, float, str, bool, NoneType})  # JSON keeps them as they are
-Message = Load | Submit | Cancel | Ready | Broken | Step
+Message = Load | Submit | Cancel | Ready | LoadError | Step
 
 
 def encode(message: Message) -> bytes:
@@ -133,5 +133,5 @@ _EVENTS: dict[str, Callable[[list[Any]], Event]] = {
 
 _READERS: dict[str, Callable[[list[Any]], Message]] = {
     "Step": _read_step,
-    **{kind.__name__: _reader(kind) for kind in (Load, Submit, Cancel, Ready, Broken)},
+    **{kind.__name__: _reader(kind) for kind in (Load, Submit, Cancel, Ready, LoadError)},
 }

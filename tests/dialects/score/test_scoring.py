@@ -8,7 +8,7 @@ from inkwell.checkpoints.catalog import scan
 from inkwell.dialects.score.parameters import ScoreRequest
 from inkwell.dialects.score.scoring import Part, parts
 from inkwell.errors import InvalidParameter
-from inkwell.models.model_store import Library, Model
+from inkwell.models.model_store import Model, ModelStore
 from tests.servable import save_servable
 
 MODELS = Path(__file__).resolve().parents[3] / "models"
@@ -16,7 +16,7 @@ MODELS = Path(__file__).resolve().parents[3] / "models"
 
 @pytest.fixture(scope="module")
 def demo() -> Model:
-    return Library(MODELS).read(scan(MODELS)["demo"])
+    return ModelStore(MODELS).read(scan(MODELS)["demo"])
 
 
 def of(prompt: str, *continuations: str) -> ScoreRequest:
@@ -53,6 +53,6 @@ def test_where_one_continuation_needs_it_all_begin_behind_the_end_of_text(demo: 
 
 def test_a_model_without_an_end_of_text_cannot_begin_behind_it(tmp_path: Path):
     save_servable(tmp_path / "endless", eos_token_id=None)
-    model = Library(tmp_path).read(scan(tmp_path)["endless"])
+    model = ModelStore(tmp_path).read(scan(tmp_path)["endless"])
     with pytest.raises(InvalidParameter, match="no end-of-text token"):
         parts(of("", "a"), model)

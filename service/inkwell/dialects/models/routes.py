@@ -28,7 +28,7 @@ def register(app: Flask, services: Services) -> None:
 
 def _entries(registry: Registry) -> list[ModelEntry]:
     """The models that are here, then those known by name that could be downloaded."""
-    folders = registry.library.folders()
+    folders = registry.model_store.folders()
     absent = [
         ModelEntry(known.name, "not_downloaded", f"{known.hub_id}@{known.revision}", parameters=known.parameters)
         for known in KNOWN_MODELS

@@ -42,7 +42,7 @@ def blueprint(services: Services) -> ScopedBlueprint:
     @routes.get("/models")
     @documented(openapi.models())
     def models() -> Response:
-        folders = registry.library.folders().values()
+        folders = registry.model_store.folders().values()
         listed = [each for folder in folders if (each := _model(registry, folder))["state"] in SERVABLE]
         return jsonify({"object": "list", "data": listed})
 

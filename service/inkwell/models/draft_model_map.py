@@ -7,14 +7,14 @@ from collections.abc import Iterable
 
 from inkwell.checkpoints.catalog import known_model
 from inkwell.errors import InkwellError, LoadFailed
-from inkwell.models.model_store import Library, Model
+from inkwell.models.model_store import Model, ModelStore
 
 
-class Drafts:
+class DraftModelMap:
     """Pairs of (large model, small model), by name or alias."""
 
-    def __init__(self, library: Library, pairs: Iterable[tuple[str, str]]) -> None:
-        self._library = library
+    def __init__(self, store: ModelStore, pairs: Iterable[tuple[str, str]]) -> None:
+        self._library = store
         self._draft_of = {_canonical(name): draft for name, draft in pairs}
 
     def folder_of(self, model: Model) -> str:
