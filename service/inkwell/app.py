@@ -41,7 +41,6 @@ from inkwell.http import (
     security_headers,
     traces,
 )
-from inkwell.http.gauges import Gauges
 from inkwell.http.services import Services
 from inkwell.models.draft_model_map import DraftModelMap
 from inkwell.models.model_store import ModelStore
@@ -88,7 +87,7 @@ def create_app(settings: Settings, tracing: Tracing | None = None, dialects: Seq
     limits = Limits(settings.request_timeout_s, settings.max_samples, settings.max_tokens_per_request)
     listeners = [counts.listen, access_log.listen, *([tracing.listen] if tracing else [])]
     generator = Generator(registry, admission, quotas, throughput, settings.default_model, limits, listeners)
-    counts.registry.register(Gauges(registry, admission, throughput, __version__))
+    counts.registry.register(metrics.Gauges(registry, admission, throughput, __version__))
 
     app = _application(settings, keys, tracing)
     app.extensions["inkwell"] = registry  # wsgi.py and the tests close it at the end of the process

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from inkwell.access.admission import Admission
 from inkwell.access.throughput import ThroughputEstimator
-from inkwell.http.gauges import Gauges
+from inkwell.http.metrics import Gauges
 from inkwell.models.worker_load import WorkerLoad, worker_load
 from inkwell.worker.messages import Ready
 

@@ -11,7 +11,7 @@ import pytest
 
 from inkwell.engine.contract import EngineConfig, FailureEvent, Job
 from inkwell.errors import InkwellError, LoadFailed, ModelCorrupt, QueueFull, ShuttingDown
-from inkwell.models.model_store import ModelStore, Model
+from inkwell.models.model_store import Model, ModelStore
 from inkwell.models.registry import Registry
 from inkwell.parameters.sampling import GREEDY
 from tests.engine.tiny import save_tiny

@@ -7,7 +7,7 @@ import pytest
 from inkwell.engine.contract import FailureEvent, PromptEvent, TokenEvent
 from inkwell.observability.metrics import KILLED, Metrics, StepMeter
 from inkwell.observability.outcome import RequestOutcome
-from inkwell.system.memory import limit_bytes, resident_bytes
+from inkwell.system.resources import limit_bytes, resident_bytes
 from tests.clock import Clock
 
 ENDED = RequestOutcome("id", "who", "demo", "ok", ("length",), 40, 32, 7, True, 0.01, 0.5, 0.75, 2.0)

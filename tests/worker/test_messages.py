@@ -12,7 +12,7 @@ from inkwell.engine.contract import (
     TokenEvent,
 )
 from inkwell.parameters.sampling import GREEDY, Sampling
-from inkwell.worker.messages import LoadError, Cancel, Load, Ready, Step, Submit, decode, encode
+from inkwell.worker.messages import Cancel, Load, LoadError, Ready, Step, Submit, decode, encode
 
 MESSAGES = [
     Load("/models/demo", EngineConfig(max_rows=3, cache_bytes=1 << 40)),

@@ -6,15 +6,15 @@ reason.
 """
 
 import importlib.util
+import json
 import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
-from inkwell.apache.refusals import error_documents
 from inkwell.errors import SettingsError
-from inkwell.parameters.refusals import BODY_BYTES, HEADER_BYTES, HEADERS, REQUEST_LINE_BYTES
+from inkwell.parameters.refusals import BODY_BYTES, HEADER_BYTES, HEADERS, REFUSALS, REQUEST_LINE_BYTES
 from inkwell.settings.settings import Settings
 
 TEMPLATE = Path(__file__).with_name("httpd.conf.template")
@@ -49,7 +49,7 @@ def render(settings: Settings, site: Site) -> str:
         "apache_modules": APACHE_MODULES,
         "wsgi_module": _wsgi_module(),
         "python_home": sys.prefix,
-        "error_documents": error_documents(),
+        "error_documents": _error_documents(),
         "request_line_bytes": REQUEST_LINE_BYTES,
         "header_bytes": HEADER_BYTES,
         "headers": HEADERS,
@@ -60,6 +60,18 @@ def render(settings: Settings, site: Site) -> str:
         "log_level": LOG_LEVELS[settings.log_level],
     }
     return Template(TEMPLATE.read_text()).substitute(values)
+
+
+def write_refusals(folder: Path) -> None:
+    """One JSON file per status, named as httpd.conf refers to it."""
+    folder.mkdir()
+    for refusal in REFUSALS:
+        (folder / f"{refusal.status}.json").write_text(json.dumps(refusal.body()) + "\n")
+
+
+def _error_documents() -> str:
+    """The ErrorDocument lines of httpd.conf."""
+    return "\n".join(f"ErrorDocument {refusal.status} /.refusals/{refusal.status}.json" for refusal in REFUSALS)
 
 
 def _wsgi_module() -> Path:

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from inkwell.apache.apache_logs import ApacheLogTranslator
 from inkwell.apache.config import HTTPD_CONF
 from inkwell.apache.console import copy
-from inkwell.apache.orphans import end_orphans
+from inkwell.apache.run_folder import end_orphans
 from inkwell.settings.settings import PREFIX, Settings
 
 SETPRIV = "/usr/bin/setpriv"

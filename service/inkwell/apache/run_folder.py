@@ -1,12 +1,14 @@
 """The private folder of one start: httpd.conf, pid file, sockets, drain flag, refusals.
 
-A context manager that gives the folder and removes it. A launcher that was killed cannot remove its own; the next one
-does. Knows nothing of what lies in it.
+A context manager creates and removes it. If a launcher was killed, the next one removes its folder. The folder's name
+also identifies the processes of a start: all of them inherit it in their environment, and no other process has it.
+Workers lead sessions of their own and orphans have changed their parent, so neither group nor parent would do.
 """
 
 import fcntl
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from inkwell.apache.account import open_to_group
 from inkwell.errors import SettingsError
 
 PREFIX = "inkwell-run-"
+VARIABLE = "INKWELL_STATE_DIR"
 SETTLED_S = 60  # a folder that is younger may be between its creation and its lock
 
 
@@ -26,7 +29,7 @@ def run_folder(parent: Path) -> Iterator[Path]:
 
     The lock also keeps systemd's cleaner of temporary files away.
     """
-    _remove_orphans(parent)
+    _remove_abandoned(parent)
     try:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     except OSError as error:
@@ -41,7 +44,16 @@ def run_folder(parent: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def _remove_orphans(parent: Path) -> None:
+def end_orphans(run_dir: Path) -> None:
+    """SIGKILL to every process that was started for this run folder."""
+    for pid in _pids_of(run_dir):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def _remove_abandoned(parent: Path) -> None:
     for folder in parent.glob(f"{PREFIX}*"):
         try:
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -56,3 +68,16 @@ def _remove_orphans(parent: Path) -> None:
             continue
         finally:
             os.close(lock)
+
+
+def _pids_of(run_dir: Path) -> list[int]:
+    mark = f"{VARIABLE}={run_dir}".encode()
+    numbers = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal())
+    return [pid for pid in numbers if pid != os.getpid() and mark in _environment(pid)]
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:  # it has ended, or is another user's
+        return []

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from inkwell.apache.account import children_account, permission_advice, unreadable
-from inkwell.apache.config import HTTPD_CONF, Site, render
+from inkwell.apache.config import HTTPD_CONF, Site, render, write_refusals
 from inkwell.apache.console import log_info
-from inkwell.apache.refusals import write_refusals
 from inkwell.apache.stage import ModelMirror, stage_code
 from inkwell.errors import SettingsError
 from inkwell.settings.settings import PROJECT_ROOT, SOURCE_ROOT, Settings

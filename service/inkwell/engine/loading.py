@@ -27,7 +27,7 @@ from inkwell.engine.speculation.speculation import Speculation
 from inkwell.engine.step_costs import StepCostModel
 from inkwell.errors import EngineFailed, LoadFailed
 from inkwell.parameters.sampling import GREEDY
-from inkwell.system.cgroups import processors
+from inkwell.system.resources import processors
 
 log = logging.getLogger(__name__)
 

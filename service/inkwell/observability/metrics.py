@@ -1,7 +1,7 @@
 """What Prometheus is told: counters and histograms of one application, and how they are written.
 
 Labels are routes of our own table, statuses, codes of errors, outcomes, and names of folders; nothing that a client
-sent. What is measured at the moment of a scrape stands in `gauges.py`. Thread-safe.
+sent. Gauges, which are measured at each scrape, are in http/metrics.py. Thread-safe.
 """
 
 import time

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from inkwell.engine.contract import EngineConfig, Event, Job
 from inkwell.errors import Cancelled, InkwellError, LoadFailed, LoadTimeout, WorkerDied, error_of
-from inkwell.system.memory import resident_bytes
+from inkwell.system.resources import resident_bytes
 from inkwell.worker.messages import Cancel, Load, LoadError, Message, Ready, Step, Submit, decode, encode
 from inkwell.worker.stream import TokenStream
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from inkwell.system.cgroups import memory_limit_bytes, processors
-from inkwell.system.memory import limit_bytes
+from inkwell.system.resources import limit_bytes, memory_limit_bytes, processors
 
 GIB = 1 << 30
 V1_NO_LIMIT = "9223372036854771712"  # the kernel's value for unlimited: the largest number, in whole pages
@@ -79,6 +78,6 @@ def test_without_control_groups_there_is_no_limit(tmp_path: Path):
 def test_nobody_may_hold_more_than_the_machine_has(
     monkeypatch: pytest.MonkeyPatch, limit: int | None, expected: int | None
 ):
-    monkeypatch.setattr("inkwell.system.memory.memory_limit_bytes", lambda: limit)
+    monkeypatch.setattr("inkwell.system.resources.memory_limit_bytes", lambda: limit)
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert limit_bytes() == (expected or machine)

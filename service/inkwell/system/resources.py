@@ -1,14 +1,31 @@
-"""What the control groups around this process allow it, read from their files in either version of them.
+"""Memory and processors: what this process may use and what a process holds, from /proc and the control groups.
 
-A leaf, so that the web tier and the engine may both ask. Where nothing limits, or nothing can be read, there is None.
+Reads either version of control groups. Used by the web tier and by the engine, so it imports nothing of the package.
 """
 
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 MOUNTED = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")  # a line for each hierarchy: number, names of its controllers, path; v2 has no names
+
+
+def resident_bytes(process: int | str = "self") -> int | None:
+    """Memory that a process holds at present, files it has mapped included; None where /proc does not tell."""
+    try:
+        pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    except (OSError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def limit_bytes() -> int:
+    """What the service's processes may hold together: the lowest limit of a control group around them, or the machine's
+    memory."""
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(machine, memory_limit_bytes() or machine)
 
 
 def memory_limit_bytes(mounted: Path = MOUNTED, own: Path = OWN) -> int | None:
