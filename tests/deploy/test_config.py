@@ -1,5 +1,6 @@
 """httpd.conf and the environment of Apache, as text."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,15 @@ def test_a_request_that_apache_holds_never_waits_for_a_thread() -> None:
     for line in ("ThreadLimit 333", "ThreadsPerChild 333", "MaxRequestWorkers 333"):
         assert f"\n{line}\n" in text
     assert "\nWSGIDaemonProcess inkwell threads=333 " in text
+
+
+def test_access_is_granted_to_the_script_that_requests_are_mapped_to() -> None:
+    text = render(Settings.from_environ({}), HERE)
+    (script,) = re.findall(r'^WSGIScriptAlias / "([^"]+)"', text, re.MULTILINE)
+    (granted,) = re.findall(
+        r'^<Directory "([^"]+)">\n    <Files "wsgi.py">\n        Require all granted', text, re.MULTILINE
+    )
+    assert script == f"{granted}/wsgi.py"
 
 
 def test_the_header_with_the_key_gets_through_to_the_application() -> None:

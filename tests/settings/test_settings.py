@@ -1,5 +1,6 @@
 """Settings: what the environment may say, what is taken when it says nothing, and how a mistake is told."""
 
+from contextlib import nullcontext
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 
@@ -48,7 +49,8 @@ def test_the_environment_of_the_process_is_read_by_default(monkeypatch: pytest.M
         ("DRAFT_MODELS", "1558M=124M, gpt-j-6B = 124M,", (("1558M", "124M"), ("gpt-j-6B", "124M"))),
         ("DRAFT_MODELS", "", ()),
         ("MODEL_ALIASES", "text-davinci-003=1558M", (("text-davinci-003", "1558M"),)),
-        ("MAX_REQUESTS", "88", 88),
+        ("MAX_REQUESTS", "242", 242),
+        ("MAX_CONNECTIONS", "80", 80),
         ("MAX_CONNECTIONS", "400", 400),
         ("MAX_SAMPLES", "128", 128),
         ("MAX_TOKENS_PER_REQUEST", "0", 0),
@@ -117,8 +119,10 @@ def test_a_variable_sets_its_field(variable: str, text: str, value: object):
         ("MAX_ROWS", "0", "between 1 and 256"),
         ("CACHE_MIB", "2GB", "must be a whole number"),
         ("CACHE_MIB", "15", "between 16 and 1048576"),
-        ("MAX_REQUESTS", "89", "between 1 and 88"),  # threads must be left to refuse with
-        ("MAX_CONNECTIONS", "95", "between 96 and 400"),  # the most requests, and those that refuse more
+        ("MAX_REQUESTS", "393", "between 1 and 392"),
+        ("MAX_REQUESTS", "243", "at most 242, which is INKWELL_MAX_CONNECTIONS (250) less 8"),
+        ("MAX_CONNECTIONS", "15", "between 16 and 400"),
+        ("MAX_CONNECTIONS", "401", "between 16 and 400"),
         ("MODEL_ALIASES", "gpt-3", "must be comma-separated pairs"),
         ("MAX_SAMPLES", "0", "between 1 and 128"),
         ("MAX_TOKENS_PER_REQUEST", "-1", "between 0 and"),
@@ -151,7 +155,7 @@ def test_a_value_that_does_not_fit_is_told_in_one_line_with_its_name(variable: s
         Settings.from_environ({f"INKWELL_{variable}": text})
     message = caught.value.message
     assert message.startswith(f"INKWELL_{variable} must") and reason in message and "\n" not in message
-    assert len(message) < 300 and repr(text)[:20] in message
+    assert len(message) < 300 and (repr(text)[:20] in message or message.endswith(f"it is {text}"))
 
 
 @pytest.mark.parametrize(
@@ -188,3 +192,16 @@ def test_limits_of_memory_belong_to_a_model_that_is_spread() -> None:
     assert Settings.from_environ(limits | {"INKWELL_DEVICE": "spread"}).max_memory == limits["INKWELL_MAX_MEMORY"]
     with pytest.raises(SettingsError, match="INKWELL_DEVICE=spread"):
         Settings.from_environ(limits)
+
+
+def test_as_many_requests_can_be_admitted_as_a_model_may_have_rows() -> None:
+    settings = Settings.from_environ({f"INKWELL_MAX_{name}": str(most) for name, most in
+                                      {"ROWS": 256, "REQUESTS": 392, "CONNECTIONS": 400}.items()})  # fmt: skip
+    assert settings.max_requests > settings.max_rows == 256
+
+
+@pytest.mark.parametrize(("connections", "requests", "fits"), [(96, 88, True), (96, 89, False), (79, 72, False)])
+def test_threads_remain_to_refuse_with_when_the_service_is_full(connections: int, requests: int, fits: bool) -> None:
+    given = {"INKWELL_MAX_CONNECTIONS": str(connections), "INKWELL_MAX_REQUESTS": str(requests)}
+    with nullcontext() if fits else pytest.raises(SettingsError, match="INKWELL_MAX_REQUESTS must be at most"):
+        Settings.from_environ(given)

@@ -11,7 +11,7 @@ from scripts.benchmark.processes import memory_of
 from scripts.benchmark.server import Server
 from scripts.benchmark.streams import Streams
 
-MAX_REQUESTS = 88  # the maximum of the setting
+MAX_REQUESTS = 242  # the maximum of the setting with the default of INKWELL_MAX_CONNECTIONS
 TIMEOUT_S = "7200"  # high enough that no request times out, even on a slow machine
 
 

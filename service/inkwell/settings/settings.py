@@ -20,6 +20,8 @@ from inkwell.settings.parsers import SOURCE_ROOT as SOURCE_ROOT
 from inkwell.settings.parsers import Pairs
 
 PREFIX = "INKWELL_"
+MAX_CONNECTIONS = 400  # Apache holds two descriptors for each, of the 1,024 that a process may have by default
+FREE_CONNECTIONS = 8  # threads that remain for probes and refusals when as many requests run as are admitted
 TYPES = {
     int: "integer",
     float: "number",
@@ -91,10 +93,11 @@ class Settings:
         "", parse.pairs, "Other names for models, such as text-davinci-003=1558M, so that old programs run unchanged."
     )
     max_requests: int = _setting(
-        "72", parse.integer(1, 88), "Requests running or waiting at once; more are refused (429)."
-    )
+        "72", parse.integer(1, MAX_CONNECTIONS - FREE_CONNECTIONS),
+        "Requests running or waiting at once; more are refused (429). At least 8 below INKWELL_MAX_CONNECTIONS.",
+    )  # fmt: skip
     max_connections: int = _setting(
-        "250", parse.integer(96, 400),  # above MAX_REQUESTS; Apache needs 2 of its 1,024 descriptors for each
+        "250", parse.integer(16, MAX_CONNECTIONS),
         "Requests that Apache holds at once, slow senders and readers among them; others wait. Each takes two threads.",
     )  # fmt: skip
     max_samples: int = _setting(
@@ -157,9 +160,20 @@ class Settings:
             if name.startswith(PREFIX) and name not in table:
                 raise SettingsError(f"{name} is not a setting{_nearest(name, list(table))}")
         settings = cls(**{item.name: _read(name, item.metadata, environ) for name, item in table.items()})
-        if settings.max_memory and settings.device != "spread":
-            raise SettingsError("INKWELL_MAX_MEMORY is for INKWELL_DEVICE=spread alone")
+        _check_combinations(settings)
         return settings
+
+
+def _check_combinations(settings: Settings) -> None:
+    """Refuse values that are valid alone and not together."""
+    if settings.max_memory and settings.device != "spread":
+        raise SettingsError("INKWELL_MAX_MEMORY is for INKWELL_DEVICE=spread alone")
+    requests, connections = settings.max_requests, settings.max_connections
+    if requests > connections - FREE_CONNECTIONS:
+        raise SettingsError(
+            f"INKWELL_MAX_REQUESTS must be at most {connections - FREE_CONNECTIONS}, which is INKWELL_MAX_CONNECTIONS "
+            f"({connections}) less {FREE_CONNECTIONS} for probes and refusals; it is {requests}"
+        )
 
 
 def log_format(environ: Mapping[str, str] = os.environ) -> str:
