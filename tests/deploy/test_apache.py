@@ -49,6 +49,17 @@ REFUSED = {
     "a NUL in the path": (404, f"GET /models%00 HTTP/1.1\r\n{HEAD}\r\n"),
     "an encoded slash": (404, f"GET /models/..%2f..%2fetc HTTP/1.1\r\n{HEAD}\r\n"),
     "an unknown expectation": (417, f"GET / HTTP/1.1\r\n{HEAD}Expect: miracles\r\n\r\n"),
+    "a transfer encoding that is not implemented": (
+        501,
+        f"POST /text-generate HTTP/1.1\r\n{HEAD}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    ),
+    "a range of no byte": (416, f"GET /apidocs/assets/swagger-ui.css HTTP/1.1\r\n{HEAD}Range: bytes=99999999-\r\n\r\n"),
+    "another file": (412, f'GET /apidocs/assets/swagger-ui.css HTTP/1.1\r\n{HEAD}If-Match: "another"\r\n\r\n'),
+    "a WebSocket": (
+        400,
+        "GET /models HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\n\r\n",
+    ),
     "the refusals themselves": (403, f"GET /.refusals/404.json HTTP/1.1\r\n{HEAD}\r\n"),
 }
 
@@ -66,6 +77,8 @@ def test_every_refusal_has_the_one_json_shape(server: LiveServer, case: str) -> 
     assert set(error) == {"message", "type", "param", "code"}
     assert error["type"] in ("invalid_request_error", "permission_error")
     assert error["message"] and error["code"] and error["param"] is None
+    assert ("well-formed HTTP" in error["message"]) == (status == 400 and case != "a WebSocket")
+    assert ("method" in error["message"]) == (status in (405, 501))
 
 
 def test_a_head_generates_no_text_that_nobody_gets(server: LiveServer) -> None:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import UnsupportedMediaType, default_exceptions
 from werkzeug.test import TestResponse
 
 from inkwell.errors import InkwellError, InvalidBody, QueueFull, SettingsError, error_kinds
 from inkwell.http.error_handlers import TABLE, classify
+from inkwell.parameters.refusals import REFUSALS, refusal_of
 from tests.serving import problem, running_app
 
 STATUS = {
@@ -89,6 +90,35 @@ def test_an_endpoint_may_say_what_media_it_takes(models_dir: Path):
     assert problem(answer_to(UnsupportedMediaType("JSON alone"), models_dir), 415, "unsupported_media_type") == (
         "JSON alone"
     )
+
+
+ASSET = "/apidocs/assets/swagger-ui.css"
+
+
+def test_a_range_beyond_the_end_of_a_file_is_named_as_the_reason(client: FlaskClient):
+    response = client.get(ASSET, headers={"Range": "bytes=99999999-"})
+    assert "Range" in problem(response, 416, "range_not_satisfiable")
+    assert response.headers["Content-Range"].startswith("bytes */")
+
+
+def test_a_file_that_does_not_match_a_precondition_is_not_sent(client: FlaskClient):
+    response = client.get(ASSET, headers={"If-Match": '"another"'}, buffered=True)
+    assert "If-Match" in problem(response, 412, "precondition_failed")
+    assert client.get(ASSET, headers={"If-None-Match": "*"}, buffered=True).status_code == 304
+
+
+def test_a_websocket_is_refused_as_one(client: FlaskClient):
+    asked = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    assert "WebSocket" in problem(client.get("/models", headers=asked), 400, "bad_request")
+
+
+@pytest.mark.parametrize("status", sorted(default_exceptions))
+def test_no_status_is_explained_by_the_reason_of_another(status: int, models_dir: Path):
+    response = answer_to(default_exceptions[status](), models_dir)
+    message = problem(response, status, refusal_of(status).code)
+    assert ("well-formed HTTP" in message) == (status == 400)
+    assert status in {row.status for row in REFUSALS} or str(status) in message
+    assert response.json["error"]["type"] == "server_error" or status < 500 or status in {501, 503, 504, 505}
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/text-generate/", "/v1/nothing", "/.env", "/apidocs/nothing"])

@@ -12,7 +12,7 @@ from collections import deque
 from typing import Any
 
 from inkwell.observability.logs import formatter
-from inkwell.parameters.refusals import REFUSALS
+from inkwell.parameters.refusals import refusal_of
 
 REFUSED = re.compile(
     r"inkwell-refused (?P<status>\d{3}) (?P<us>\d+) (?P<address>\S+) (?P<unique_id>\S+) (?P<request_id>\S+)"
@@ -27,7 +27,6 @@ LEVELS = {
 CHUNKED = " WSGI0139: "  # a body of unknown length, which the record of its refusal tells too
 UNREAD = " WSGI0126: "  # the client sent less of its body than it promised, or too slowly
 MOST_KNOWN = 1_000
-CODES = {refusal.status: refusal.code for refusal in REFUSALS}
 
 
 class ApacheLogTranslator:
@@ -79,7 +78,7 @@ class ApacheLogTranslator:
             "method": None,
             "route": "other",
             "status": status,
-            "code": CODES.get(status),
+            "code": refusal_of(status).code,
             "duration_s": round(int(refused["us"]) / 1e6, 4),
         }
         return self._written("apache", level, "request ended", **facts)

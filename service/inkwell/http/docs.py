@@ -53,7 +53,11 @@ def _blueprint() -> ScopedBlueprint:
     def asset(name: str) -> Response:
         if name not in ASSETS:
             abort(404)
-        return send_from_directory(str(files("flask_swagger_ui") / "dist"), name)
+        response = send_from_directory(str(files("flask_swagger_ui") / "dist"), name)
+        if response.status_code == 412:  # Flask sends the file with it
+            response.close()
+            abort(412)
+        return response
 
     @routes.after_request
     def protect(response: Response) -> Response:

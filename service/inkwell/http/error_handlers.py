@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import Flask, Response, current_app, g, jsonify
 from werkzeug.exceptions import ClientDisconnected, HTTPException, MethodNotAllowed, UnsupportedMediaType
+from werkzeug.routing.exceptions import WebsocketMismatch
 
 from inkwell.errors import (
     Cancelled,
@@ -30,7 +31,7 @@ from inkwell.errors import (
     Unauthorized,
 )
 from inkwell.http.access_log import AccessLogEntry
-from inkwell.parameters.refusals import REFUSALS
+from inkwell.parameters.refusals import refusal_of
 
 # The nearest class in an error's line of descent decides: (status, type, seconds until it may pass or None). An error
 # that knows the seconds itself overrules the last one.
@@ -53,7 +54,7 @@ TABLE: dict[type[InkwellError], tuple[int, str, float | None]] = {
     InkwellError: (500, "server_error", None),
 }
 
-MALFORMED = next(refusal for refusal in REFUSALS if refusal.status == 400)
+NO_WEBSOCKET = "this address does not speak WebSocket; send a plain HTTP request"
 UNEXPECTED = "something went wrong in the service; the log has more under this request's id"
 
 
@@ -123,13 +124,16 @@ def _http(error: HTTPException) -> Response:
     status = 408 if isinstance(error, ClientDisconnected) else error.code or 500
     if 300 <= status < 400:  # a redirect to the address with its slash
         return current_app.make_response(error)
-    refusal = next((refusal for refusal in REFUSALS if refusal.status == status), MALFORMED)
+    refusal = refusal_of(status)
     body = refusal.body()
     g.log_entry.code = refusal.code
-    if isinstance(error, UnsupportedMediaType) and "description" in vars(error):  # body.py said what it takes instead
+    if isinstance(error, UnsupportedMediaType) and "description" in vars(error):  # request_body.py names what it takes
         body["error"]["message"] = error.description
+    elif isinstance(error, WebsocketMismatch):
+        body["error"]["message"] = NO_WEBSOCKET
     response = jsonify(body)
     response.status_code = status
+    response.headers.update({name: value for name, value in error.get_headers() if name != "Content-Type"})
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return response

@@ -1,10 +1,11 @@
-"""What is refused before any of our own code looks at a request, by Apache or by Flask: status, code, message, limits.
+"""What Apache or Flask refuses before any of our own code sees the request: status, code, message and limits.
 
 The application answers with these rows, Apache's configuration serves them as files, and docs/reference.md lists them.
 The limits are here because the messages name them.
 """
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from inkwell.parameters import MAX_INPUT_BYTES
@@ -40,17 +41,32 @@ REFUSALS = (
     Refusal(405, CALLER, "method_not_allowed", "this address does not answer to this method"),
     Refusal(408, CALLER, "request_timeout", "the request did not arrive completely in time"),
     Refusal(411, CALLER, "length_required", "a body needs a Content-Length; chunked requests are not accepted"),
+    Refusal(412, CALLER, "precondition_failed", "the file is not the one that the If-Match header names"),
     Refusal(413, CALLER, "payload_too_large", f"the body is larger than {BODY_BYTES} bytes"),
     Refusal(414, CALLER, "uri_too_long", f"the request line is longer than {REQUEST_LINE_BYTES} bytes; use POST"),
     Refusal(
-        415, CALLER, "unsupported_media_type", "send UTF-8 as application/json or application/x-www-form-urlencoded"
+        415,
+        CALLER,
+        "unsupported_media_type",
+        "send uncompressed UTF-8 as application/json or application/x-www-form-urlencoded",
     ),
+    Refusal(416, CALLER, "range_not_satisfiable", "the Range header names no part of this file"),
     Refusal(417, CALLER, "expectation_failed", "the Expect header may only ask for 100-continue"),
     Refusal(431, CALLER, "headers_too_large", f"the headers are too large: {HEADER_LIMITS}"),
     Refusal(500, "server_error", "internal_error", "the web process failed on this request; the log tells why"),
-    Refusal(501, CALLER, "not_implemented", "this method is not implemented"),
+    Refusal(501, CALLER, "not_implemented", "the service does not implement this method or transfer encoding"),
     Refusal(502, "server_error", "bad_gateway", "the web process ended before it answered; the same request may pass"),
     Refusal(503, "overloaded_error", "service_unavailable", "the web process cannot take the request now; try again"),
     Refusal(504, "timeout_error", "gateway_timeout", "the web process did not answer in time"),
     Refusal(505, CALLER, "http_version_not_supported", "this version of HTTP is not supported; use HTTP/1.1"),
 )
+
+
+def refusal_of(status: int) -> Refusal:
+    """The row of a status; for one without a row, a refusal that states the status and no reason."""
+    known = next((refusal for refusal in REFUSALS if refusal.status == status), None)
+    if known is not None:
+        return known
+    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "no standard status"
+    kind = CALLER if status < 500 else "server_error"
+    return Refusal(status, kind, f"http_{status}", f"the request was refused with status {status} ({phrase})")
