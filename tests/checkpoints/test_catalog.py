@@ -2,13 +2,18 @@
 
 import os
 import re
+import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from inkwell.checkpoints.catalog import ALIASES, KNOWN_MODELS, known_model, scan
+from inkwell.checkpoints.catalog import ALIASES, KNOWN_MODELS, Catalog, known_model, scan, served_files
 
 SERVABLE = ("config.json", "tokenizer.json", "model.safetensors")
+HOUR_NS = 3_600_000_000_000
+TICK_S = 0.02  # longer than the time stamps of a file system are coarse
 
 
 def make(folder: Path, *files: str) -> None:
@@ -126,3 +131,143 @@ def test_a_loop_of_links_is_passed_over(tmp_path):
     (tmp_path / "fine" / "config.json").touch()
     assert list(scan(tmp_path)) == ["fine"]
     assert scan(tmp_path / "loop") == {}
+
+
+def later() -> int:
+    """A clock by which every change was made long ago."""
+    return time.time_ns() + HOUR_NS
+
+
+@pytest.fixture
+def listings(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Every directory that was listed."""
+    listed: list[Path] = []
+    original = Path.iterdir
+
+    def iterdir(path: Path) -> object:
+        listed.append(path)
+        return original(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    return listed
+
+
+def test_directories_that_have_not_changed_are_not_listed_again(tmp_path: Path, listings: list[Path]):
+    for name in ("one", "two"):
+        make(tmp_path / name, *SERVABLE)
+    catalog = Catalog(tmp_path, later)
+    first = catalog.folders()
+    listings.clear()
+    assert catalog.folders() == first and catalog.folder("two") == first["two"] and not listings
+    time.sleep(TICK_S)
+    (tmp_path / "one" / "note").touch()
+    assert catalog.files("one") == {*SERVABLE, "note"} and listings == [tmp_path / "one"]
+
+
+def test_a_directory_that_changed_just_now_is_listed_each_time(tmp_path: Path, listings: list[Path]):
+    make(tmp_path / "one", *SERVABLE)  # another change may come within the same tick of the clock
+    catalog = Catalog(tmp_path)
+    for _ in range(2):
+        listings.clear()
+        assert catalog.folder("one") and listings == [tmp_path, tmp_path / "one"]
+
+
+CHANGES: dict[str, tuple[Callable[[Path], object], dict[str, str]]] = {
+    "a folder is added": (lambda root: make(root / "new", *SERVABLE), {"new": "available", "one": "available"}),
+    "one is renamed": (lambda root: (root / "one").rename(root / "uno"), {"uno": "available"}),
+    "one is removed": (lambda root: shutil.rmtree(root / "one"), {}),
+    "one is hidden": (lambda root: (root / "one").rename(root / ".one"), {}),
+    "a file is removed": (lambda root: (root / "one" / "config.json").unlink(), {"one": "incomplete"}),
+    "a file is renamed": (lambda root: (root / "one" / "model.safetensors").rename(root / "one" / "pytorch_model.bin"),
+                          {"one": "needs_conversion"}),
+    "all are removed": (lambda root: [file.unlink() for file in (root / "one").iterdir()], {}),
+    "one is exchanged": (lambda root: (root / "one").rename(root.parent / "old")
+                         and make(root / "one", "config.json", "tokenizer.json"), {"one": "incomplete"}),
+    "a link is turned": (lambda root: [(root / "one").rename(root / "two"), (root / "one").symlink_to(root.parent)],
+                         {"two": "available"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("clock", [time.time_ns, later], ids=["just now", "long ago"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_change_is_seen_by_the_next_look(tmp_path: Path, change: str, clock: Callable[[], int]):
+    make(tmp_path / "models" / "one", *SERVABLE)
+    catalog = Catalog(tmp_path / "models", clock)
+    assert {name: folder.state for name, folder in catalog.folders().items()} == {"one": "available"}
+    if clock is later:
+        time.sleep(TICK_S)
+    act, expected = CHANGES[change]
+    act(tmp_path / "models")
+    assert {name: folder.state for name, folder in catalog.folders().items()} == expected
+    assert {name for name in ("one", "two", "new", "uno") if catalog.folder(name)} == set(expected)
+
+
+def test_a_folder_is_seen_in_every_state_while_it_is_copied(tmp_path: Path):
+    catalog = Catalog(tmp_path)
+    (tmp_path / "copy").mkdir()
+    states = []
+    for name in SERVABLE:
+        (tmp_path / "copy" / name).touch()
+        os.utime(tmp_path / "copy", (1, 1))  # as `cp -a` leaves the time of the folder
+        states.append(catalog.folders()["copy"].state)
+    assert states == ["incomplete", "incomplete", "available"]
+
+
+def test_a_link_is_followed_anew_when_its_target_or_what_it_leads_through_changes(tmp_path: Path):
+    make(tmp_path / "models" / "mine", *SERVABLE)
+    make(tmp_path / "models" / "half", "config.json")
+    (tmp_path / "by-way").symlink_to(tmp_path / "models" / "mine")
+    (tmp_path / "models" / "alias").symlink_to(tmp_path / "by-way")
+    catalog = Catalog(tmp_path / "models", later)
+    states = [catalog.folders()["alias"].state]
+    time.sleep(TICK_S)
+    (tmp_path / "by-way").unlink()
+    (tmp_path / "by-way").symlink_to(tmp_path / "models" / "half")
+    states.append(catalog.folders()["alias"].state)
+    time.sleep(TICK_S)
+    for name in SERVABLE:
+        (tmp_path / "models" / "half" / name).touch()
+    states.append(catalog.folders()["alias"].state)
+    assert states == ["available", "incomplete", "available"]
+    (tmp_path / "by-way").unlink()
+    (tmp_path / "by-way").symlink_to(tmp_path)
+    assert "alias" not in catalog.folders() and catalog.folder("alias") is None
+
+
+def test_the_models_directory_may_become_a_link_to_another(tmp_path: Path):
+    make(tmp_path / "a" / "one", *SERVABLE)
+    make(tmp_path / "b" / "two", *SERVABLE)
+    (tmp_path / "models").symlink_to(tmp_path / "a")
+    catalog = Catalog(tmp_path / "models", later)
+    assert list(catalog.folders()) == ["one"]
+    (tmp_path / "models").unlink()
+    assert catalog.folders() == {}
+    (tmp_path / "models").symlink_to(tmp_path / "b")
+    assert list(catalog.folders()) == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("files", "served"),
+    [
+        (SERVABLE, SERVABLE),
+        ((*SERVABLE, "vocab.json", "merges.txt", "training.json", "README.md", "inkwell.json"), SERVABLE),
+        ((*SERVABLE, "model.safetensors.index.json", "model-1.safetensors", "adapter.safetensors"), SERVABLE),
+        (
+            ("config.json", "vocab.json", "merges.txt", "model.safetensors", "generation_config.json", "notes.txt"),
+            ("config.json", "vocab.json", "merges.txt", "model.safetensors"),
+        ),
+        (
+            (
+                "config.json",
+                "tokenizer.json",
+                "model.safetensors.index.json",
+                "a.safetensors",
+                "b.safetensors",
+                "b.bin",
+            ),
+            ("config.json", "tokenizer.json", "model.safetensors.index.json", "a.safetensors", "b.safetensors"),
+        ),
+    ],
+)
+def test_a_model_is_served_from_config_tokenizer_and_weights_alone(files: tuple[str, ...], served: tuple[str, ...]):
+    assert set(served_files(frozenset(files))) == set(served)

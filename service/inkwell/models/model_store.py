@@ -1,22 +1,24 @@
 """One model as the web tier knows it before any worker runs: its folder, its config and its tokenizer."""
 
 import difflib
+import hashlib
 import json
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 
-from inkwell.checkpoints.catalog import ORIGIN_FILE, Folder, known_model, scan
+from inkwell.checkpoints.catalog import ORIGIN_FILE, Catalog, Folder, is_recent, known_model, served_files
 from inkwell.checkpoints.model_config import ModelConfig, read_config
 from inkwell.checkpoints.tokenizer import TextTokenizer, load_tokenizer
 from inkwell.errors import InkwellError, ModelCorrupt, ModelNotDownloaded, ModelNotFound, NeedsConversion
 
-Stamp = tuple[tuple[str, int, int], ...]
-
-SERVED_SUFFIXES = {".json", ".safetensors", ".txt"}
+Stamp = tuple[tuple[str, int, int], ...]  # of each file: name, size in bytes, time of modification in ns
+ABSENT = (-1, -1)
+SMALL_SUFFIXES = (".json", ".txt")  # of the files that this process reads itself
 
 
 @dataclass(frozen=True)
@@ -39,28 +41,52 @@ class Model:
         return tokenizer
 
 
-class ModelStore:
-    """The models directory, read afresh whenever somebody asks, with what was parsed remembered.
+@dataclass(slots=True)
+class _Known:
+    """A model that was read, and what its files were like then.
 
-    `aliases` are the operator's own names of models; they come before all others.
+    `digest` is that of the small files while their time stamps are so recent that a later change could bear the same.
+    For weights no digest is needed: a worker reads them seconds later than this process looks at their time stamps.
     """
 
-    def __init__(self, models_dir: Path, aliases: Mapping[str, str] = MappingProxyType({})) -> None:
-        self._models_dir = models_dir
+    stamp: Stamp
+    digest: bytes | None
+    model: Model
+
+    def matches(self, stamp: Stamp) -> bool:
+        """Whether the files are still the same."""
+        if self.stamp != stamp:
+            return False
+        return self.digest is None or self.digest == _digest(self.model.path, stamp)
+
+
+class ModelStore:
+    """The models directory as it is at each call, with what was read of it kept.
+
+    `aliases` are the operator's own names of models; they take precedence over all others.
+    """
+
+    def __init__(
+        self,
+        models_dir: Path,
+        aliases: Mapping[str, str] = MappingProxyType({}),
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._catalog = Catalog(models_dir, clock_ns)
+        self._clock_ns = clock_ns
         self._aliases = aliases
         self._lock = threading.Lock()
-        self._models: dict[str, tuple[Stamp, Model]] = {}
+        self._models: dict[str, _Known] = {}
 
     def folders(self) -> dict[str, Folder]:
         """All folders by name, servable or not."""
-        return scan(self._models_dir)
+        return self._catalog.folders()
 
     def folder(self, name: str) -> Folder | None:
         """The folder that a name or alias means, servable or not."""
         name = self._aliases.get(name, name)
         known = known_model(name)
-        folders = self.folders()
-        return folders.get(name) or (folders.get(known.name) if known else None)
+        return self._catalog.folder(name) or (self._catalog.folder(known.name) if known else None)
 
     def find(self, name: str) -> Model:
         """The model of that name or alias; raises why it cannot be served."""
@@ -77,14 +103,18 @@ class ModelStore:
         return self.read(folder)
 
     def read(self, folder: Folder) -> Model:
-        """The model in an available folder: the same object as long as no file in it has changed."""
-        stamp = _stamp(folder.path)
+        """The model in an available folder: the same object as long as no file that it is served from has changed."""
+        files = served_files(self._catalog.files(folder.name))
+        now_ns, stamp = self._clock_ns(), _stamp(folder.path, files)
         with self._lock:
-            seen, model = self._models.get(folder.name, (None, None))
-            if model is None or seen != stamp:
-                model = Model(folder.name, folder.path, read_config(folder.path))
-                self._models[folder.name] = (stamp, model)
-            return model
+            known = self._models.get(folder.name)
+            if known is None or not known.matches(stamp):
+                digest = _digest(folder.path, stamp)  # first: content that changes meanwhile counts as changed
+                known = _Known(stamp, digest, Model(folder.name, folder.path, read_config(folder.path)))
+                self._models[folder.name] = known
+            if not any(is_recent(modified_ns, now_ns) for _, _, modified_ns in stamp):
+                known.digest = None
+            return known.model
 
 
 def origin(folder: Folder) -> str:
@@ -96,13 +126,29 @@ def origin(folder: Folder) -> str:
         return f"models/{folder.name}"
 
 
-def _stamp(folder: Path) -> Stamp:
-    """Name, size and time of every file that is served from; a README may change under a running model."""
+def _stamp(folder: Path, files: tuple[str, ...]) -> Stamp:
+    return tuple((name, *_size_and_time(folder / name)) for name in files)
+
+
+def _size_and_time(file: Path) -> tuple[int, int]:
     try:
-        files = [file for file in folder.iterdir() if file.suffix in SERVED_SUFFIXES]
-        return tuple(sorted((file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files))
+        status = file.stat()
     except OSError:
-        return ()  # reading it fails next, and says why
+        return ABSENT
+    return status.st_size, status.st_mtime_ns
+
+
+def _digest(folder: Path, stamp: Stamp) -> bytes:
+    """Of the content of the small files; one that cannot be read counts as empty."""
+    digest = hashlib.blake2b()
+    for name, _, _ in stamp:
+        if name.endswith(SMALL_SUFFIXES):
+            try:
+                content = (folder / name).read_bytes()
+            except OSError:
+                content = b""
+            digest.update(len(content).to_bytes(8) + content)
+    return digest.digest()
 
 
 def _absence(name: str, present: list[str]) -> InkwellError:
