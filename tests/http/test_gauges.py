@@ -12,8 +12,8 @@ from inkwell.models.worker_load import WorkerLoad, worker_load
 from inkwell.worker.messages import Ready
 
 HELD = 300 << 20
-ON_GPU = Ready("cuda:0", "bfloat16", "bfloat16 weights", 16, 5 << 30)
-ON_CPU = Ready("cpu", "bfloat16", "bfloat16 weights", 16, 0)
+ON_GPU = Ready("cuda:0", "bfloat16", "bfloat16 weights", 16, 5 << 30, "torch-nvidia-h200")
+ON_CPU = Ready("cpu", "bfloat16", "bfloat16 weights", 16, 0, "native-avx2")
 
 
 @dataclass

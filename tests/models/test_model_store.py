@@ -120,3 +120,12 @@ def test_a_model_that_is_being_copied_is_read_at_each_state(folder: Path):
 def test_an_alias_means_its_model(folder: Path):
     store = ModelStore(folder.parent, {"yours": "mine"})
     assert store.find("yours") is store.find("mine")
+
+
+@pytest.mark.parametrize(
+    ("note", "revision"),
+    [('{"hub_id": "a/b", "revision": "607a30d783dfa663"}', "607a30d7"), ('{"revision": "607a"}', None), ("[", None)],
+)
+def test_a_model_knows_the_revision_that_the_downloader_noted(folder: Path, note: str, revision: str | None):
+    (folder / "inkwell.json").write_text(note)
+    assert ModelStore(folder.parent).find("mine").revision == revision

@@ -21,7 +21,7 @@ MESSAGES = [
     Submit(Job(5, (0, 1), 0, Sampling(logit_bias=((7, -100.0), (0, 0.1))), logprobs=5)),
     Submit(Job(6, (0, 1), 0, generated_before=9, prompt_logprobs=0, inspect=20)),
     Cancel(12),
-    Ready("cuda:0", "bfloat16", "in words", 16, 1 << 33),
+    Ready("cuda:0", "bfloat16", "in words", 16, 1 << 33, "torch-avx2"),
     LoadError("model_corrupt", "what", None),
     Step(
         (

@@ -50,9 +50,18 @@ class LoadedModel:
     @property
     def path(self) -> str:
         """The compute path that the bits of a text depend on, in words."""
+        program = "native kernels" if self.precision.native else "torch"
+        return f"{self.dtype} weights, {program}, {self._processor}, {self.drafts}"
+
+    @property
+    def kernels(self) -> str:
+        """What computes, and for which instructions, as one word; another one may round sums differently."""
+        return f"{'native' if self.precision.native else 'torch'}-{'-'.join(self._processor.lower().split())}"
+
+    @property
+    def _processor(self) -> str:
         first = self.device.partition(",")[0]
-        where = torch.backends.cpu.get_cpu_capability() if first == "cpu" else torch.cuda.get_device_name(first)
-        return f"{self.dtype} weights, {'native kernels' if self.precision.native else 'torch'}, {where}, {self.drafts}"
+        return torch.backends.cpu.get_cpu_capability() if first == "cpu" else torch.cuda.get_device_name(first)
 
 
 def load_model(folder: Path, config: EngineConfig) -> LoadedModel:

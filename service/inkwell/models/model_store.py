@@ -18,6 +18,7 @@ from inkwell.errors import InkwellError, ModelCorrupt, ModelNotDownloaded, Model
 
 Stamp = tuple[tuple[str, int, int], ...]  # of each file: name, size in bytes, time of modification in ns
 ABSENT = (-1, -1)
+REVISION_CHARACTERS = 8
 SMALL_SUFFIXES = (".json", ".txt")  # of the files that this process reads itself
 
 
@@ -39,6 +40,12 @@ class Model:
                 cause=f"token {tokenizer.highest_id} with {self.config.vocab_size} rows in the embedding",
             )
         return tokenizer
+
+    @cached_property
+    def revision(self) -> str | None:
+        """The hub's revision that the downloader noted, shortened as git does; None for other folders."""
+        note = _origin_note(self.path)
+        return note["revision"][:REVISION_CHARACTERS] if note else None
 
 
 @dataclass(slots=True)
@@ -119,11 +126,18 @@ class ModelStore:
 
 def origin(folder: Folder) -> str:
     """Where a checkpoint came from, in words: the hub and revision that the downloader noted, or its folder."""
+    note = _origin_note(folder.path)
+    return f"{note['hub_id']}@{note['revision']}" if note else f"models/{folder.name}"
+
+
+def _origin_note(folder: Path) -> dict[str, str] | None:
+    """What the downloader noted: `hub_id` and `revision`; None if it noted nothing, or not both."""
     try:
-        note = json.loads((folder.path / ORIGIN_FILE).read_text())
-        return f"{note['hub_id']}@{note['revision']}"
+        note = json.loads((folder / ORIGIN_FILE).read_text())
+        found = {name: str(note[name]) for name in ("hub_id", "revision")}
     except (OSError, ValueError, KeyError, TypeError):
-        return f"models/{folder.name}"
+        return None
+    return found
 
 
 def _stamp(folder: Path, files: tuple[str, ...]) -> Stamp:

@@ -56,7 +56,7 @@ def _load(load: Message, connection: Connection) -> LoadedModel | None:
     except Exception as error:  # the web tier logs the cause
         _send(connection, LoadError(LoadFailed.code, "the model could not be loaded", repr(error)))
         return None
-    _send(connection, Ready(loaded.device, loaded.dtype, loaded.path, loaded.rows, loaded.gpu_bytes))
+    _send(connection, Ready(loaded.device, loaded.dtype, loaded.path, loaded.rows, loaded.gpu_bytes, loaded.kernels))
     return loaded
 
 

@@ -41,13 +41,17 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The model is loaded. `path` says in words which way it computes; `gpu_bytes` is what it holds beside its RAM."""
+    """The model is loaded. `path` describes how it computes; `gpu_bytes` is what it holds besides its RAM.
+
+    `kernels` names the program and the instructions that compute, on which the last bits of sums depend.
+    """
 
     device: str
     dtype: str
     path: str
     rows: int
     gpu_bytes: int
+    kernels: str
 
 
 @dataclass(frozen=True, slots=True)

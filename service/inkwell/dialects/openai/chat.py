@@ -36,7 +36,7 @@ def blueprint(services: Services) -> ScopedBlueprint:
             return asked.asking(written.text)
 
         def reply_to(generation: Generation) -> ChatReply:
-            computed_by = fingerprint(services, generation.model.name)
+            computed_by = fingerprint(services, generation.model)
             wants_logprobs = generation.request.logprobs is not None
             return ChatReply(generation, ReplyOptions(computed_by, asked.include_usage, wants_logprobs, told))
 

@@ -59,7 +59,7 @@ def _answer(services: Services, asked: Completion) -> Response:
     wants_logprobs = asked.request.logprobs is not None
 
     def reply_to(generation: Generation) -> CompletionReply:
-        computed_by = fingerprint(services, generation.model.name)
+        computed_by = fingerprint(services, generation.model)
         return CompletionReply(generation, ReplyOptions(computed_by, asked.include_usage, wants_logprobs))
 
     opened = services.generator.start(asked.request, g.request_id, g.client, NAMES)

@@ -14,6 +14,7 @@ from flask import Response
 from inkwell.generation import Choice, Finish, Generation, TextEvent
 from inkwell.http.replies import Opened, json_response, metadata, sse_response
 from inkwell.http.services import Services
+from inkwell.models.model_store import Model
 
 Json = dict[str, Any]
 # OpenAI has two words for why a text ended; the native one is among the facts.
@@ -106,8 +107,15 @@ def respond(opened: Opened, reply_to: Callable[[Generation], Reply], stream: boo
     return json_response(opened, lambda generation: reply_to(generation).whole())
 
 
-def fingerprint(services: Services, model_name: str) -> str | None:
-    """Identifies what computes a model's texts: a seed gives the same text as long as this stays the same."""
-    worker = services.registry.worker(model_name)
+def fingerprint(services: Services, model: Model) -> str | None:
+    """Identifies all that a text depends on besides its request: as long as it stays the same, a seed gives the same text.
+
+    None while no process holds the model.
+    """
+    worker = services.registry.worker(model.name)
     ready = worker.ready if worker else None
-    return f"inkwell-{services.version}-{ready.device}-{ready.dtype}" if ready else None
+    if ready is None:
+        return None
+    device = ready.device.replace(", ", "+")
+    parts = ("inkwell", services.version, device, ready.dtype, ready.kernels, model.revision)
+    return "-".join(part for part in parts if part)
