@@ -51,8 +51,8 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
         },
     },
     {
-        "worker.client": {"engine.contract", "errors", "system", "worker.messages", "worker.stream"},
-        "worker.__main__": {"engine.engine", "engine.loading", "errors", "worker.messages"},
+        "worker.client": {"engine.contract", "errors", "observability", "system", "worker.messages", "worker.stream"},
+        "worker.__main__": {"engine.engine", "engine.loading", "errors", "observability", "worker.messages"},
     },
     {
         "worker.messages": {"engine.contract"},

@@ -46,6 +46,7 @@ from inkwell.models.draft_model_map import DraftModelMap
 from inkwell.models.model_store import ModelStore
 from inkwell.models.preload import Preload
 from inkwell.models.registry import Registry
+from inkwell.observability.logs import LogOptions
 from inkwell.observability.metrics import Metrics
 from inkwell.observability.tracing import Tracing
 from inkwell.parameters.refusals import BODY_BYTES
@@ -149,4 +150,5 @@ def _registry(settings: Settings, counts: Metrics) -> Registry:
     store = ModelStore(settings.models_dir, dict(settings.model_aliases))
     load_timeout_s = min(settings.load_timeout_s, settings.request_timeout_s)  # the request has a deadline of its own
     drafts = DraftModelMap(store, settings.draft_models if settings.speculation != "off" else ())
-    return Registry(store, config, settings.max_models, load_timeout_s, settings.retry_load_s, drafts, counts)
+    logs = LogOptions(settings.log_level, settings.log_format)
+    return Registry(store, config, settings.max_models, load_timeout_s, settings.retry_load_s, drafts, counts, logs)

@@ -34,6 +34,21 @@ def test_json_is_the_default(form: list[str]):
     assert second["message"] == "one\nline"
 
 
+def test_warnings_of_libraries_are_records_and_every_record_has_the_fields_of_its_process():
+    program = """
+import logging, warnings
+from inkwell.observability.logs import configure
+configure("info", "json", model="demo")
+warnings.warn("will change")
+logging.getLogger("here").info("another", extra={"model": "its own"})
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    warning, own = map(json.loads, done.stdout.splitlines())
+    assert (warning["level"], warning["logger"], warning["model"]) == ("WARNING", "py.warnings", "demo")
+    assert "will change" in warning["message"] and done.stderr == "" and own["model"] == "its own"
+
+
 def test_json_has_the_time_in_utc_as_rfc_3339_writes_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     told = json.loads(written("json")[0])["time"]

@@ -1,5 +1,6 @@
 """The worker as a real process: what its jobs see when it, they or its parent end."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from inkwell.engine.contract import EngineConfig, FailureEvent, Job
 from inkwell.errors import LoadFailed, LoadTimeout, ModelCorrupt, WorkerDied
+from inkwell.observability.logs import LogOptions
 from inkwell.parameters.sampling import GREEDY
 from inkwell.worker.client import Worker
 from tests.engine.tiny import save_tiny
@@ -209,6 +211,33 @@ def test_a_worker_that_hangs_with_work_is_killed_and_its_jobs_fail(folder):
         received = stream.get(0.3)
         events += [received[1]] if received else []
     assert events[-1].code == "worker_died"
+
+
+@pytest.mark.parametrize(("level", "form"), [("info", "json"), ("info", "text"), ("error", "json")])
+def test_a_worker_logs_from_the_level_and_in_the_format_of_the_service(folder, capfd, level: str, form: str):
+    worker = Worker(folder, CONFIG, lambda worker: None, logs=LogOptions(level, form))
+    worker.wait_ready(60)
+    worker.stop()
+    worker.process.wait(10)
+    lines = capfd.readouterr().out.splitlines()
+    if level == "error":
+        assert lines == []
+    elif form == "text":
+        assert " INFO inkwell.worker: the model is loaded device=cpu path=" in lines[-1]
+    else:
+        record = json.loads(lines[-1])
+        assert (record["logger"], record["message"]) == ("inkwell.worker", "the model is loaded")
+        assert (record["model"], record["device"], record["rows"]) == (folder.name, "cpu", 2)
+
+
+def test_the_log_says_where_a_worker_failed(folder, capfd):
+    worker = Worker(folder, replace(CONFIG, dtype="nonsense"), lambda worker: None)
+    with pytest.raises(LoadFailed):
+        worker.wait_ready(60)
+    worker.process.wait(10)
+    (record,) = map(json.loads, capfd.readouterr().out.splitlines())
+    assert (record["level"], record["model"]) == ("ERROR", folder.name)
+    assert "Traceback" in record["exc_info"] and "KeyError" in record["exc_info"]
 
 
 def test_a_message_that_cannot_be_read_ends_the_worker(start):

@@ -18,8 +18,9 @@ from inkwell.errors import Cancelled, InkwellError, LoadFailed, LoadTimeout, Que
 from inkwell.models.draft_model_map import DraftModelMap
 from inkwell.models.model_store import Model, ModelStore
 from inkwell.models.worker_load import WorkerLoad, exit_reason, worker_load
+from inkwell.observability.logs import LogOptions
 from inkwell.observability.metrics import CRASHED, FAILED, LOADED, Metrics
-from inkwell.worker.client import Worker
+from inkwell.worker.client import DEFAULT_LOGS, Worker
 
 log = logging.getLogger(__name__)
 
@@ -55,10 +56,12 @@ class Registry:
         retry_load_s: float,
         drafts: DraftModelMap | None = None,
         metrics: Metrics | None = None,
+        logs: LogOptions = DEFAULT_LOGS,
     ) -> None:
         self.model_store = store
         self._drafts = drafts or DraftModelMap(store, ())
         self._metrics = metrics or Metrics()
+        self._logs = logs
         self._config = config
         self._max_models = max_models
         self._load_timeout_s = load_timeout_s
@@ -157,6 +160,7 @@ class Registry:
                 config,
                 on_exit=lambda worker: self._forget(model.name, worker),
                 on_step=lambda step: meter.note(step.rows, step.events),
+                logs=self._logs,
             )
         except OSError as error:  # no memory, no process or no descriptor is left
             raise LoadFailed("no process could be started for the model", cause=repr(error)) from error

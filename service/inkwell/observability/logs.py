@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pythonjsonlogger.core import RESERVED_ATTRS
@@ -14,6 +15,14 @@ from pythonjsonlogger.json import JsonFormatter
 
 STANDARD_OUTPUT = 1
 PLAIN = re.compile(r"[\w./:@+-]+")  # a value that needs no quotes
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """From which level on records are written, and how: "json" or "text"."""
+
+    level: str = "warning"
+    form: str = "json"
 
 
 class JsonLines(JsonFormatter):
@@ -41,15 +50,22 @@ class TextFormatter(logging.Formatter):
         return " ".join([line, *(f"{name}={_shown(value)}" for name, value in extra)])
 
 
-def configure(level: str, form: str = "json") -> None:
-    """Send all records of `level` and above to standard output, as "json" or "text".
+def configure(level: str, form: str = "json", **fields: str) -> None:
+    """Send all records of `level` and above, and Python's warnings, to standard output as "json" or "text".
 
-    The descriptor is used itself, because under mod_wsgi `sys.stdout` leads into Apache's error log, which would put
-    a time and the level "error" before every line.
+    Every record gets the `fields`. The descriptor is used itself, because under mod_wsgi `sys.stdout` leads into
+    Apache's error log, which would put a time and the level "error" before every line.
     """
+
+    def add_fields(record: logging.LogRecord) -> bool:
+        vars(record).update({name: value for name, value in fields.items() if name not in vars(record)})
+        return True
+
     handler = logging.StreamHandler(os.fdopen(STANDARD_OUTPUT, "w", closefd=False))
     handler.setFormatter(formatter(form))
+    handler.addFilter(add_fields)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.captureWarnings(True)
 
 
 def formatter(form: str) -> logging.Formatter:

@@ -1,4 +1,7 @@
-"""Entry of a worker process: `python -m inkwell.worker FD`, where FD is the worker's end of a socket pair.
+"""Entry of a worker process: `python -m inkwell.worker FD LEVEL FORM MODEL`.
+
+FD is the worker's end of a socket pair. LEVEL and FORM are the service's log options, and MODEL, the folder's name, is
+part of every record.
 
 Loads the checkpoint that the first message names, then computes until the connection closes. A closed connection means
 that the web tier is gone or has unloaded the model: the process ends at once, even in the middle of a step.
@@ -16,11 +19,12 @@ from pathlib import Path
 from inkwell.engine.engine import Engine
 from inkwell.engine.loading import LoadedModel, load_model
 from inkwell.errors import InkwellError, LoadFailed
-from inkwell.worker.messages import LoadError, Cancel, Load, Message, Ready, Step, Submit, decode, encode
+from inkwell.observability.logs import configure
+from inkwell.worker.messages import Cancel, Load, LoadError, Message, Ready, Step, Submit, decode, encode
 
 EX_OK, EX_SOFTWARE = 0, 70
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("inkwell.worker")
 
 
 def main(descriptor: int) -> None:
@@ -53,9 +57,11 @@ def _load(load: Message, connection: Connection) -> LoadedModel | None:
     except InkwellError as error:
         _send(connection, LoadError(error.code, error.message, error.cause))
         return None
-    except Exception as error:  # the web tier logs the cause
+    except Exception as error:
+        log.exception("the model could not be loaded")  # the web tier is given the cause without its place
         _send(connection, LoadError(LoadFailed.code, "the model could not be loaded", repr(error)))
         return None
+    log.info("the model is loaded", extra={"device": loaded.device, "path": loaded.path, "rows": loaded.rows})
     _send(connection, Ready(loaded.device, loaded.dtype, loaded.path, loaded.rows, loaded.gpu_bytes, loaded.kernels))
     return loaded
 
@@ -87,4 +93,9 @@ def _send(connection: Connection, message: Message) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    configure(level=sys.argv[2], form=sys.argv[3], model=sys.argv[4])
+    try:
+        main(int(sys.argv[1]))
+    except Exception:  # such as a GPU that failed, after which nothing can be computed in this process
+        log.exception("the worker ends, because it cannot go on")
+        sys.exit(EX_SOFTWARE)

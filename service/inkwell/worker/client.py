@@ -18,6 +18,7 @@ from pathlib import Path
 
 from inkwell.engine.contract import EngineConfig, Event, Job
 from inkwell.errors import Cancelled, InkwellError, LoadFailed, LoadTimeout, WorkerDied, error_of
+from inkwell.observability.logs import LogOptions
 from inkwell.system.resources import resident_bytes
 from inkwell.worker.messages import Cancel, Load, LoadError, Message, Ready, Step, Submit, decode, encode
 from inkwell.worker.stream import TokenStream
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 SOURCE_ROOT = Path(__file__).resolve().parents[2]
 HANG_S = 120.0  # far above a step: 256 tokens of a 6 B model are 3 TFLOP, so even 0.1 TFLOP/s leaves room
 LOOK_S = 0.2  # between two looks whether somebody still waits for a load
+DEFAULT_LOGS = LogOptions()
 DIED = "the model's process ended while the request ran; sending the request again starts a new one"
 
 
@@ -43,6 +45,7 @@ class Worker:
         on_exit: Callable[["Worker"], None],
         hang_s: float = HANG_S,
         on_step: Callable[[Step], None] = lambda step: None,
+        logs: LogOptions = DEFAULT_LOGS,
     ) -> None:
         self._on_exit = on_exit
         self._on_step = on_step
@@ -56,7 +59,7 @@ class Worker:
         self.stopped = False  # whether we ended it, rather than a crash or a kill
         self._loaded = threading.Event()
         self._answer: Ready | InkwellError | None = None
-        self._line, self.process = _spawn()
+        self._line, self.process = _spawn(folder.name, logs)
         self._connection = Connection(os.dup(self._line.fileno()))
         threading.Thread(target=self._read, name=f"worker-{self.process.pid}", daemon=True).start()
         self._send(Load(str(folder), config))
@@ -212,14 +215,14 @@ class Worker:
         self._line.close()
 
 
-def _spawn() -> tuple[socket.socket, subprocess.Popen[bytes]]:
+def _spawn(model: str, logs: LogOptions) -> tuple[socket.socket, subprocess.Popen[bytes]]:
     """Start a worker with its end of a new socket pair. A new session keeps a terminal's Ctrl-C from it."""
     ours, theirs = socket.socketpair()
     with theirs:
         # Under Apache sys.executable names Apache; the interpreter of the virtual environment is below its prefix.
         python = Path(sys.prefix) / "bin" / "python3"
         process = subprocess.Popen(
-            [str(python), "-m", "inkwell.worker", str(theirs.fileno())],
+            [str(python), "-m", "inkwell.worker", str(theirs.fileno()), logs.level, logs.form, model],
             cwd=SOURCE_ROOT,
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
