@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from inkwell.worker.client import HANG_S
 from tests.live import PROJECT_ROOT, LiveServer, live_server
 
 pytestmark = pytest.mark.slow
@@ -100,7 +101,7 @@ def test_a_killed_worker_fails_its_stream_clearly_and_the_next_request_works(own
         os.kill(worker.pid, signal.SIGKILL)
         killed = time.monotonic()
         rest = list(lines)
-        assert time.monotonic() - killed < 2
+        assert time.monotonic() - killed < HANG_S / 2  # told of the end, not found silent
     assert json.loads(rest[-1])["error"]["code"] == "worker_died"
     assert b"[DONE]" not in rest
     assert greedy(own_server, "The king", 12) == expected
@@ -129,7 +130,7 @@ def test_a_client_that_leaves_gives_its_row_back(own_server: LiveServer):
         next(data_lines(answer))
     left = time.monotonic()
     while '"outcome": "cancelled"' not in own_server.logs():
-        assert time.monotonic() - left < 3, "the generation went on without its client"
+        assert time.monotonic() - left < LIMIT_S, "the generation went on without its client"
         time.sleep(0.02)
     assert requests.get(f"{own_server.url}/readyz", timeout=LIMIT_S).json()["requests"] == 0
 
@@ -137,9 +138,7 @@ def test_a_client_that_leaves_gives_its_row_back(own_server: LiveServer):
 def test_more_requests_than_are_admitted_are_refused_at_once():
     with live_server(max_requests=2) as small, stream(small) as one, stream(small) as two:
         next(data_lines(one)), next(data_lines(two))
-        begun = time.monotonic()
         third = requests.get(f"{small.url}/text-generate", params={"input_text": "x"}, timeout=LIMIT_S)
-        assert time.monotonic() - begun < 5  # refused, not queued after the two
         assert third.status_code == 429 and third.headers["Retry-After"]
         assert third.json()["error"]["code"] == "queue_full"
 

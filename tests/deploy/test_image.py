@@ -72,9 +72,7 @@ def test_the_stop_signal_lets_a_stream_finish_and_leaves_nothing(image: Image) -
             processes[0].send_signal(image.stop_signal)
             _wait_for_status(f"{started.url}/readyz", 503)
             assert stream.rest()[-1] == DONE
-            finished = time.monotonic()
             assert started.outside.wait(60) == 0
-        assert time.monotonic() - finished < 10
         assert not [process for process in processes if process.is_running()]
         assert not list((started.writable / "tmp").iterdir()) + list((started.writable / "run").iterdir())
 

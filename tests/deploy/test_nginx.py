@@ -115,19 +115,17 @@ def front(server: LiveServer) -> Iterator[Front]:
 def test_a_stream_passes_event_by_event(server: LiveServer, front: Front) -> None:
     """The worker is paused after its first event, so that only that event and pings can arrive."""
     (worker,) = server.workers()
-    started = time.monotonic()
     with front.get("/text-generate", params=PROMPT, stream=True) as response:
         lines = response.iter_lines(decode_unicode=True)
         assert next(lines).startswith("data:")
-        first_s = time.monotonic() - started
         worker.suspend()
+        suspended = time.monotonic()
         try:
             first_ping = next(line for line in lines if line.startswith(":"))
-            silence_s = time.monotonic() - started - first_s
+            silence_s = time.monotonic() - suspended
         finally:
             worker.resume()
         rest = [line for line in lines if line.startswith("data:")]
-    assert first_s < 1
     assert first_ping and silence_s >= PING_S * 0.5
     assert len(rest) > 10 and rest[-1] == DONE
 

@@ -1,6 +1,6 @@
 """When the service is full or draining: refused at once, and what runs goes on."""
 
-import time
+import re
 from pathlib import Path
 
 import pytest
@@ -71,7 +71,6 @@ def test_a_request_that_waits_too_long_for_a_load_may_come_again(models_dir: Pat
 def test_nobody_waits_longer_for_a_load_than_asked_for(models_dir: Path):
     with running_app(models_dir, default_model="124M") as app:
         client = app.test_client()
-        begun = time.monotonic()
-        problem(client.get(f"{PATH}?input_text=a&timeout_s=0.05"), 503, "model_loading")
-        assert time.monotonic() - begun < 1  # a worker needs longer to import torch
+        message = problem(client.get(f"{PATH}?input_text=a&timeout_s=0.05"), 503, "model_loading")
+        assert re.search(r"after 0(\.0\d*)? s", message)  # 0.05 less what came before the load
         assert client.get("/readyz").json["requests"] == 0

@@ -161,12 +161,12 @@ def test_a_query_beside_a_body_is_refused():
 
 @pytest.mark.parametrize("unit", [b"\\", b'"', b"[1],", b'"a":{},', b"\\ud83d\\ude00", b"a"])
 def test_a_megabyte_of_anything_is_judged_in_a_moment(unit: bytes):
-    started = time.monotonic()
+    started = time.thread_time()  # on the processor: a busy machine must not fail this
     try:
         read(b'{"a": [' + unit * ((1 << 20) // len(unit)))
     except InkwellError:
         pass
-    assert time.monotonic() - started < 2
+    assert time.thread_time() - started < 10  # some 0.1 s; with quadratic time it would be minutes
 
 
 def test_the_words_of_415_name_what_the_endpoint_takes(client):
