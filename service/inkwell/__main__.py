@@ -25,6 +25,7 @@ from inkwell.apache.stop_signals import StopSignals
 from inkwell.apache.supervisor import Supervisor
 from inkwell.errors import SettingsError
 from inkwell.observability.logs import configure
+from inkwell.observability.tracing import tracing
 from inkwell.settings.settings import Settings, log_format, otel_variables
 
 
@@ -37,6 +38,7 @@ def main() -> int:
         configure("info", settings.log_format)
         check_exposure(load_keys(settings.keys_file, settings.keys), settings.host, settings.open)
         otel = otel_variables()
+        _check_tracing(otel)
         _check_address(settings.host, settings.port)
         return _serve(settings, otel, stage, stop)
     except SettingsError as error:
@@ -53,6 +55,12 @@ def _parse_arguments() -> Path | None:
         help="run from copies in this folder, because Apache's account may not read the checkout",
     )
     return parser.parse_args().stage
+
+
+def _check_tracing(otel: dict[str, str]) -> None:
+    """Refuse what the web process could not start with; it builds a tracer of its own."""
+    if sender := tracing(otel):
+        sender.close()
 
 
 def _check_address(host: str, port: int) -> None:

@@ -12,9 +12,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from inkwell.app import create_app
-from inkwell.observability.otlp import Otlp, phases, timeout_s
+from inkwell.observability.otlp import Otlp, phases
 from inkwell.observability.outcome import RequestOutcome
-from inkwell.observability.tracing import tracing
+from inkwell.observability.tracing import timeout_s, tracing
 from inkwell.settings.settings import Settings, otel_variables
 from tests.collector import Collector, Received, running_collector
 from tests.live import live_server

@@ -18,11 +18,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_context
 
-from inkwell.observability.otel_settings import TIMEOUTS, counting
 from inkwell.observability.outcome import CANCELLED, OK, REFUSED, RequestOutcome
 
 CLOSE_MS = 2_000
-TIMEOUT_MS = 10_000  # of one attempt to send, unless the environment has another
 NO_METHOD, NO_METHOD_NAME = "_OTHER", "HTTP"  # what OpenTelemetry calls a method that nobody knows, and its span
 NOT_FAILED = (OK, CANCELLED, REFUSED)
 
@@ -51,11 +49,10 @@ class OtlpRequest:
 class Otlp:
     """A tracer of its own; the library's global one is left alone."""
 
-    def __init__(self, version: str, variables: Mapping[str, str]) -> None:
-        named = "OTEL_SERVICE_NAME" in variables or "service.name=" in variables.get("OTEL_RESOURCE_ATTRIBUTES", "")
-        own = {"service.version": version} | ({} if named else {"service.name": "inkwell"})
+    def __init__(self, version: str, resource: Mapping[str, str], timeout_s: float) -> None:
+        own = {"service.version": version, **resource}
         self._provider = TracerProvider(resource=Resource.create(own), shutdown_on_exit=False)
-        self._exporter = OTLPSpanExporter(timeout=timeout_s(variables))
+        self._exporter = OTLPSpanExporter(timeout=timeout_s)
         self._provider.add_span_processor(BatchSpanProcessor(self._exporter))
         self._tracer = self._provider.get_tracer("inkwell", version)
 
@@ -114,11 +111,6 @@ def _attributes(outcome: RequestOutcome) -> dict[str, str | int | tuple[str, ...
         "inkwell.outcome": outcome.result,
         "inkwell.request_id": outcome.request_id,
     }
-
-
-def timeout_s(variables: Mapping[str, str]) -> float:
-    """The standard has milliseconds; the library would take them for seconds."""
-    return int(variables.get(counting(variables, TIMEOUTS), TIMEOUT_MS)) / 1000
 
 
 def _ns(seconds: float) -> int:

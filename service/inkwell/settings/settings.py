@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from inkwell.errors import SettingsError
-from inkwell.observability.otel_settings import SHOWN_CHARACTERS, check
+from inkwell.observability.tracing import SHOWN_CHARACTERS, check
 from inkwell.parameters.transcript import TEMPLATE, check_template
 from inkwell.settings import parsers as parse
 from inkwell.settings.parsers import PROJECT_ROOT as PROJECT_ROOT
