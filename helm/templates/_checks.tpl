@@ -113,6 +113,11 @@
 {{- if and .Values.settings.maxMemory (ne $device "spread") }}
 {{- fail "settings.maxMemory applies only to models that are spread across GPUs: set gpu.enabled=true and gpu.count above 1." }}
 {{- end }}
+{{- $requests := int (.Values.settings.maxRequests | default 72) }}
+{{- $connections := int (.Values.settings.maxConnections | default 250) }}
+{{- if gt $requests (sub $connections 8 | int) }}
+{{- fail (printf "settings.maxRequests is %d and settings.maxConnections %d: it must be at least 8 more, which stay free for probes and refusals." $requests $connections) }}
+{{- end }}
 {{- if and .Values.gpu.enabled (has .Values.settings.dtype (list "int8" "int4")) }}
 {{- fail (printf "settings.dtype=%s runs only on CPUs: choose another, or set gpu.enabled=false." .Values.settings.dtype) }}
 {{- end }}

@@ -54,7 +54,8 @@ def _parse_arguments() -> Path | None:
         metavar="FOLDER",
         help="run from copies in this folder, because Apache's account may not read the checkout",
     )
-    return parser.parse_args().stage
+    stage: Path | None = parser.parse_args().stage
+    return stage
 
 
 def _check_tracing(otel: dict[str, str]) -> None:

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from inkwell.apache.config import DRAIN_S
-from inkwell.settings.settings import Settings
+from inkwell.settings.settings import FREE_CONNECTIONS, Settings
 from scripts.chart.helm import HelmError
 from tests.helm.chart import FOLDER, OPEN, Chart
 
@@ -18,6 +18,8 @@ TRACES = {"extraEnv": [{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://
 BESIDE = {"extraEnv": [{"name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "value": "http://localhost:4318/v1/traces"}]}
 PROMETHEUS = {"serverAddress": "http://prometheus:9090"}
 WAKE = {"query": "x", "perReplica": 1}
+DEFAULTS = Settings.from_environ({})
+MOST_REQUESTS = DEFAULTS.max_connections - FREE_CONNECTIONS
 ZERO = {"autoscaling": {"mode": "keda", "minReplicas": 0, "keda": PROMETHEUS | {"wake": WAKE}}}
 
 
@@ -66,6 +68,8 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     (OPEN | with_modes("ReadOnlyMany") | {"models": {"default": "x"}}, "Models cannot be written into a new volume"),
     (OPEN | {"serviceMonitor": {"interval": "1m", "scrapeTimeout": "1m1ms"}}, "scrapeTimeout is 1m1ms"),
     (OPEN | {"settings": {"maxMemory": "0=1GiB"}}, "gpu.count above 1"),
+    (OPEN | {"settings": {"maxRequests": MOST_REQUESTS + 1}}, "at least 8 more"),
+    (OPEN | {"settings": {"maxConnections": DEFAULTS.max_requests + 7}}, "at least 8 more"),
     (OPEN | {"gpu": {"enabled": True}, "settings": {"dtype": "int4"}}, "runs only on CPUs"),
     (OPEN | {"settings": {"requestTimeoutS": DRAIN_S + 1}}, "longer ones would be aborted"),
     (OPEN | {"terminationGracePeriodSeconds": 324}, "is 324, but shutdown can take 325"),
@@ -108,6 +112,8 @@ def test_it_is_refused(every_chart: Chart, values: dict[str, Any], sentence: str
 
 
 ALLOWED = [
+    OPEN | {"settings": {"maxRequests": MOST_REQUESTS}},
+    OPEN | {"settings": {"maxConnections": DEFAULTS.max_requests + 8}},
     OPEN | {"settings": {"requestTimeoutS": DRAIN_S}},
     OPEN | {"terminationGracePeriodSeconds": 325},
     OPEN | {"settings": {"requestTimeoutS": 60}, "terminationGracePeriodSeconds": 85},

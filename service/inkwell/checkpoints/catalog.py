@@ -197,7 +197,7 @@ def _is_settled(version: _Version, now_ns: int) -> bool:
     return not any(is_recent(time_ns, now_ns) for time_ns in version[2:])
 
 
-def _state(files: set[str]) -> FolderState:
+def _state(files: frozenset[str]) -> FolderState:
     has_tokenizer = "tokenizer.json" in files or {"vocab.json", "merges.txt"} <= files
     if "config.json" not in files or not has_tokenizer:
         return "incomplete"

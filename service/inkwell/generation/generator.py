@@ -72,7 +72,7 @@ class Generator:
         except RequestError as error:
             if name in MODEL_PLACEHOLDERS:
                 return self.model(None, names)
-            error.param = names.model  # the library knows no dialect
+            error.param = names.model  # the store knows no dialect
             raise
 
     def admitted(self) -> AbstractContextManager[None]:

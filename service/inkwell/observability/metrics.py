@@ -57,7 +57,8 @@ class Metrics:
     """The families that are counted as things happen. Its `registry` is its own: two applications share nothing."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        disable_created_metrics()  # times of creation as series of their own, which nobody asks for
+        # Otherwise every counter has a second series with its time of creation.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's function has no types
         self._clock = clock
         self.registry = CollectorRegistry()
         self._answers = self._counter("requests", "Replies, by the route that was asked and status.", "route", "status")
@@ -104,8 +105,8 @@ class Metrics:
         tokens = (self._prompt_tokens, self._cached_tokens)
         for family in (self._evictions, self._restarts, *tokens, self._first, self._queue):
             family.labels(model)
-        rows, gaps, generated = (family.labels(model) for family in (self._rows, self._gaps, self._tokens))
-        return StepMeter(rows, gaps, generated, self._clock)
+        rows, gaps = self._rows.labels(model), self._gaps.labels(model)
+        return StepMeter(rows, gaps, self._tokens.labels(model), self._clock)
 
     def restarted(self, model: str) -> None:
         """The worker that starts takes the place of one that was killed or went by itself."""

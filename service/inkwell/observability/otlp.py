@@ -22,6 +22,7 @@ from inkwell.observability.outcome import CANCELLED, OK, REFUSED, RequestOutcome
 
 CLOSE_MS = 2_000
 NO_METHOD, NO_METHOD_NAME = "_OTHER", "HTTP"  # what OpenTelemetry calls a method that nobody knows, and its span
+Attribute = str | int | tuple[str, ...]
 NOT_FAILED = (OK, CANCELLED, REFUSED)
 
 
@@ -99,9 +100,9 @@ def phases(outcome: RequestOutcome) -> Iterator[tuple[str, float, float]]:
         yield "decode", first_s, end_s
 
 
-def _attributes(outcome: RequestOutcome) -> dict[str, str | int | tuple[str, ...]]:
+def _attributes(outcome: RequestOutcome) -> dict[str, Attribute]:
     """By the names that OpenTelemetry's conventions for generative models have, and our own for the rest."""
-    model = {} if outcome.model is None else {"gen_ai.request.model": outcome.model}
+    model: dict[str, Attribute] = {} if outcome.model is None else {"gen_ai.request.model": outcome.model}
     return model | {
         "gen_ai.operation.name": "text_completion",
         "gen_ai.usage.input_tokens": outcome.prompt_tokens,

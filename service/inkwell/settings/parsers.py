@@ -68,10 +68,10 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def pairs(text: str) -> Pairs:
-    found = tuple(tuple(side.strip() for side in part.split("=")) for part in words(text))
-    if not all(len(pair) == 2 and all(pair) for pair in found):
+    found = [part.split("=") for part in words(text)]
+    if not all(len(sides) == 2 and all(map(str.strip, sides)) for sides in found):
         raise ValueError("must be comma-separated pairs such as 1558M=124M")
-    return found
+    return tuple((left.strip(), right.strip()) for left, right in found)
 
 
 def memory(text: str) -> str:

@@ -96,6 +96,7 @@ def test_the_time_of_a_request_ends_it_with_what_it_has(demo: FlaskClient):
 
 
 def test_a_stream_that_runs_out_of_time_is_complete(client: FlaskClient):
+    stream_of(client, length=1)  # loads the model, if nobody has yet
     *pieces, _, done = stream_of(client, length=8192, temperature=0, on_overflow="slide", timeout_s=0.4)
     assert pieces[-1]["finish_reason"] == "timeout" and done == "[DONE]"
 
@@ -109,6 +110,7 @@ def test_without_a_token_in_time_there_is_an_error(client: FlaskClient):
 
 
 def test_somebody_else_may_end_a_stream(client: FlaskClient):
+    stream_of(client, length=1)  # loads the model, if nobody has yet
     asked = {"input_text": "a", "length": 8192, "temperature": 0, "on_overflow": "slide", "nsamples": 2}
     canceller = threading.Timer(0.4, lambda: client.application.test_client().delete("/v1/requests/mine"))
     canceller.start()

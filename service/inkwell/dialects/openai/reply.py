@@ -108,7 +108,7 @@ def respond(opened: Opened, reply_to: Callable[[Generation], Reply], stream: boo
 
 
 def fingerprint(services: Services, model: Model) -> str | None:
-    """Identifies all that a text depends on besides its request: as long as it stays the same, a seed gives the same text.
+    """Identifies all that a text depends on besides its request: while it stays, a seed gives the same text.
 
     None while no process holds the model.
     """
