@@ -142,6 +142,6 @@ def test_a_defect_on_any_line_leaves_nothing_open(recorded: Flask, recorder: Rec
         recorder.admitted, recorder.outcomes = 0, []
         call(recorded, name, at=place)
         assert client.get("/readyz").json["requests"] == 0, place
-        assert [(use.running, use.queued) for use in registry.uses()] == [(0, 0)], place
+        assert [(use.running, use.queued) for use in registry.worker_loads()] == [(0, 0)], place
         assert len(recorder.outcomes) == recorder.admitted, place
         assert all(outcome.result != "ok" for outcome in recorder.outcomes), place
