@@ -104,7 +104,7 @@ def decode(data: bytes) -> Message:
 
 def _reader(kind: Any) -> Callable[[Any], Any]:
     """The function that makes a value of a type from its JSON, where dataclasses and tuples are lists."""
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         types = get_type_hints(kind)
         readers = [_reader(types[item.name]) for item in fields(kind)]
         return lambda values: kind(*(read(value) for read, value in zip(readers, values, strict=True)))
