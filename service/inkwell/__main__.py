@@ -52,7 +52,7 @@ def _parse_arguments() -> Path | None:
         "--stage",
         type=Path,
         metavar="FOLDER",
-        help="run from copies in this folder, because Apache's account may not read the checkout",
+        help="run from copies in this folder, for a checkout that Apache's account cannot read",
     )
     stage: Path | None = parser.parse_args().stage
     return stage

@@ -29,8 +29,8 @@
         ├── EngineFailed
         └── InvalidLogits
 
-`api/problems.py` holds the one table from these classes to HTTP. Messages are read by the person who sent the request:
-they name the field, the limit and the value, and never a path, a host or the text of a prompt. What only the operator
+`http/error_handlers.py` has the one table from these classes to HTTP. Messages are for the sender of the request: they
+name the field, the limit and the value, and never a path, a host or the text of a prompt. What only the operator
 may see goes into `cause`, which is logged and never sent.
 """
 
@@ -40,11 +40,11 @@ from typing import ClassVar
 class InkwellError(Exception):
     """Base of all errors that Inkwell raises on purpose.
 
-    `retry_after_s` is set where the one who raises knows when the same request may pass; the table of `problems.py`
-    knows a usual value for the rest.
+    `retry_after_s` is set where it is known when the same request may succeed; the table of `error_handlers.py` has a
+    usual value for the rest.
     """
 
-    code: ClassVar[str] = "internal_error"  # also of an error that nobody foresaw
+    code: ClassVar[str] = "internal_error"  # also of unexpected errors
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class SettingsError(InkwellError):
 
 
 class RequestError(InkwellError):
-    """The request cannot be served as it stands; changing it helps, repeating it does not."""
+    """The request cannot be served in this form; changing it helps, repeating it does not."""
 
     code = "invalid_request"
 
@@ -194,7 +194,7 @@ class GenerationFailed(InkwellError):
 
 
 class Cancelled(GenerationFailed):
-    """The request was cancelled before it had anything to tell."""
+    """The request was cancelled before its first token."""
 
     code = "request_cancelled"
 

@@ -11,7 +11,7 @@ _settings = Settings.from_environ()
 configure(_settings.log_level, _settings.log_format)
 _tracing = tracing(otel_variables())
 application = create_app(_settings, _tracing)
-# Workers would end anyway when this process does; telling them first lets them go while streams' last bytes leave.
+# Workers would end with this process anyway; stopping them first overlaps their end with the last bytes of streams.
 mod_wsgi.subscribe_shutdown(lambda name, **_: application.extensions["inkwell"].close())
 if _tracing:
     mod_wsgi.subscribe_shutdown(lambda name, **_: _tracing.close())

@@ -1,4 +1,4 @@
-"""Lines that others write into the log, as records: Apache's own, and what libraries print.
+"""Turns lines that Apache and libraries write into log records.
 
 Takes bytes, gives bytes. Requests that the application answers have a record already (http/access_log.py); Apache logs
 only those that it answers itself, in the format that httpd.conf.template names `refused`. Among them are requests
@@ -24,7 +24,7 @@ LEVELS = {
     "emerg": logging.CRITICAL, "alert": logging.CRITICAL, "crit": logging.CRITICAL, "error": logging.ERROR,
     "warn": logging.WARNING, "notice": logging.INFO, "info": logging.INFO,
 }  # fmt: skip
-CHUNKED = " WSGI0139: "  # a body of unknown length, which the record of its refusal tells too
+CHUNKED = " WSGI0139: "  # a body of unknown length; the record of its refusal covers it
 UNREAD = " WSGI0126: "  # the client sent less of its body than it promised, or too slowly
 MOST_KNOWN = 1_000
 
@@ -39,7 +39,7 @@ class ApacheLogTranslator:
         self._formatter = formatter(form)
         self._is_json = form == "json"
         self._level = logging.getLevelNamesMapping()[level.upper()]
-        # Requests that Apache is about to tell of, and the application knows; bounded, should it not tell after all.
+        # Requests that the application has logged and Apache is about to log as well; bounded, in case it does not.
         self._known: deque[str] = deque(maxlen=MOST_KNOWN)
 
     def translate(self, line: bytes) -> bytes:

@@ -1,8 +1,8 @@
 """httpd.conf, rendered from the template beside this file.
 
-Takes the settings and a `Site` (where things lie and under which account they run), gives text. Starts nothing and
-writes nothing. The values that other modules share stand here; every other number stands in the template, with its
-reason.
+Takes the settings and a `Site` (folders and account of this start), returns text, and writes the files of refusals that
+the text names. Starts nothing. Values that other modules share are defined here; all other numbers are in the template,
+each with its reason.
 """
 
 import importlib.util
@@ -19,7 +19,7 @@ from inkwell.settings.settings import Settings
 
 TEMPLATE = Path(__file__).with_name("httpd.conf.template")
 APACHE_MODULES = Path("/usr/lib/apache2/modules")
-# One step quieter than ours: at info, mod_wsgi tells of every stage of its start, and at debug of every request.
+# One step quieter than ours: at info, mod_wsgi logs every stage of its start, and at debug every request.
 LOG_LEVELS = {"debug": "info", "info": "warn", "warning": "warn", "error": "error"}
 HTTPD_CONF = "httpd.conf"
 DRAIN_S = 315  # the longest that a stop waits for running requests before it cuts them
@@ -27,11 +27,11 @@ DRAIN_S = 315  # the longest that a stop waits for running requests before it cu
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where one start of the service lies on disk."""
+    """Folders and account of one start of the service."""
 
     run_dir: Path  # private to this start, removed at its end
     root: Path  # holds the `service` package as Apache's processes import it
-    account: str | None  # the user of Apache's children; None: the one who started the launcher
+    account: str | None  # the user of Apache's children; None: the user that started the launcher
 
 
 def authority(host: str, port: int) -> str:

@@ -1,7 +1,7 @@
 """Standard output of the launcher: its own records, and the lines of Apache and of everything below it.
 
 Writing never raises: a closed terminal or pipe must not end a service that has requests to finish. In the form "json"
-every line that leaves is a JSON object, whoever wrote it.
+every output line is a JSON object, whichever process wrote it.
 """
 
 import logging
@@ -29,14 +29,14 @@ def print_fatal(text: str, form: str) -> None:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Lines for people who may copy them, hence without a prefix; they have no place among JSON."""
+    """Print lines to copy from, hence without a prefix; only for the text format."""
     _write("".join(f"{line}\n" for line in lines).encode())
 
 
 def copy(lines: Iterable[bytes], translator: ApacheLogTranslator) -> None:
-    """Pass lines on as the translator has them, until their source ends.
+    """Write lines as the translator renders them, until their source ends.
 
-    Keeps reading when nobody listens, so that the source never blocks.
+    Keeps reading when output is closed, so that the source never blocks.
     """
     for line in lines:
         _write(translator.translate(line))

@@ -61,11 +61,11 @@ class Httpd:
         return self._process.wait()
 
     def finish(self) -> None:
-        """End as soon as the running requests have: close the listeners, let the streams go on."""
+        """Stop gracefully: close the listeners, and end when the running requests have ended."""
         self._process.send_signal(signal.SIGWINCH)
 
     def cut(self) -> None:
-        """End now, whatever is running."""
+        """End now and cut running requests."""
         self._process.send_signal(signal.SIGTERM)
 
     def reap_orphans(self) -> None:
@@ -83,7 +83,7 @@ class Httpd:
             copy(lines, self._translator)
 
     def sweep(self, run_dir: Path) -> None:
-        """Wait until nobody holds the output any more; who still does after a while is killed."""
+        """Wait until every process has closed the output; kill those that still hold it after a while."""
         self._output.join(ORPHANS_S)
         if self._output.is_alive():
             end_orphans(run_dir)

@@ -1,7 +1,7 @@
-"""What /readyz says, asked over loopback as any client would.
+"""Asks /readyz over loopback, as any client would.
 
-Takes the address that Apache listens on, gives a `Readiness`; an answer of any other shape is `None`, as is none at
-all. Knows no process and no signal.
+Takes the address that Apache listens on, returns a `Readiness`, or `None` if there is no answer or one of another
+shape. Knows no process and no signal.
 """
 
 import http.client
@@ -23,7 +23,7 @@ class Readiness:
 
 
 def local_host(host: str) -> str:
-    """A host that can be connected to, where Apache was told to listen on every address."""
+    """A host to connect to; loopback if Apache listens on every address."""
     return EVERY_ADDRESS.get(host, host)
 
 

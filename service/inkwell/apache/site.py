@@ -25,7 +25,7 @@ def readable_models(models_dir: Path, stage: Path | None) -> Iterator[Path]:
             log_info(permission_advice(hidden))
         yield models_dir
     else:
-        mirror = stage / "models-mirror"  # whatever else lies in a folder of this name is removed
+        mirror = stage / "models-mirror"  # anything else in a folder of this name is removed
         with ModelMirror(models_dir, mirror):
             yield mirror
 

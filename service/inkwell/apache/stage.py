@@ -1,8 +1,8 @@
 """Copies of the code and of the models where Apache's account can read them.
 
-Root's checkout may lie below a folder that nobody else may enter. The code is small and copied at each start. Models
+Root's checkout may be below a folder that other users cannot enter. The code is small and copied at each start. Models
 are large and hard-linked, which costs nothing; what cannot be linked is copied: files on another file system, and
-files that their owner alone may read, as safetensors writes them. Knows folders and files, not what a checkpoint is.
+files that only their owner may read, as safetensors writes them. Knows folders and files, not what a checkpoint is.
 """
 
 import compileall
@@ -44,7 +44,7 @@ class ModelMirror:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="model-mirror", daemon=True)
         target.mkdir(exist_ok=True)
-        open_to_group(target)  # and closed to others, whom a private checkpoint is none of
+        open_to_group(target)  # and closed to others: a checkpoint may be private
 
     def __enter__(self) -> "ModelMirror":
         self.sync(settled_only=False)
@@ -73,7 +73,7 @@ class ModelMirror:
             for name in {entry.name for entry in self._target.iterdir()} - wanted.keys():
                 self._withdraw(name)
             self._seen = wanted
-        except OSError as error:  # a folder that changes under our hands, or a full disk; the next pass tries again
+        except OSError as error:  # a folder that changes meanwhile, or a full disk; the next pass tries again
             self._report(f"models are not in step yet: {error.strerror}: {error.filename}")
         finally:
             os.close(lock)

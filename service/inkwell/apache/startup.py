@@ -1,6 +1,6 @@
-"""The way to readiness, told to whoever watches the terminal.
+"""Reports the progress of a start: asks /readyz until the service is ready, and prints each new reason why it is not.
 
-Asks /readyz until it says yes, prints each new reason why not, and at the end what can be done with the service.
+When it is ready, prints its addresses and an example request.
 """
 
 import time
@@ -14,7 +14,7 @@ ANSWER_LIMIT_S = 60.0  # for the web process to answer at all; loading a model m
 
 
 class Startup:
-    """Knows whether the service has become ready, and whether waiting is still of use."""
+    """Whether the service has become ready, and whether waiting still makes sense."""
 
     def __init__(self, settings: Settings) -> None:
         self._host = settings.host
@@ -28,12 +28,12 @@ class Startup:
 
     @property
     def answered(self) -> bool:
-        """Whether the web process has ever said how it is."""
+        """Whether the web process has ever answered."""
         return self.ready or self._reason is not None
 
     @property
     def hopeless(self) -> bool:
-        """The web process has given no sensible answer in all this time."""
+        """Whether the web process has given no usable answer for too long."""
         return not self.answered and self._seconds > ANSWER_LIMIT_S
 
     @property
@@ -54,7 +54,7 @@ class Startup:
         self._reason = answer.reason
 
     def _announce(self, text: str) -> None:
-        """What can be done with the service: for people to copy, for collectors in fields."""
+        """Print addresses and an example: lines to copy from in text format, fields of a record in JSON."""
         url = f"http://{authority(probe.local_host(self._host), self._port)}"
         query = f"input_text=Once%20upon%20a%20time&length=60&model_name={self._model}"
         command = f"curl {self._key}'{url}/text-generate?{query}'"

@@ -1,6 +1,6 @@
-"""The life of one start, from httpd's first moment to its last: wait until ready, serve, drain, end.
+"""Supervises one httpd: waits until it is ready, serves, drains, and ends it.
 
-Takes a running httpd, the stop signals and the settings; gives the exit status of the launcher. Knows no folder
+Takes a running httpd, the stop signals and the settings; returns the exit status of the launcher. Knows no folder
 except the drain flag, and no configuration.
 """
 
@@ -61,7 +61,7 @@ class Supervisor:
         return answer.requests != 0 if answer else answered
 
     def _finish(self) -> int:
-        """The last bytes of the last answers may still be on their way: httpd lets them go first."""
+        """End httpd gracefully, because the last bytes of the last replies may still be in transit."""
         self._httpd.finish()
         while self._httpd.running:
             if self._stop.wait(DRAINING_TICK_S):
@@ -75,6 +75,6 @@ class Supervisor:
         return FAILED
 
     def _report_end(self) -> int:
-        """httpd has ended and it was not us who told it to."""
+        """httpd has ended without being asked to."""
         log_info(f"Apache ended by itself with status {self._httpd.status}")
         return FAILED

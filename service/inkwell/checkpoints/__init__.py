@@ -1,1 +1,1 @@
-"""What lies in a model's folder: its name, its configuration and its tokenizer, read without torch."""
+"""The contents of a model's folder: its name, its configuration and its tokenizer, read without torch."""

@@ -1,7 +1,7 @@
 """Which models exist: those that Inkwell knows by name, and the folders below the models directory.
 
-Takes a directory, gives plain values; never opens a file. Names from requests are looked up among the entries that were
-listed and are never joined to a path, so no request can name a file (docs/decisions/0005-model-names.md).
+Takes a directory, returns plain values; never opens a file. Names from requests are looked up among the listed entries
+and are never joined to a path, so no request can name a file (docs/decisions/0005-model-names.md).
 """
 
 import re
@@ -74,7 +74,7 @@ def known_model(name: str) -> KnownModel | None:
 
 
 def canonical(name: str) -> str:
-    """The name that an alias stands for; any other name is its own."""
+    """The name that an alias means; any other name is returned as it is."""
     return ALIASES.get(name, name)
 
 

@@ -207,6 +207,6 @@ def _stored_dtype(data: dict[str, Any]) -> str | None:
 
 
 def _shown(value: object) -> str:
-    """A foreign value as it may stand in a message: escaped and short."""
+    """A value from the file, escaped and shortened for a message."""
     text = ascii(value) if isinstance(value, (str, int, float, type(None))) else f"a {type(value).__name__}"
     return text if len(text) <= 40 else text[:37] + "..."

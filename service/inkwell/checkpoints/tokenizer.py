@@ -31,7 +31,7 @@ class TextTokenizer:
         return len(self._bytes_of_id) - 1
 
     def agrees_with(self, other: "TextTokenizer") -> bool:
-        """Whether every id that both have means the same text; GPT-J has some that GPT-2 lacks and nobody uses."""
+        """Whether every id that both have means the same text. GPT-J has unused ids that GPT-2 lacks."""
         both = min(len(self._bytes_of_id), len(other._bytes_of_id))
         return self._bytes_of_id[:both] == other._bytes_of_id[:both]
 
@@ -114,9 +114,9 @@ def _byte_table(tokenizer: Tokenizer) -> list[bytes]:
 
 
 def _byte_level_alphabet() -> dict[str, int]:
-    """Which character stands for which byte in byte-level BPE.
+    """The byte that each character of byte-level BPE represents.
 
-    Printable Latin-1 characters stand for themselves and the other 68 bytes, in order, for U+0100 and up (Radford et
+    Printable Latin-1 characters represent themselves; the other 68 bytes, in order, are U+0100 and up (Radford et
     al. 2019, section 2.2, and the `encoder.py` released with it).
     """
     printable = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}

@@ -1,1 +1,1 @@
-"""Which models exist, which of them run, and who uses them. Knows no HTTP and no tensors."""
+"""Which models exist, which of them run, and how many requests use them. Knows no HTTP and no tensors."""

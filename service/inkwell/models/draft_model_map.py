@@ -1,6 +1,6 @@
-"""Which small model drafts for which large one, as the operator named them.
+"""Which small model drafts for which large one, as the operator configured it.
 
-A draft is a row of token ids, so both must mean the same by an id; that is checked here, before a process starts.
+A draft is a row of token ids, so both must have the same vocabulary; that is checked here, before a process starts.
 """
 
 from collections.abc import Iterable

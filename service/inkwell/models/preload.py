@@ -1,7 +1,7 @@
 """Loads the models that the settings name while the service already answers, one after another.
 
-Afterwards it keeps an eye on the default model: readiness depends on it, and a balancer that sees the service as not
-ready sends no request that could try the load again.
+Afterwards it watches the default model: readiness depends on it, and while the service is not ready, a load balancer
+sends no request that could trigger another load.
 """
 
 import logging
@@ -48,7 +48,7 @@ class Preload:
     def _default_failed(self) -> bool:
         try:
             return self._registry.failure(self._registry.model_store.find(self._default_model)) is not None
-        except InkwellError:  # there is nothing to load; /readyz tells why
+        except InkwellError:  # there is nothing to load; /readyz says why
             return False
 
     def _load(self, name: str) -> None:
@@ -57,7 +57,7 @@ class Preload:
             _ = model.tokenizer  # read by this process, and so no part of the worker's load
             with self._registry.lease(model):  # returns when the model is loaded
                 pass
-        except InkwellError as error:  # the service goes on without it; /readyz and /models tell why
+        except InkwellError as error:  # the service continues without it; /readyz and /models say why
             log.error("a model could not be loaded", extra={"model": name, "code": error.code, "cause": error.cause})
         except Exception:  # this thread must outlive whatever one model does
             log.exception("a model could not be loaded", extra={"model": name})

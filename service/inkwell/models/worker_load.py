@@ -1,4 +1,4 @@
-"""What the metrics tell of one worker: how full it is at present, and why it ended."""
+"""What the metrics report about one worker: its current load, and why it ended."""
 
 from dataclasses import dataclass
 
@@ -19,9 +19,9 @@ class WorkerLoad:
 
 
 def worker_load(model: str, worker: Worker, users: int) -> WorkerLoad:
-    """How full a worker is that so many requests have leased.
+    """The load of a worker that `users` requests have leased.
 
-    Its scheduler gives a slot to whoever is there as long as there is one, so the counts follow from what was sent.
+    Its scheduler assigns free slots at once, so the counts follow from the jobs that were sent.
     """
     ready, jobs = worker.ready, worker.open_jobs
     if ready is None:

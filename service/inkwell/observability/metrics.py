@@ -1,4 +1,4 @@
-"""What Prometheus is told: counters and histograms of one application, and how they are written.
+"""Prometheus metrics: counters and histograms of one application, and their text form.
 
 Labels are routes of our own table, statuses, codes of errors, outcomes, and names of folders; nothing that a client
 sent. Gauges, which are measured at each scrape, are in http/metrics.py. Thread-safe.
@@ -21,8 +21,8 @@ QUEUE = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 12
 REQUEST = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 ROWS = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256)
 
-# What tells an operator whether the service or a client is at its limit: there from the start, so that a first one is
-# seen as a rise.
+# These codes show whether the service or a client is at its limit. Their series exist from the start, so that the first
+# refusal is seen as an increase.
 LIMITS = ("queue_full", "rate_limit_exceeded")
 LOADED, FAILED = "ok", "failed"
 # Why a worker ended: we ended it, it could not load, a signal ended it (such as the kernel's for want of memory), or it
@@ -38,10 +38,12 @@ class StepMeter:
         self._rows, self._gaps, self._tokens = rows, gaps, tokens
         self._clock = clock
         self._last = clock()
-        self._decoding: set[int] = set()  # jobs that got a token in the last step; whoever goes on is in every step
+        self._decoding: set[int] = (
+            set()
+        )  # jobs that got a token in the last step; a job that continues is in every step
 
     def note(self, rows: int, events: Sequence[Event]) -> None:
-        """A step of so many rows came back. One that brings a text several tokens counts its time in equal shares."""
+        """Record a step of `rows` rows. Several tokens of one text share the time of the step equally."""
         now = self._clock()
         counts = Count(event.key for event in events if isinstance(event, TokenEvent) and event.token is not None)
         self._rows.observe(rows)
@@ -93,7 +95,7 @@ class Metrics:
         self._refusals.labels(code).inc()
 
     def listen(self) -> Callable[[RequestOutcome], None]:
-        """A request was admitted; gives what counts its end."""
+        """A request was admitted; returns the function that counts its end."""
         return self._ended
 
     def starting(self, model: str) -> StepMeter:
@@ -130,7 +132,9 @@ class Metrics:
             self._duration.labels(model).observe(outcome.duration_s)
         if outcome.first_token_s is not None:
             self._first.labels(model).observe(outcome.first_token_s)
-        if outcome.submitted_s is not None:  # also who left or failed while waiting: a crowd would look short otherwise
+        if (
+            outcome.submitted_s is not None
+        ):  # also requests that left or failed in the queue: without them a long queue would look short
             self._queue.labels(model).observe(outcome.queue_s)
         if outcome.computed:
             self._prompt_tokens.labels(model).inc(outcome.prompt_tokens)

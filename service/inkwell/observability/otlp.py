@@ -1,8 +1,8 @@
 """Spans as OpenTelemetry has them, sent in batches to a collector over OTLP/HTTP.
 
-A request is one server span; below it stands its generation, and below that the phases prepare (tokens, and the model's
-load), queue, prefill (to the first token) and decode. Attributes are names, counts and ids: no address, because it may
-hold a prompt, and no text. The library reads endpoint, headers, sampler and sizes from the environment by itself.
+A request is one server span; its child is the generation, whose children are the phases prepare (tokens, and the load
+of the model), queue, prefill (to the first token) and decode. Attributes are names, counts and ids: no text, and no
+address, because it may hold a prompt. The SDK reads endpoint, headers, sampler and sizes from the environment.
 """
 
 import time
@@ -21,7 +21,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, set_span_in_
 from inkwell.observability.outcome import CANCELLED, OK, REFUSED, RequestOutcome
 
 CLOSE_MS = 2_000
-NO_METHOD, NO_METHOD_NAME = "_OTHER", "HTTP"  # what OpenTelemetry calls a method that nobody knows, and its span
+NO_METHOD, NO_METHOD_NAME = "_OTHER", "HTTP"  # OpenTelemetry's names for an unknown method and its span
 Attribute = str | int | tuple[str, ...]
 NOT_FAILED = (OK, CANCELLED, REFUSED)
 

@@ -1,6 +1,6 @@
 """How an admitted request ended: what its log record, the metrics and its trace are made of.
 
-Names, counts and times alone; no text ever stands here.
+Only names, counts and times; no text.
 """
 
 from collections.abc import Callable
@@ -33,5 +33,5 @@ class RequestOutcome:
     duration_s: float
 
 
-# Called when a request is admitted, in its thread; what it gives is called once, with how the request ended.
+# Called when a request is admitted, in its thread; the function it returns is called once, with the outcome.
 OutcomeListener = Callable[[], Callable[[RequestOutcome], None]]

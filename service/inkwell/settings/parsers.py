@@ -1,6 +1,6 @@
-"""How the text of a variable becomes the value of a setting: one parser a type.
+"""Parsers from the text of a variable to the value of a setting, one for each type.
 
-Each takes text, gives a value, and raises ValueError with a reason that begins with "must". Knows no variable by name.
+Each takes text and returns a value, or raises ValueError with a reason that begins with "must". Knows no variables.
 """
 
 import re

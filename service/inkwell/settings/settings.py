@@ -48,12 +48,16 @@ class Settings:
     models_dir: Path = _setting("models", parse.path, "Folder of the checkpoints; relative to the project's root.")
     default_model: str = _setting("demo", parse.word, "Model of requests that name none; readiness depends on it.")
     preload: tuple[str, ...] = _setting(
-        "", parse.words, "Models to load at the start, comma-separated; others load lazily."
+        "", parse.words, "Models to load at startup, comma-separated; others are loaded on their first request."
     )
-    max_models: int = _setting("3", parse.integer(1, 64), "Models loaded at once; the longest idle one makes room.")
+    max_models: int = _setting(
+        "3",
+        parse.integer(1, 64),
+        "Maximum number of loaded models; the one that was idle longest is unloaded for another.",
+    )
     load_timeout_s: float = _setting("300", parse.seconds, "How long a request waits for its model to load.")
     request_timeout_s: float = _setting(
-        "300", parse.seconds, "The longest that a request may take, its model's load included."
+        "300", parse.seconds, "Maximum duration of a request, including the load of its model."
     )
     retry_load_s: float = _setting(
         "5", parse.seconds, "After a failed load, requests get the same error for this long."
@@ -67,27 +71,27 @@ class Settings:
     )  # fmt: skip
     kernels: str = _setting(
         "auto", parse.choice("auto", "torch"),
-        "What computes on a CPU: auto takes the native kernels where they run; torch may be faster for long prompts on "
-        "a CPU with AMX, and gives up drafts and most of prefix reuse.",
+        "Compute path on a CPU: auto uses the native kernels where they run; torch may be faster for long prompts on a "
+        "CPU with AMX, but has no drafts and little prefix reuse.",
     )  # fmt: skip
     max_memory: str = _setting(
         "",
         parse.memory,
-        "Memory of each device for spread, such as 0=20GiB,cpu=64GiB; empty is nearly all that is free.",
+        "Memory limit of each device for spread, such as 0=20GiB,cpu=64GiB; empty is nearly all free memory.",
     )
     threads: int = _setting(
         "0", parse.integer(0, 1024),
-        "Processor threads of a worker; 0 means all that it may use, or fewer where a container has a quota.",
+        "CPU threads of a worker; 0 is all available cores, or fewer if a container has a CPU quota.",
     )  # fmt: skip
-    max_rows: int = _setting("16", parse.integer(1, 256), "Sequences of a model that share a step.")
+    max_rows: int = _setting("16", parse.integer(1, 256), "Maximum number of sequences of a model in one step.")
     cache_mib: int = _setting("4096", parse.integer(16, 1_048_576), "Upper bound of a model's key/value cache in MiB.")
     speculation: str = _setting(
         "ngram", parse.choice("ngram", "off"),
-        "Guess tokens ahead and verify them in one step, which never changes a text: ngram looks up what followed the "
-        "same tokens before; off also turns off draft models.",
+        "Speculative decoding, which never changes a text: ngram drafts what followed the same tokens before; off also "
+        "turns off draft models.",
     )  # fmt: skip
     draft_models: Pairs = _setting(
-        "", parse.pairs, "Small models that guess ahead for large ones of the same vocabulary, such as 1558M=124M."
+        "", parse.pairs, "Draft models for large models of the same vocabulary, such as 1558M=124M."
     )
     model_aliases: Pairs = _setting(
         "", parse.pairs, "Other names for models, such as text-davinci-003=1558M, so that old programs run unchanged."
@@ -113,7 +117,7 @@ class Settings:
     )
     keys: str = _setting("", str, "The lines of such a file, separated by semicolons; both together are valid.")
     open: bool = _setting(
-        "0", parse.boolean, "1 lets everybody in without keys, also from other machines; 0 refuses to start so."
+        "0", parse.boolean, "1 allows access without keys, also from other machines; 0 refuses to start in that case."
     )
     requests_per_minute: int = _setting(
         "0",
@@ -126,30 +130,32 @@ class Settings:
     hosts: tuple[str, ...] = _setting(
         "",
         parse.words,
-        "Names beside localhost that a service without keys answers to; with keys or INKWELL_OPEN it does to any.",
+        "Host names besides localhost that a service without keys accepts; with keys or INKWELL_OPEN it accepts any.",
     )
     cors_origins: tuple[str, ...] = _setting(
         "",
         parse.origins,
         "Web pages that may call the service from a browser, such as https://app.example; empty is none.",
     )
-    chat_user: str = _setting("User", parse.word, "How the transcript of a chat names the person who asks.")
-    chat_assistant: str = _setting("Assistant", parse.word, "How the transcript of a chat names the model.")
+    chat_user: str = _setting("User", parse.word, "Name of the user in the transcript of a chat.")
+    chat_assistant: str = _setting("Assistant", parse.word, "Name of the model in the transcript of a chat.")
     chat_template: str = _setting(
-        TEMPLATE, check_template, "How the transcript of a chat writes a message; it may have line breaks."
+        TEMPLATE, check_template, "Format of a message in the transcript of a chat; it may contain line breaks."
     )
     chat_overflow: str = _setting(
         "drop", parse.choice("drop", "error"),
-        "When a chat does not fit the model: drop takes the oldest rounds away, error refuses the request.",
+        "If a chat does not fit the model: drop removes the oldest turns, error refuses the request.",
     )  # fmt: skip
-    chat_max_turns: int = _setting("0", parse.integer(0, 10_000), "Rounds of a chat that a model is shown; 0 is all.")
+    chat_max_turns: int = _setting(
+        "0", parse.integer(0, 10_000), "Maximum number of turns of a chat in the transcript; 0 is all."
+    )
     ping_s: float = _setting(
         "5", parse.seconds, "Longest silence on a stream before a comment is sent to test the client."
     )
     state_dir: Path | None = _setting("", parse.optional_path, "Set by the launcher: run folder.")
     log_level: str = _setting("info", parse.choice("debug", "info", "warning", "error"), "Least severe records to log.")
     log_format: str = _setting(
-        "json", parse.choice("json", "text"), "How records are written: json is for collectors, text for people."
+        "json", parse.choice("json", "text"), "Format of log records: json for log collectors, text for terminals."
     )
 
     @classmethod
@@ -177,7 +183,7 @@ def _check_combinations(settings: Settings) -> None:
 
 
 def log_format(environ: Mapping[str, str] = os.environ) -> str:
-    """The format of the record that tells why the settings cannot be read."""
+    """The format of the record that says why the settings cannot be read."""
     return "text" if environ.get("INKWELL_LOG_FORMAT") == "text" else "json"
 
 

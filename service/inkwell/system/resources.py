@@ -13,7 +13,7 @@ OWN = Path("/proc/self/cgroup")  # a line for each hierarchy: number, names of i
 
 
 def resident_bytes(process: int | str = "self") -> int | None:
-    """Memory that a process holds at present, files it has mapped included; None where /proc does not tell."""
+    """Resident memory of a process, including mapped files; None if /proc has no such process."""
     try:
         pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
     except (OSError, IndexError):
@@ -22,8 +22,8 @@ def resident_bytes(process: int | str = "self") -> int | None:
 
 
 def limit_bytes() -> int:
-    """What the service's processes may hold together: the lowest limit of a control group around them, or the machine's
-    memory."""
+    """Memory limit of all the service's processes together: the lowest limit of a control group around them, or the
+    machine's memory."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min(machine, memory_limit_bytes() or machine)
 
