@@ -7,12 +7,11 @@ from typing import Any
 from inkwell.parameters.parameter import Parameter
 from inkwell.parameters.reading import read_json
 from inkwell.parameters.request import GenerationRequest
-from inkwell.parameters.sampling import SAMPLING
+from inkwell.parameters.sampling import NEEDS_GENERATED, SAMPLING
 from inkwell.parameters.table import BY_NAME
 
 MOST_TOKENS = 50
-NOTHING_YET = "it counts generated tokens, and before the next token there are none"
-REFUSED = {"presence_penalty": NOTHING_YET, "frequency_penalty": NOTHING_YET}
+REFUSED = dict.fromkeys(NEEDS_GENERATED, "it counts generated tokens, and before the next token there are none")
 NEXT_PARAMETERS = (
     replace(BY_NAME["input_text"], name="prompt"),
     replace(BY_NAME["model_name"], name="model", target="model_name"),

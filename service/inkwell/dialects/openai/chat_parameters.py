@@ -8,7 +8,7 @@ from inkwell.dialects.openai.messages import SCHEMA, messages
 from inkwell.dialects.openai.parameters import (
     MODEL,
     OWN,
-    SAMPLING,
+    SAMPLING_ROWS,
     STOP,
     STREAMING,
     USAGE,
@@ -130,7 +130,7 @@ PARAMETERS = (
     ),
     _LENGTH,
     replace(_LENGTH, name="max_tokens", target="length", help="An older name of max_completion_tokens."),
-    *SAMPLING,
+    *SAMPLING_ROWS,
     N,
     replace(STOP, help=f"{STOP.help} What would begin the next message of the transcript always ends it as well."),
     Parameter("logprobs", "boolean", False, "Tell the log-probability of each token.", True),

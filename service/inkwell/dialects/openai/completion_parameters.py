@@ -8,7 +8,7 @@ from inkwell.dialects.openai.parameters import (
     DEFAULT_TOKENS,
     MODEL,
     OWN,
-    SAMPLING,
+    SAMPLING_ROWS,
     STOP,
     STREAMING,
     USAGE,
@@ -81,7 +81,7 @@ PARAMETERS = (
         BY_NAME["length"], name="max_tokens", target="length", default=DEFAULT_TOKENS, low=0,
         help="Most tokens to generate. 0 generates none and needs echo: with logprobs it scores the prompt.",
     ),
-    *SAMPLING,
+    *SAMPLING_ROWS,
     N,
     replace(
         BY_NAME["best_of"],

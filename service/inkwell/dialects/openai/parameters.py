@@ -7,6 +7,7 @@ from typing import Any
 from inkwell.errors import InvalidParameter, UnknownParameter, UnsupportedParameter
 from inkwell.parameters.parameter import Parameter, wrong_type
 from inkwell.parameters.request import GenerationRequest
+from inkwell.parameters.sampling import sampling_rows
 from inkwell.parameters.table import BY_NAME, check_best_of
 
 DEFAULT_TOKENS = 16  # of a completion
@@ -30,21 +31,16 @@ def _stream_options(row: Parameter, given: Any) -> bool:
 
 
 MODEL = replace(BY_NAME["model_name"], name="model", target="model_name")
-SAMPLING = (
-    BY_NAME["temperature"],
-    replace(
-        BY_NAME["top_p"], above=None, low=0,
-        help="Choose among the likeliest tokens that together have this probability; 1 is no limit, and 0 always takes "
-        "the likeliest token.",
-    ),
-    BY_NAME["presence_penalty"],
-    BY_NAME["frequency_penalty"],
-    replace(
-        BY_NAME["logit_bias"],
-        help="Numbers between -100 and 100 by token id, added to the tokens' logits; -100 bans a token.",
+SAMPLING_ROWS = (
+    *sampling_rows(
+        top_p={
+            "above": None,
+            "low": 0,
+            "help": f"{BY_NAME['top_p'].help.removesuffix('.')}, 0 only the most likely token.",
+        }
     ),
     BY_NAME["seed"],
-)  # fmt: skip
+)
 STOP = replace(
     BY_NAME["stop"], help="A string, or a list of up to 4; the text ends before the first that it would hold."
 )
@@ -62,12 +58,10 @@ USER = Parameter(
     "user", "string", None,
     "Accepted because clients send it; it has no effect and is not logged.", "somebody", may_be_empty=True,
 )  # fmt: skip
-# Rows of our own, by their native names.
+# Native parameters that OpenAI does not have, under their native names.
 OWN = tuple(
-    BY_NAME[name]
-    for name in ("top_k", "min_p", "typical_p", "repetition_penalty", "ignore_eos", "finish_sentence",
-                 "sentence_grace_tokens", "on_overflow", "timeout_s")
-)  # fmt: skip
+    BY_NAME[name] for name in ("ignore_eos", "finish_sentence", "sentence_grace_tokens", "on_overflow", "timeout_s")
+)
 
 
 def without(values: Mapping[str, Any], neutral: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:

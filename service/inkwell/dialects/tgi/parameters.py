@@ -13,10 +13,10 @@ from inkwell.errors import InvalidParameter
 from inkwell.parameters.parameter import Parameter, wrong_type
 from inkwell.parameters.reading import read_json
 from inkwell.parameters.request import GenerationRequest
+from inkwell.parameters.sampling import NEEDS_DRAWING, SAMPLING
 from inkwell.parameters.table import BY_NAME
 
 MOST_TOP_TOKENS = 5
-SAMPLES = ("temperature", "top_k", "top_p", "typical_p", "min_p")  # any of them asks for sampling
 ONLY_TEXT = "this service generates free text and has no grammars"
 REFUSED = {
     "watermark": "this service puts no marks into texts",
@@ -41,16 +41,11 @@ TGI_PARAMETERS = (
     replace(BY_NAME["length"], name="max_new_tokens", target="length"),
     Parameter(
         "do_sample", "boolean", False,
-        "Draw each token by its probability, else take the likeliest. temperature, top_k, top_p, typical_p or min_p "
-        "ask for it too.",
+        "Sample instead of greedy decoding. Also turned on by any of the parameters that need it: "
+        f"{', '.join(NEEDS_DRAWING)}.",
         True,
     ),
-    BY_NAME["temperature"],
-    BY_NAME["top_k"],
-    BY_NAME["top_p"],
-    BY_NAME["typical_p"],
-    BY_NAME["repetition_penalty"],
-    BY_NAME["frequency_penalty"],
+    *SAMPLING,
     BY_NAME["seed"],
     replace(
         BY_NAME["stop"], help="Up to 4 strings; the text ends with the first that it holds.", example=["\n\n"],
@@ -74,9 +69,6 @@ TGI_PARAMETERS = (
     ),
     # what TGI does not have, under our own names
     replace(BY_NAME["keep_stop"], default=True, example=True),
-    BY_NAME["min_p"],
-    BY_NAME["presence_penalty"],
-    BY_NAME["logit_bias"],
     BY_NAME["ignore_eos"],
     replace(BY_NAME["finish_sentence"], example=False),
     BY_NAME["sentence_grace_tokens"],
@@ -101,7 +93,7 @@ def parse_tgi(values: Mapping[str, Any], stream: bool | None = None) -> TgiReque
     envelope = read_json(ENVELOPE, values)
     given = _without_neutral(envelope["parameters"])
     fields = read_json(TGI_PARAMETERS, given, REFUSED)
-    samples = fields.pop("do_sample") or any(given.get(name) is not None for name in SAMPLES)
+    samples = fields.pop("do_sample") or any(given.get(name) is not None for name in NEEDS_DRAWING)
     streams = _streams(envelope["stream"], stream)
     top_tokens, prefill = fields.pop("top_n_tokens"), fields.pop("decoder_input_details")
     details = fields.pop("details") or prefill or top_tokens > 0
