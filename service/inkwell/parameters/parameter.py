@@ -63,7 +63,7 @@ class Parameter:
 
 
 def typed(row: Parameter, given: Any) -> Any:
-    """A JSON value, checked against the row's type: true is not a number, 5.5 not an integer. Raises InvalidParameter."""
+    """A JSON value checked against the row: true is not a number, 5.5 not an integer. Raises InvalidParameter."""
     if row.parse is not None:
         return row.parse(row, given)
     fits = {

@@ -25,7 +25,7 @@ ENDS = (
     Parameter("ignore_eos", "boolean", False, "Continue after the model's end-of-text token.", False),
     Parameter(
         "finish_sentence", "boolean", False,
-        "Exceed the limit to complete the sentence; if that takes too many tokens, cut the text after its last complete "
+        "Exceed the limit to complete the sentence; if that takes too many tokens, cut the text after its last whole "
         "sentence.",
         True,
     ),
@@ -45,8 +45,8 @@ ENDS = (
     ),
     Parameter(
         "timeout_s", "number", None,
-        "Stop after this many seconds and return the text generated until then. The service has a limit of its own.", 30,
-        above=0, high=86_400,
+        "Stop after this many seconds and return the text generated until then. The service has a limit of its own.",
+        30, above=0, high=86_400,
     ),
 )  # fmt: skip
 DETAILS = (
