@@ -1,4 +1,4 @@
-"""What OpenAI's two endpoints share: rows under OpenAI's names, rows of our own, and fields without effect here."""
+"""Parameters that both OpenAI endpoints share: OpenAI's own, native ones, and those without effect in this service."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,11 +12,11 @@ from inkwell.parameters.table import BY_NAME, check_best_of
 
 DEFAULT_TOKENS = 16  # of a completion
 USAGE = "include_usage"
-OBFUSCATION = "include_obfuscation"  # padding against listeners, which is the business of TLS
+OBFUSCATION = "include_obfuscation"  # padding against eavesdroppers, which is left to TLS
 
 
 def _stream_options(row: Parameter, given: Any) -> bool:
-    """Whether the usage is wanted."""
+    """Whether the client wants the usage."""
     if not isinstance(given, dict):
         raise wrong_type(row, given)
     for name, value in given.items():
@@ -42,21 +42,22 @@ SAMPLING_ROWS = (
     BY_NAME["seed"],
 )
 STOP = replace(
-    BY_NAME["stop"], help="A string, or a list of up to 4; the text ends before the first that it would hold."
+    BY_NAME["stop"],
+    help="A string, or a list of up to 4; generation stops at the first one, which is left out of the text.",
 )
-N = replace(BY_NAME["nsamples"], name="n", target="nsamples", help="How many texts to generate for each prompt.")
+N = replace(BY_NAME["nsamples"], name="n", target="nsamples", help="Number of texts to generate per prompt.")
 STREAMING = (
     BY_NAME["stream"],
     Parameter(
         "stream_options", "object", False,
-        "With include_usage a stream's last chunk has no choices and tells the tokens of the whole request.",
+        "With include_usage the last chunk of a stream has no choices, but the token usage of the whole request.",
         {USAGE: True}, target=USAGE, parse=_stream_options,
         schema={"type": "object", "properties": {name: {"type": "boolean"} for name in (USAGE, OBFUSCATION)}},
     ),
 )  # fmt: skip
 USER = Parameter(
     "user", "string", None,
-    "Accepted because clients send it; it has no effect and is not logged.", "somebody", may_be_empty=True,
+    "Accepted for compatibility; it has no effect and is not logged.", "somebody", may_be_empty=True,
 )  # fmt: skip
 # Native parameters that OpenAI does not have, under their native names.
 OWN = tuple(
@@ -65,7 +66,7 @@ OWN = tuple(
 
 
 def without(values: Mapping[str, Any], neutral: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
-    """The values but those that ask for nothing, such as an empty list of tools, though their field is refused."""
+    """The values except neutral ones of refused fields, such as an empty list of tools."""
     return {name: value for name, value in values.items() if not _is_one_of(value, neutral.get(name, ()))}
 
 
@@ -74,15 +75,15 @@ def _is_one_of(value: Any, candidates: tuple[Any, ...]) -> bool:
 
 
 def check_stream_options(given: Mapping[str, Any], request: GenerationRequest) -> None:
-    """Raises InvalidParameter for options of a stream where none was asked for."""
+    """Raise InvalidParameter for stream options in a request that is not a stream."""
     if given.get("stream_options") is not None and not request.stream:
         raise InvalidParameter("stream_options needs stream", param="stream_options")
 
 
 def generation_request(values: Mapping[str, Any]) -> GenerationRequest:
-    """The request that checked values by field make; raises InvalidParameter where they contradict each other."""
+    """A request from checked values by field; raises InvalidParameter if they contradict each other."""
     fields = dict(values)
-    if fields["top_p"] == 0:  # only the likeliest token is within a share of nothing
+    if fields["top_p"] == 0:  # OpenAI allows 0, which leaves the most likely token alone
         fields |= {"top_p": 1.0, "top_k": 1}
     request = GenerationRequest.from_fields(fields)
     check_best_of(request, "best_of", "n")
