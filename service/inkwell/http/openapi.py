@@ -99,18 +99,19 @@ def row_schema(row: Parameter) -> Spec:
     return spec
 
 
-def row_meaning(row: Parameter) -> str:
+def row_meaning(row: Parameter, as_text: bool = False) -> str:
     """What a parameter does, with its limits in words: the page does not show those of the schema."""
     plain = row.default is not None and not row.schema  # a list or an object is absent by default
     default = f"default {json.dumps(row.default).removesuffix('.0')}" if plain else None
     limits = "; ".join(filter(None, (row.range, default)))
-    return f"{row.help} {limits[:1].upper()}{limits[1:]}." if limits else row.help
+    encoding = "Written as JSON." if as_text and row.kind == "object" else ""
+    return " ".join(filter(None, (row.help, f"{limits[:1].upper()}{limits[1:]}." if limits else "", encoding)))
 
 
 def body_schema(rows: Sequence[Parameter], form: bool = False) -> Spec:
     """The JSON object, or the form, that a table reads. In JSON null stands for what holds without the field."""
     field = _form_field if form else _json_field
-    properties = {row.name: field(row) | {"description": row_meaning(row)} for row in rows}
+    properties = {row.name: field(row) | {"description": row_meaning(row, as_text=form)} for row in rows}
     required = [row.name for row in rows if row.required]
     schema: Spec = {"type": "object", "additionalProperties": False, "properties": properties}
     return schema | ({"required": required} if required else {})  # an empty list would be no valid schema

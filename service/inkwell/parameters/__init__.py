@@ -1,4 +1,4 @@
-"""What a client may ask for: the parameters as a table, their reading, and the request that they become."""
+"""Request parameters: their tables, the parsing of requests by them, and the parsed `GenerationRequest`."""
 
 from inkwell.parameters.parameter import MAX_INPUT_BYTES, Parameter
 from inkwell.parameters.reading import readable

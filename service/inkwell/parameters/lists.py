@@ -1,6 +1,6 @@
-"""Readers of the parameters that are lists and objects: stop strings and biases.
+"""Parsers of the parameters that are lists or objects: stop strings and biases.
 
-Each takes its row and a JSON value and gives a tuple, or raises InvalidParameter.
+Each takes its row and a JSON value and returns a tuple or raises InvalidParameter.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any
 from inkwell.errors import InvalidParameter
 from inkwell.parameters.parameter import Parameter, checked_text, plain, wrong_type
 
-MOST_STOPS = 4  # as many as OpenAI takes
+MOST_STOPS = 4  # as in OpenAI's API
 STOP_BYTES = 256
 MOST_BIASES = 1_024
 BIAS_LIMIT = 100
@@ -34,7 +34,7 @@ def stops(row: Parameter, given: Any) -> tuple[str, ...]:
 
 
 def biases(row: Parameter, given: Any) -> tuple[tuple[int, float], ...]:
-    """An object from token ids, which are keys and so strings in JSON, to numbers between -100 and 100."""
+    """An object that maps token ids, written as strings, to numbers between -100 and 100."""
     if not isinstance(given, dict):
         raise wrong_type(row, given)
     if len(given) > MOST_BIASES:

@@ -1,7 +1,7 @@
-"""`Parameter`: one field of a request, its type, limits, default and meaning; and the reading of one value of it.
+"""`Parameter`: one field of a request with its type, limits, default and meaning, and the parsing of its values.
 
-A table of these makes a parser, a page of the documentation and a schema. Dialects make their rows from the native
-ones with `dataclasses.replace`. Knows no Flask.
+Parsers, documentation and schemas are generated from tables of these. Dialects derive their rows from the native ones
+with `dataclasses.replace`. Knows no Flask.
 """
 
 import math
@@ -18,10 +18,10 @@ Schema = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One row of a table. A default of None is decided later, as `help` says; `low` and `high` are inclusive.
+    """One row of a table. `low` and `high` are inclusive; a default of None is decided later, as `help` says.
 
-    `target` is the field of a `GenerationRequest` that the value fills, if it is not called like the row. Lists and
-    objects have a `parse` of their own, which gets the row and a JSON value and gives what is kept, and a `schema`.
+    `target` is the field of `GenerationRequest` that the value fills, if its name differs from the row's. Rows of lists
+    and objects have their own `parse`, from the row and a JSON value to the parsed value, and their own `schema`.
     """
 
     name: str
@@ -34,10 +34,10 @@ class Parameter:
     above: float | None = None  # exclusive lower limit
     required: bool = False
     choices: tuple[str, ...] = ()
-    may_be_empty: bool = False  # a string
+    may_be_empty: bool = False  # for strings
     target: str = ""
     parse: Callable[["Parameter", Any], Any] | None = None
-    as_json: Callable[[Any], Any] | None = None  # the inverse of `parse`, if JSON does not write the value as it is
+    as_json: Callable[[Any], Any] | None = None  # the inverse of `parse`, if it is not the identity
     schema: Schema = field(default_factory=dict)
 
     @property
@@ -49,12 +49,12 @@ class Parameter:
         return self.target or self.name
 
     def to_json(self, value: Any) -> Any:
-        """A value that was read, as a request would send it."""
+        """A parsed value in the form in which requests send it."""
         return self.as_json(value) if self.as_json else value
 
     @property
     def range(self) -> str:
-        """The limits in words, as error messages and the documentation say them."""
+        """The limits in words, for error messages and the documentation."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         if self.above is not None:
@@ -63,7 +63,7 @@ class Parameter:
 
 
 def typed(row: Parameter, given: Any) -> Any:
-    """A JSON value as the row wants it: true is no number, and 5.5 no integer. Raises InvalidParameter."""
+    """A JSON value checked against the row: true is not a number, 5.5 not an integer. Raises InvalidParameter."""
     if row.parse is not None:
         return row.parse(row, given)
     fits = {
@@ -78,7 +78,7 @@ def typed(row: Parameter, given: Any) -> Any:
 
 
 def _checked_range(row: Parameter, value: Any) -> Any:
-    """Numbers become the type that the row names; NaN and infinity are in no range."""
+    """Check the range and convert to the row's number type; NaN and infinity are in no range."""
     if row.kind == "boolean":
         return value
     too_low = value <= row.above if row.above is not None else value < row.low
@@ -88,7 +88,7 @@ def _checked_range(row: Parameter, value: Any) -> Any:
 
 
 def checked_text(row: Parameter, value: str) -> str:
-    """A string that can be encoded and is neither empty nor too long, or is one of the row's choices."""
+    """Check that a string is valid Unicode, neither empty nor too long, and one of the row's choices if it has any."""
     try:
         size = len(value.encode())
     except UnicodeEncodeError:
@@ -104,14 +104,14 @@ def checked_text(row: Parameter, value: str) -> str:
 
 
 def wrong_type(row: Parameter, given: Any) -> InvalidParameter:
-    """The error that says what the row takes and what it was given, without quoting more than a word of it."""
+    """An error with the expected type and the start of the given value."""
     article = "an" if row.kind[0] in "aio" else "a"
     shown = f"{given[:64]!r}" if isinstance(given, str) else _json_kind(given)
     return InvalidParameter(f"{row.name} must be {article} {row.kind}; it is {shown}", param=row.name)
 
 
 def plain(value: float | int | None) -> str:
-    """A number for a message: exact, without the fraction of a whole one, and never hundreds of digits."""
+    """A number for a message: exact, without ".0", and never hundreds of digits."""
     text = str(value).removesuffix(".0")
     return text if len(text) <= 32 else f"a number of {len(text)} digits"
 

@@ -1,6 +1,6 @@
-"""Reads what a client sent by a table of parameters: JSON values, or the text of a query or form.
+"""Parses a client's values by a table of parameters: from JSON, or from the text of a query or form.
 
-Everything that no row knows is refused, by name; nothing is ever ignored. Knows no Flask.
+Names that are not in the table are rejected; nothing is ever ignored. Knows no Flask.
 """
 
 import difflib
@@ -15,20 +15,20 @@ Table = Sequence[Parameter]
 
 
 def read_json(table: Table, values: Mapping[str, Any], refused: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Checked values by field from a JSON object; null stands for the default.
+    """Checked values by field from a JSON object; null means the default.
 
-    `refused` names what a dialect has and this service cannot honour, with the reason. Raises RequestErrors.
+    `refused` maps parameters of the dialect that this service does not support to the reason. Raises RequestErrors.
     """
     return _read(table, values, typed, refused or {})
 
 
 def read_text(table: Table, values: Mapping[str, str]) -> dict[str, Any]:
-    """The same from a query or a form, where every value is text: lists and objects are written as JSON there."""
+    """The same from a query or a form, whose values are all text; lists and objects are written as JSON."""
     return _read(table, values, _converted, {})
 
 
 def readable(name: str) -> str:
-    """A client's own name for a parameter as it may stand in a reply: short, and without lone surrogates."""
+    """A parameter name from a client, made safe for a reply: shortened, and without lone surrogates."""
     return name[:64].encode(errors="replace").decode()
 
 
@@ -79,7 +79,7 @@ def _number(row: Parameter, given: str) -> int | float:
 
 
 def _composite(row: Parameter, given: str) -> Any:
-    """JSON, or for a list of strings its only one, as it is."""
+    """A list or object written as JSON. Any other text is returned as it is: a list of strings may be one string."""
     if not given.startswith("[" if row.kind == "array" else "{"):
         return given
     try:

@@ -1,7 +1,7 @@
-"""What Apache or Flask refuses before any of our own code sees the request: status, code, message and limits.
+"""Requests rejected by Apache or Flask before any code of this package sees them: status, code, message, limits.
 
 The application answers with these rows, Apache's configuration serves them as files, and docs/reference.md lists them.
-The limits are here because the messages name them.
+The limits are here because the messages contain them.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from typing import Any
 
 from inkwell.parameters import MAX_INPUT_BYTES
 
-# The longest prompt may stand in a GET query with every byte written as %XX, beside the other parameters: whether it is
-# too long for a model is for the application to say, in tokens. 200 connections with such lines are 40 MB at most.
+# Room for the longest prompt in a GET query with every byte written as %XX, and for the other parameters: whether it is
+# too long for a model is decided by the application, in tokens. 200 connections with such lines take 40 MB at most.
 REQUEST_LINE_BYTES = 3 * MAX_INPUT_BYTES + 4_096
 HEADER_BYTES = 8_190
 HEADERS = 50
@@ -20,7 +20,7 @@ BODY_BYTES = 1_048_576
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One status below the application's own errors, and what the caller is told."""
+    """One status that is not an error of the application itself, and the reply to it."""
 
     status: int
     type: str
@@ -28,7 +28,7 @@ class Refusal:
     message: str
 
     def body(self) -> dict[str, Any]:
-        """The reply, in the one shape of all errors."""
+        """The body of the reply, in the shape that all errors share."""
         return {"error": {"message": self.message, "type": self.type, "param": None, "code": self.code}}
 
 

@@ -1,9 +1,10 @@
-"""`Sampling`: how a token is chosen from its logits. Each parameter is declared here once, as a field with its row.
+"""`Sampling`: the sampling parameters of a request, each declared once, as a field with its `Parameter` row.
 
-The tables of all dialects, requests, the message to a worker and the engine use this class. What a parameter does is
-in `engine/sampling/processors.py`. Knows no dialect and no HTTP.
+The tables of all dialects, requests, the message to a worker and the engine use this class. What a parameter does to
+the logits is in `engine/sampling/processors.py`. Knows no dialect and no HTTP.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -13,68 +14,80 @@ from inkwell.parameters.parameter import Kind, Parameter
 
 
 def _parameter(
-    kind: Kind, default: Any, meaning: str, example: Any, only_when_drawing: bool = False, **more: Any
+    kind: Kind,
+    default: Any,
+    meaning: str,
+    example: Any,
+    needs_drawing: bool = False,
+    needs_generated: bool = False,
+    **more: Any,
 ) -> Any:
-    """One field. Its default has no effect; `only_when_drawing` says that it has none in greedy decoding either."""
+    """A field with its row. At its default a parameter changes nothing.
+
+    `needs_drawing`: no effect in greedy decoding. `needs_generated`: no effect before the first generated token.
+    """
     row = Parameter("", kind, default, meaning, example, **more)
-    return field(default=default, metadata={"row": row, "only_when_drawing": only_when_drawing})
+    return field(
+        default=default, metadata={"row": row, "needs_drawing": needs_drawing, "needs_generated": needs_generated}
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """The parameters of the distribution that tokens are drawn from; ranges were checked where they were parsed."""
+    """The parameters that shape the distribution of the next token. Ranges are checked during parsing, not here."""
 
     temperature: float = _parameter(
         "number",
         1.0,
-        "Below 1 the likely tokens become likelier, above 1 the unlikely ones; 0 always takes the likeliest.",
+        "Logits are divided by this: below 1 sharpens the distribution, above 1 flattens it; 0 is greedy decoding.",
         0.8,
-        only_when_drawing=True,
+        needs_drawing=True,
         low=0,
         high=2,
     )
     top_k: int = _parameter(
         "integer",
         0,
-        "Choose among the k likeliest tokens; 0 is no limit.",
+        "Keep only the k most likely tokens; 0 keeps all.",
         40,
-        only_when_drawing=True,
+        needs_drawing=True,
         low=0,
         high=100_000,
     )
     top_p: float = _parameter(
         "number",
         1.0,
-        "Choose among the likeliest tokens that together have this probability; 1 is no limit.",
+        "Nucleus sampling: keep the fewest most likely tokens whose probabilities add up to at least this; 1 keeps "
+        "all.",
         0.95,
-        only_when_drawing=True,
+        needs_drawing=True,
         above=0,
         high=1,
     )
     min_p: float = _parameter(
         "number",
         0.0,
-        "Drop tokens less likely than this share of the likeliest token's probability; 0 is no limit.",
+        "Drop tokens whose probability is below this fraction of the most likely token's; 0 keeps all.",
         0.05,
-        only_when_drawing=True,
+        needs_drawing=True,
         low=0,
         high=1,
     )
     typical_p: float = _parameter(
         "number",
         1.0,
-        "Choose among the tokens about as surprising as is to be expected that together have this probability; "
-        "1 is no limit.",
+        "Locally typical sampling: keep the tokens whose information content is closest to the entropy of the "
+        "distribution, until their probabilities add up to at least this; 1 keeps all.",
         0.9,
-        only_when_drawing=True,
+        needs_drawing=True,
         above=0,
         high=1,
     )
     repetition_penalty: float = _parameter(
         "number",
         1.0,
-        "Above 1, tokens that the prompt or the generated text holds become less likely: a positive logit is divided "
-        "by it, a negative one multiplied; 1 is none.",
+        "Makes tokens that occur in the prompt or the generated text less likely (above 1) or more likely (below 1): "
+        "a positive logit is divided by it, a negative one multiplied. 1 turns it off.",
         1.1,
         low=0.01,
         high=100,
@@ -82,44 +95,57 @@ class Sampling:
     presence_penalty: float = _parameter(
         "number",
         0.0,
-        "Taken off the logit of every token that the generated text holds; the prompt does not count. 0 is none.",
+        "Subtracted from the logit of every token that occurs in the generated text; the prompt does not count. 0 "
+        "turns it off.",
         0.5,
+        needs_generated=True,
         low=-2,
         high=2,
     )
     frequency_penalty: float = _parameter(
         "number",
         0.0,
-        "Taken off a token's logit once for each time that the generated text holds it; the prompt does not count. "
-        "0 is none.",
+        "Subtracted from a token's logit once per occurrence in the generated text; the prompt does not count. 0 "
+        "turns it off.",
         0.5,
+        needs_generated=True,
         low=-2,
         high=2,
     )
-    # (id, what is added to its logit), each id of the vocabulary at most once
+    # pairs of token id and bias, sorted by id, without repeats
     logit_bias: tuple[tuple[int, float], ...] = _parameter(
-        "object", (),
-        "Numbers between -100 and 100 by token id, added to the tokens' logits; -100 bans a token. In a query or form "
-        "it is written as JSON.",
-        {"13": -100}, parse=biases, as_json=biases_as_json, schema=BIAS_SCHEMA,
-    )  # fmt: skip
+        "object",
+        (),
+        "Map from token id to a number between -100 and 100 that is added to the token's logit; -100 bans the token.",
+        {"13": -100},
+        parse=biases,
+        as_json=biases_as_json,
+        schema=BIAS_SCHEMA,
+    )
 
     @property
     def greedy(self) -> bool:
-        """Whether the likeliest token is taken and nothing drawn."""
+        """Whether the most likely token is always taken and no random number used."""
         return self.temperature == 0
 
     def as_greedy(self) -> "Sampling":
         return replace(self, temperature=0.0)
 
 
-SAMPLING = tuple(replace(item.metadata["row"], name=item.name) for item in fields(Sampling))
 GREEDY = Sampling().as_greedy()
-ONLY_WHEN_DRAWING = tuple(item.name for item in fields(Sampling) if item.metadata["only_when_drawing"])
+SAMPLING = tuple(replace(item.metadata["row"], name=item.name) for item in fields(Sampling))
+NEEDS_DRAWING = tuple(item.name for item in fields(Sampling) if item.metadata["needs_drawing"])
+NEEDS_GENERATED = tuple(item.name for item in fields(Sampling) if item.metadata["needs_generated"])
+
+
+def sampling_rows(**changes: Mapping[str, Any]) -> tuple[Parameter, ...]:
+    """The rows of all sampling parameters for a dialect's table; `changes` are fields of rows by parameter name."""
+    assert changes.keys() <= {row.name for row in SAMPLING}, "changes name a row that does not exist"
+    return tuple(replace(row, **changes.get(row.name, {})) for row in SAMPLING)
 
 
 def check_tokens(sampling: Sampling, model_name: str, vocab_size: int) -> None:
-    """Raises InvalidParameter for a token that the model does not have."""
+    """Raise InvalidParameter for a token id that the model does not have."""
     unknown = next((token for token, _ in sampling.logit_bias if token >= vocab_size), None)
     if unknown is not None:
         message = f"logit_bias names the token {unknown}; {model_name} has tokens from 0 to {vocab_size - 1}"

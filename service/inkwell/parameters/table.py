@@ -1,7 +1,7 @@
-"""Every parameter of a generation, once: name, type, default, range, meaning and example.
+"""All generation parameters under their native names: type, default, range, meaning and example of each.
 
-Those of `Sampling` come from its fields (`sampling.py`). These are the native names, and the rows that the dialects'
-tables are made of. The table makes the parser, the Swagger page and docs/reference.md.
+The rows of the sampling parameters come from the fields of `Sampling` (`sampling.py`). The parser, the Swagger page and
+docs/reference.md are generated from this table, and the tables of the dialects are built from its rows.
 """
 
 from collections.abc import Mapping
@@ -17,70 +17,73 @@ from inkwell.parameters.sampling import SAMPLING
 ENDS = (
     Parameter(
         "stop", "array", (),
-        "Up to 4 strings; the text ends before the first that it would hold. In a query or form: one string, or a list "
-        "written as JSON.",
+        "Up to 4 strings; generation stops at the first one, which is left out of the text. In a query or form: one "
+        "string, or a list written as JSON.",
         ["\n\n"], parse=stops, schema=STOP_SCHEMA,
     ),
-    Parameter("keep_stop", "boolean", False, "Leave the stop string that ended the text in it.", False),
-    Parameter("ignore_eos", "boolean", False, "Go on behind the model's end-of-text token.", False),
+    Parameter("keep_stop", "boolean", False, "Keep the stop string at the end of the text.", False),
+    Parameter("ignore_eos", "boolean", False, "Continue after the model's end-of-text token.", False),
     Parameter(
         "finish_sentence", "boolean", False,
-        "Go on beyond the limit to end the sentence; where that takes too long, cut back to the last whole one.", True,
+        "Exceed the limit to complete the sentence; if that takes too many tokens, cut the text after its last whole "
+        "sentence.",
+        True,
     ),
     Parameter(
-        "sentence_grace_tokens", "integer", 32, "How many tokens finish_sentence may add to the limit.", 16,
-        low=1, high=256,
+        "sentence_grace_tokens", "integer", 32, "Maximum number of tokens that finish_sentence may add to the limit.",
+        16, low=1, high=256,
     ),
     Parameter(
         "on_overflow", "string", "error",
-        "When prompt and text do not fit the model's context: refuse the request (error), drop the beginning of the "
-        "prompt (truncate_left), or drop the oldest tokens whenever the context is full (slide).",
+        "If prompt and text exceed the context window: reject the request (error), drop the beginning of the prompt "
+        "(truncate_left), or drop the oldest tokens whenever the window is full (slide).",
         "truncate_left", choices=("error", "truncate_left", "slide"),
     ),
     Parameter(
-        "truncate", "integer", None, "Keep only so many of the prompt's last tokens. If absent, all.", 512,
+        "truncate", "integer", None, "Keep only this many tokens from the end of the prompt. Default: all.", 512,
         low=1, high=65_536,
     ),
     Parameter(
         "timeout_s", "number", None,
-        "End after so many seconds with what was generated so far. The service has a limit of its own.", 30,
-        above=0, high=86_400,
+        "Stop after this many seconds and return the text generated until then. The service has a limit of its own.",
+        30, above=0, high=86_400,
     ),
 )  # fmt: skip
 DETAILS = (
     Parameter(
         "logprobs", "integer", None,
-        "Tell the log-probability of each generated token, and of so many of the likeliest in its place.", 3,
+        "Return the log-probability of each generated token, with this many alternatives per position.", 3,
         low=0, high=20,
     ),
     Parameter(
         "prompt_logprobs", "integer", None, "The same for the tokens of the prompt.", 0, low=0, high=20,
     ),
-    Parameter("trim_start", "boolean", False, "Leave out the white space that the text begins with.", True),
-    Parameter("echo", "boolean", False, "Begin the text with the prompt.", False),
+    Parameter("trim_start", "boolean", False, "Strip white space from the start of the text.", True),
+    Parameter("echo", "boolean", False, "Return the prompt followed by the text.", False),
 )  # fmt: skip
 PARAMETERS = (
     Parameter(
         "input_text", "string", None,
         f"The text to continue, at most {MAX_INPUT_BYTES:,} bytes of UTF-8.", "Once upon a time", required=True,
     ),
-    Parameter("model_name", "string", None, "Which model answers; the service's default model if absent.", "demo"),
+    Parameter("model_name", "string", None, "The model to use. Default: the service's default model.", "demo"),
     Parameter(
         "length", "integer", None,
-        "Most tokens to generate. If absent: half of the model's context, or what the prompt leaves of it.",
+        "Maximum number of new tokens. Default: half of the context window, or what the prompt leaves.",
         40, low=1, high=8192,
     ),
     *SAMPLING,
     Parameter(
         "seed", "integer", None,
-        "The same request with the same seed gives the same text. If absent, one is drawn; the JSON answer tells it.",
+        "The same request with the same seed gives the same text. Default: a random seed, reported in the JSON reply.",
         7, low=0, high=2**63 - 1,
     ),
-    Parameter("nsamples", "integer", 1, "How many texts to generate; more than one needs JSON or a stream.", 1,
+    Parameter("nsamples", "integer", 1, "Number of texts to generate; more than one needs JSON or a stream.", 1,
               low=1, high=16),
     Parameter(
         "best_of", "integer", None,
-        "Generate so many texts and give the nsamples likeliest per token; not for a stream. If absent, nsamples.", 1,
+        "Generate this many texts and return the nsamples with the highest mean log-probability per token; not for a "
+        "stream. Default: nsamples.", 1,
         low=1, high=16,
     ),
     *ENDS,
@@ -93,12 +96,12 @@ BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
 
 
 def parse_json(values: Mapping[str, Any]) -> GenerationRequest:
-    """A request from a JSON object: types must fit as they are, null stands for the default."""
+    """A request from a JSON object: types must match exactly, null means the default."""
     return _request(read_json(PARAMETERS, values))
 
 
 def parse_text(values: Mapping[str, str]) -> GenerationRequest:
-    """A request from a query or a form, where every value is text."""
+    """A request from a query or a form, whose values are all text."""
     return _request(read_text(PARAMETERS, values))
 
 
@@ -109,13 +112,13 @@ def _request(values: dict[str, Any]) -> GenerationRequest:
 
 
 def effective(request: GenerationRequest) -> dict[str, Any]:
-    """The parameters of a request by their native names, as a further request would send them in JSON."""
+    """The parameters of a request under their native names, in the form in which JSON requests send them."""
     rows = (row for row in PARAMETERS if row.name not in NOT_EFFECTIVE)
     return {row.name: row.to_json(request.value(row.field)) for row in rows}
 
 
 def check_best_of(request: GenerationRequest, best_of: str, nsamples: str) -> None:
-    """Raises InvalidParameter, in the dialect's own names, when the best texts cannot be chosen."""
+    """Raise InvalidParameter, in the dialect's own names, if best_of contradicts the rest of the request."""
     if request.best_of is None:
         return
     if request.best_of < request.nsamples:

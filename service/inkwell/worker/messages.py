@@ -1,7 +1,7 @@
-"""What the web tier and a worker say to each other, and how it looks on the line.
+"""The messages between the web tier and a worker, and their encoding.
 
-Frozen values, sent as JSON arrays over a `multiprocessing.connection.Connection`, which keeps message borders. JSON
-and not pickle, so that neither side can make the other run code. Knows no sockets, processes or text.
+Frozen values, encoded as JSON arrays for a `multiprocessing.connection.Connection`, which preserves message boundaries.
+JSON instead of pickle, so that neither side can make the other run code. Knows no sockets, processes or text.
 """
 
 import json
@@ -23,7 +23,7 @@ from inkwell.engine.contract import (
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """First message to a worker: what to load. The folder is the catalog's, never a request's."""
+    """First message to a worker: what to load. The folder comes from the catalog, never from a request."""
 
     folder: str
     config: EngineConfig
@@ -41,9 +41,9 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The model is loaded. `path` describes how it computes; `gpu_bytes` is what it holds besides its RAM.
+    """The model is loaded. `path` describes the computation path; `gpu_bytes` is its memory on GPUs.
 
-    `kernels` names the program and the instructions that compute, on which the last bits of sums depend.
+    `kernels` names the program and the instructions that compute; the last bits of sums depend on them.
     """
 
     device: str
@@ -65,49 +65,47 @@ class LoadError:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The events of one engine step, together in one message: a step of many rows is one write.
+    """The events of one engine step in one message, so that a step of many rows is one write.
 
-    `rows` is how many sequences shared it.
+    `rows` is the number of sequences in the step.
     """
 
     events: tuple[Event, ...]
     rows: int = 0
 
 
-_PLAIN = frozenset({int, float, str, bool, NoneType})  # JSON keeps them as they are
+_PLAIN = frozenset({int, float, str, bool, NoneType})  # types that JSON preserves
 Message = Load | Submit | Cancel | Ready | LoadError | Step
 
 
 def encode(message: Message) -> bytes:
     """One message as bytes."""
-    if isinstance(message, Step):
-        values = [message.rows, *map(_event, message.events)]
-    else:
-        values = list(astuple(message))
+    values = [message.rows, *map(_event, message.events)] if isinstance(message, Step) else list(astuple(message))
     return json.dumps([type(message).__name__, *values], separators=(",", ":")).encode()
 
 
 def _event(event: Event) -> list[Any]:
-    """Name and values of an event. `astuple` copies deeply and takes four times as long; this runs every step."""
+    """Name and values of an event. Runs every step, where `astuple`, a deep copy, would take four times as long."""
     if isinstance(event, TokenEvent) and event.finish is None and event.logprob is None and not event.queue_s:
-        return ["TokenEvent", event.key, event.token, None]  # as most are: nothing else to send
+        return ["TokenEvent", event.key, event.token, None]  # most events: the other fields have their defaults
     if isinstance(event, InspectionEvent):
         return ["InspectionEvent", *astuple(event)]
     return [type(event).__name__, *(getattr(event, name) for name in event.__slots__)]
 
 
 def decode(data: bytes) -> Message:
-    """The inverse of `encode`. The other side is our own program: anything unknown is a bug and raises KeyError."""
+    """The inverse of `encode`. The sender is our own program: an unknown message is a bug and raises KeyError."""
     name, *values = json.loads(data)
     return _READERS[name](values)
 
 
 def _reader(kind: Any) -> Callable[[Any], Any]:
-    """The function that makes a value of a type from its JSON, where dataclasses and tuples are lists."""
-    if isinstance(kind, type) and is_dataclass(kind):
+    """A function that builds a value of a type from its JSON, in which dataclasses and tuples are lists."""
+    build: Callable[..., Any] = kind
+    if is_dataclass(kind):
         types = get_type_hints(kind)
         readers = [_reader(types[item.name]) for item in fields(kind)]
-        return lambda values: kind(*(read(value) for read, value in zip(readers, values, strict=True)))
+        return lambda values: build(*(read(value) for read, value in zip(readers, values, strict=True)))
     if get_origin(kind) is tuple:
         items = get_args(kind)
         if items[-1] is Ellipsis:
@@ -115,7 +113,9 @@ def _reader(kind: Any) -> Callable[[Any], Any]:
             return lambda values: tuple(map(item, values))
         readers = list(map(_reader, items))
         return lambda values: tuple(read(value) for read, value in zip(readers, values, strict=True))
-    assert get_origin(kind) is Literal or _PLAIN.issuperset(get_args(kind) or (kind,)), f"JSON does not keep a {kind}"
+    assert get_origin(kind) is Literal or _PLAIN.issuperset(get_args(kind) or (kind,)), (
+        f"JSON does not preserve a {kind}"
+    )
     return lambda value: value
 
 
@@ -125,7 +125,7 @@ def _read_step(values: list[Any]) -> Step:
 
 
 def _read_token(values: list[Any]) -> TokenEvent:
-    """As `_reader` would, but three times as fast: this runs for every token."""
+    """The same as `_reader(TokenEvent)`, three times as fast, because it runs for every token."""
     event = TokenEvent(*values)
     return event if event.top == () else replace(event, top=tuple((token, value) for token, value in event.top))
 

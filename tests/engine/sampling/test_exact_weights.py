@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from inkwell.engine.sampling.exact_weights import (
     draw_from_all,
-    inverse_temperature,
     rounded,
     scaled,
     target,
     to_weights_,
     weights_of_all,
 )
+from inkwell.engine.sampling.processors import inverse_temperature
 from inkwell.parameters.sampling import Sampling
 
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inkwell.engine.sampling.full_vocabulary import draw_unranked
-from inkwell.engine.sampling.top_tokens import cut_columns, draw_ranked, few
+from inkwell.engine.sampling.processors import cut_columns
+from inkwell.engine.sampling.top_tokens import draw_ranked, few
 from inkwell.parameters.sampling import Sampling
 from tests.engine.sampling.test_top_tokens import CUTS, column, random_logits, sampling
 

@@ -14,7 +14,8 @@ from transformers.generation.logits_process import (
     TypicalLogitsWarper,
 )
 
-from inkwell.engine.sampling.top_tokens import UNDECIDED, cut_columns, draw_ranked, few, likeliest
+from inkwell.engine.sampling.processors import cut_columns
+from inkwell.engine.sampling.top_tokens import UNDECIDED, draw_ranked, few, likeliest
 from inkwell.parameters.sampling import Sampling
 
 

@@ -54,7 +54,7 @@ def generate_post() -> Spec:
 
 
 def _query_parameter(row: Parameter) -> Spec:
-    place = {"in": "query", "name": row.name, "required": row.required, "description": row_meaning(row)}
+    place = {"in": "query", "name": row.name, "required": row.required, "description": row_meaning(row, as_text=True)}
     return place | text_schema(row)
 
 

@@ -5,10 +5,10 @@ from inkwell.errors import UnsupportedParameter
 from inkwell.http.openapi import BODY_REFUSALS, GENERATION_ERRORS, Spec, body_schema, error_responses, json_reply
 
 DESCRIPTION = (
-    "Tells the likeliest next tokens behind `prompt`, with their probability in the model's own distribution (the "
-    "stage `model`) and behind each step of the sampler that the request switches on, and what each step took away. "
-    "The list has the `top` likeliest of the model, then those of the last stage's that are not among them."
-    " Nothing is drawn."
+    "Returns the most likely next tokens after `prompt`, with their probabilities in the model's own distribution "
+    "(the stage `model`) and after each step of the sampler that the request activates, and what each step removed. "
+    "The list has the `top` most likely tokens of the model, followed by those of the last stage that are not among "
+    "them. Nothing is drawn."
 )
 EXAMPLE: Spec = {"prompt": "Once upon a", "top": 5, "temperature": 0.8, "top_k": 40, "top_p": 0.95}
 COUNT: Spec = {"type": "integer"}
@@ -19,7 +19,7 @@ def next_token() -> Spec:
     content = {"application/json": {"schema": body_schema(NEXT_PARAMETERS), "example": EXAMPLE}}
     return {
         "tags": ["scores"],
-        "summary": "What the next token would be chosen from",
+        "summary": "Inspect the distribution of the next token",
         "description": DESCRIPTION,
         "requestBody": {"required": True, "content": content},
         "responses": {"200": json_reply("The tokens and the stages.", _reply())}
@@ -33,8 +33,8 @@ def _reply() -> Spec:
     stage = {
         "name": {"type": "string"},
         "kept": COUNT | {"description": "Tokens with a probability above 0."},
-        "removed": COUNT | {"description": "Tokens that this step took away."},
-        "removed_mass": NUMBER | {"description": "Their probability before it."},
+        "removed": COUNT | {"description": "Tokens that this step removed."},
+        "removed_mass": NUMBER | {"description": "Their probability before this step."},
     }
     return {
         "type": "object",

@@ -1,4 +1,4 @@
-"""What `/v1/next` takes: a prompt, and the parameters that shape the choice of the token behind it."""
+"""The parameters of `/v1/next`: a prompt, and those that shape the distribution of the next token."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,23 +7,22 @@ from typing import Any
 from inkwell.parameters.parameter import Parameter
 from inkwell.parameters.reading import read_json
 from inkwell.parameters.request import GenerationRequest
-from inkwell.parameters.sampling import SAMPLING
+from inkwell.parameters.sampling import NEEDS_GENERATED, SAMPLING
 from inkwell.parameters.table import BY_NAME
 
 MOST_TOKENS = 50
-NOTHING_YET = "it counts generated tokens, and before the next token there are none"
-REFUSED = {"presence_penalty": NOTHING_YET, "frequency_penalty": NOTHING_YET}
+REFUSED = dict.fromkeys(NEEDS_GENERATED, "it counts generated tokens, and there are none before the next token")
 NEXT_PARAMETERS = (
     replace(BY_NAME["input_text"], name="prompt"),
     replace(BY_NAME["model_name"], name="model", target="model_name"),
-    Parameter("top", "integer", 10, "How many of the likeliest tokens to tell.", 5, low=1, high=MOST_TOKENS),
+    Parameter("top", "integer", 10, "How many of the most likely tokens to return.", 5, low=1, high=MOST_TOKENS),
     *(row for row in SAMPLING if row.name not in REFUSED),
     BY_NAME["truncate"],
 )
 
 
 def parse_next(values: Mapping[str, Any]) -> GenerationRequest:
-    """A request from a JSON object that looks at the next token and generates none; raises RequestErrors."""
+    """A request from a JSON object that inspects the next token and generates nothing; raises RequestErrors."""
     fields = read_json(NEXT_PARAMETERS, values, REFUSED)
     prompts, count = (fields.pop("prompt"),), fields.pop("top")
     return GenerationRequest.from_fields(fields | {"prompts": prompts, "length": 0, "inspect": count})

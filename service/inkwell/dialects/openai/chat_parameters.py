@@ -8,7 +8,7 @@ from inkwell.dialects.openai.messages import SCHEMA, messages
 from inkwell.dialects.openai.parameters import (
     MODEL,
     OWN,
-    SAMPLING,
+    SAMPLING_ROWS,
     STOP,
     STREAMING,
     USAGE,
@@ -115,7 +115,7 @@ def _template(row: Parameter, given: Any) -> str:
 
 _LENGTH = replace(
     BY_NAME["length"], name="max_completion_tokens", target="max_completion_tokens",
-    help="Most tokens to generate. If absent: what the conversation leaves of the model's context, at most half of it.",
+    help="Maximum number of new tokens. Default: what the conversation leaves of the context window, at most half.",
 )  # fmt: skip
 _TEXT = {"type": "string"}
 _TEMPLATE = _TEXT | {"pattern": r"\{name\}[\s\S]*\{text\}", "maxLength": MOST_TEMPLATE_CHARACTERS}
@@ -130,13 +130,13 @@ PARAMETERS = (
     ),
     _LENGTH,
     replace(_LENGTH, name="max_tokens", target="length", help="An older name of max_completion_tokens."),
-    *SAMPLING,
+    *SAMPLING_ROWS,
     N,
     replace(STOP, help=f"{STOP.help} What would begin the next message of the transcript always ends it as well."),
-    Parameter("logprobs", "boolean", False, "Tell the log-probability of each token.", True),
+    Parameter("logprobs", "boolean", False, "Return the log-probability of each token.", True),
     replace(
         BY_NAME["logprobs"], name="top_logprobs", target="top_logprobs",
-        help="With logprobs: tell so many of the likeliest tokens in each place as well.",
+        help="With logprobs: also return this many alternatives per position.",
     ),
     *STREAMING,
     USER,

@@ -1,4 +1,4 @@
-"""`/v1/completions`: its table, and the reading of its body."""
+"""The parameters of `/v1/completions`, and the parsing of its body."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from inkwell.dialects.openai.parameters import (
     DEFAULT_TOKENS,
     MODEL,
     OWN,
-    SAMPLING,
+    SAMPLING_ROWS,
     STOP,
     STREAMING,
     USAGE,
@@ -24,23 +24,23 @@ from inkwell.parameters.reading import read_json
 from inkwell.parameters.request import GenerationRequest, Prompt
 from inkwell.parameters.table import BY_NAME
 
-END_OF_TEXT = "<|endoftext|>"  # what OpenAI continues when nothing is given: the beginning of a new document
+END_OF_TEXT = "<|endoftext|>"  # OpenAI's default prompt: the start of a new document
 MOST_PROMPTS = 128
-HIGHEST_ID = 2**31 - 1  # far above every vocabulary; the model's own limit is checked when it is known
+HIGHEST_ID = 2**31 - 1  # far above every vocabulary; the model's own limit is checked once the model is known
 REFUSED = {"suffix": "models of these families only continue a text, they fill in no middle"}
 NEUTRAL = {"suffix": ("",)}
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What was asked of `/v1/completions`."""
+    """A parsed request to `/v1/completions`."""
 
     request: GenerationRequest
     include_usage: bool
 
 
 def _prompts(row: Parameter, given: Any) -> tuple[Prompt, ...]:
-    """A text, the token ids of one, or a list of either."""
+    """A text, its token ids, or a list of either."""
     if isinstance(given, str):
         return (_text(row, given),)
     if isinstance(given, list) and 0 < len(given):
@@ -69,8 +69,8 @@ PARAMETERS = (
     MODEL,
     Parameter(
         "prompt", "array", (END_OF_TEXT,),
-        f"The text to continue, its token ids, or a list of up to {MOST_PROMPTS} of either. If absent or empty, a new "
-        "document is begun.",
+        f"The text to continue, its token ids, or a list of up to {MOST_PROMPTS} of either. Default, also for "
+        "an empty one: the start of a new document.",
         "Once upon a time", target="prompts", parse=_prompts,
         schema={"oneOf": [
             {"type": "string"}, {"type": "array", "minItems": 1, "maxItems": MOST_PROMPTS, "items": {"type": "string"}},
@@ -79,18 +79,19 @@ PARAMETERS = (
     ),
     replace(
         BY_NAME["length"], name="max_tokens", target="length", default=DEFAULT_TOKENS, low=0,
-        help="Most tokens to generate. 0 generates none and needs echo: with logprobs it scores the prompt.",
+        help="Maximum number of new tokens. 0 generates none and needs echo; with logprobs it scores the prompt.",
     ),
-    *SAMPLING,
+    *SAMPLING_ROWS,
     N,
     replace(
         BY_NAME["best_of"],
-        help="Generate so many texts and give the n likeliest per token; not for a stream. If absent, n.",
+        help="Generate this many texts and return the n with the highest mean log-probability per token; not for a "
+        "stream. Default: n.",
     ),
     STOP,
     replace(
         BY_NAME["logprobs"], high=5,
-        help="Tell the log-probability of each token, and of so many of the likeliest in its place.",
+        help="Return the log-probability of each token, with this many alternatives per position.",
     ),
     BY_NAME["echo"],
     *STREAMING,
@@ -101,7 +102,7 @@ PARAMETERS = (
 
 
 def parse_completion(values: Mapping[str, Any]) -> Completion:
-    """What the body of a request asks for; raises RequestErrors."""
+    """Parse the body of a request; raises RequestErrors."""
     fields = read_json(PARAMETERS, without(values, NEUTRAL), REFUSED)
     del fields["user"]
     include_usage = fields.pop(USAGE)

@@ -1,4 +1,4 @@
-"""What OpenAI's two endpoints share: rows under OpenAI's names, rows of our own, and fields without effect here."""
+"""Parameters that both OpenAI endpoints share: OpenAI's own, native ones, and those without effect in this service."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,15 +7,16 @@ from typing import Any
 from inkwell.errors import InvalidParameter, UnknownParameter, UnsupportedParameter
 from inkwell.parameters.parameter import Parameter, wrong_type
 from inkwell.parameters.request import GenerationRequest
+from inkwell.parameters.sampling import sampling_rows
 from inkwell.parameters.table import BY_NAME, check_best_of
 
 DEFAULT_TOKENS = 16  # of a completion
 USAGE = "include_usage"
-OBFUSCATION = "include_obfuscation"  # padding against listeners, which is the business of TLS
+OBFUSCATION = "include_obfuscation"  # padding against eavesdroppers, which is left to TLS
 
 
 def _stream_options(row: Parameter, given: Any) -> bool:
-    """Whether the usage is wanted."""
+    """Whether the client wants the usage."""
     if not isinstance(given, dict):
         raise wrong_type(row, given)
     for name, value in given.items():
@@ -30,48 +31,42 @@ def _stream_options(row: Parameter, given: Any) -> bool:
 
 
 MODEL = replace(BY_NAME["model_name"], name="model", target="model_name")
-SAMPLING = (
-    BY_NAME["temperature"],
-    replace(
-        BY_NAME["top_p"], above=None, low=0,
-        help="Choose among the likeliest tokens that together have this probability; 1 is no limit, and 0 always takes "
-        "the likeliest token.",
-    ),
-    BY_NAME["presence_penalty"],
-    BY_NAME["frequency_penalty"],
-    replace(
-        BY_NAME["logit_bias"],
-        help="Numbers between -100 and 100 by token id, added to the tokens' logits; -100 bans a token.",
+SAMPLING_ROWS = (
+    *sampling_rows(
+        top_p={
+            "above": None,
+            "low": 0,
+            "help": f"{BY_NAME['top_p'].help.removesuffix('.')}, 0 only the most likely token.",
+        }
     ),
     BY_NAME["seed"],
-)  # fmt: skip
-STOP = replace(
-    BY_NAME["stop"], help="A string, or a list of up to 4; the text ends before the first that it would hold."
 )
-N = replace(BY_NAME["nsamples"], name="n", target="nsamples", help="How many texts to generate for each prompt.")
+STOP = replace(
+    BY_NAME["stop"],
+    help="A string, or a list of up to 4; generation stops at the first one, which is left out of the text.",
+)
+N = replace(BY_NAME["nsamples"], name="n", target="nsamples", help="Number of texts to generate per prompt.")
 STREAMING = (
     BY_NAME["stream"],
     Parameter(
         "stream_options", "object", False,
-        "With include_usage a stream's last chunk has no choices and tells the tokens of the whole request.",
+        "With include_usage the last chunk of a stream has no choices, but the token usage of the whole request.",
         {USAGE: True}, target=USAGE, parse=_stream_options,
         schema={"type": "object", "properties": {name: {"type": "boolean"} for name in (USAGE, OBFUSCATION)}},
     ),
 )  # fmt: skip
 USER = Parameter(
     "user", "string", None,
-    "Accepted because clients send it; it has no effect and is not logged.", "somebody", may_be_empty=True,
+    "Accepted for compatibility; it has no effect and is not logged.", "somebody", may_be_empty=True,
 )  # fmt: skip
-# Rows of our own, by their native names.
+# Native parameters that OpenAI does not have, under their native names.
 OWN = tuple(
-    BY_NAME[name]
-    for name in ("top_k", "min_p", "typical_p", "repetition_penalty", "ignore_eos", "finish_sentence",
-                 "sentence_grace_tokens", "on_overflow", "timeout_s")
-)  # fmt: skip
+    BY_NAME[name] for name in ("ignore_eos", "finish_sentence", "sentence_grace_tokens", "on_overflow", "timeout_s")
+)
 
 
 def without(values: Mapping[str, Any], neutral: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:
-    """The values but those that ask for nothing, such as an empty list of tools, though their field is refused."""
+    """The values except neutral ones of refused fields, such as an empty list of tools."""
     return {name: value for name, value in values.items() if not _is_one_of(value, neutral.get(name, ()))}
 
 
@@ -80,15 +75,15 @@ def _is_one_of(value: Any, candidates: tuple[Any, ...]) -> bool:
 
 
 def check_stream_options(given: Mapping[str, Any], request: GenerationRequest) -> None:
-    """Raises InvalidParameter for options of a stream where none was asked for."""
+    """Raise InvalidParameter for stream options in a request that is not a stream."""
     if given.get("stream_options") is not None and not request.stream:
         raise InvalidParameter("stream_options needs stream", param="stream_options")
 
 
 def generation_request(values: Mapping[str, Any]) -> GenerationRequest:
-    """The request that checked values by field make; raises InvalidParameter where they contradict each other."""
+    """A request from checked values by field; raises InvalidParameter if they contradict each other."""
     fields = dict(values)
-    if fields["top_p"] == 0:  # only the likeliest token is within a share of nothing
+    if fields["top_p"] == 0:  # OpenAI allows 0, which leaves the most likely token alone
         fields |= {"top_p": 1.0, "top_k": 1}
     request = GenerationRequest.from_fields(fields)
     check_best_of(request, "best_of", "n")

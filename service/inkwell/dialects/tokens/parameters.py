@@ -1,4 +1,4 @@
-"""What `/tokenize` and `/detokenize` take."""
+"""The parameters of `/tokenize` and `/detokenize`."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,7 +8,10 @@ from inkwell.parameters.parameter import MAX_INPUT_BYTES, Parameter
 from inkwell.parameters.table import BY_NAME
 
 MODEL = replace(
-    BY_NAME["model_name"], name="model", target="model_name", help="Whose tokens; the default model's if absent."
+    BY_NAME["model_name"],
+    name="model",
+    target="model_name",
+    help="The model whose tokenizer to use. Default: the default model.",
 )
 
 
@@ -21,7 +24,7 @@ def _ids(row: Parameter, given: Any) -> tuple[int, ...]:
     return tuple(given)
 
 
-TOKENIZE_PARAMETERS = (replace(BY_NAME["input_text"], name="inputs", help="The text to cut into tokens."), MODEL)
+TOKENIZE_PARAMETERS = (replace(BY_NAME["input_text"], name="inputs", help="The text to tokenize."), MODEL)
 DETOKENIZE_PARAMETERS = (
     Parameter(
         "tokens", "array", None, f"Up to {MAX_INPUT_BYTES:,} token ids.", [75, 73, 78, 71], required=True, parse=_ids,

@@ -1,8 +1,8 @@
 """The distribution of the next token after each step of the sampler (`processors.py`), for `/v1/next`.
 
-Which tokens a cut keeps is decided by the sampler's own weights, so that both agree on borderline tokens; the reported
-probabilities are not rounded. The sampler never draws a token that is 2 ** 37 times less likely than the likeliest: its
-weight is 0, and its probability here is close to 0.
+Cuts use the sampler's own weights, so that both agree on borderline tokens; the reported probabilities are not rounded.
+The sampler never draws a token that is 2 ** 37 times less likely than the most likely one: its weight is 0, while the
+probability reported here is slightly above 0.
 """
 
 from collections.abc import Iterator
@@ -11,15 +11,22 @@ import torch
 from torch import Tensor
 
 from inkwell.engine.contract import InspectionEvent, Stage
-from inkwell.engine.sampling.exact_weights import inverse_temperature, scaled
-from inkwell.engine.sampling.processors import LOGIT_PROCESSORS, TEMPERATURE, apply_cuts, has_temperature, ranks
+from inkwell.engine.sampling.exact_weights import scaled
+from inkwell.engine.sampling.processors import (
+    LOGIT_PROCESSORS,
+    TEMPERATURE,
+    apply_cuts,
+    has_temperature,
+    inverse_temperature,
+    ranks,
+)
 from inkwell.engine.sampling.sampling_input import SamplingInput
 
 
 def inspect(key: int, logits: Tensor, item: SamplingInput, count: int) -> InspectionEvent:
-    """The stages for the `count` likeliest tokens of the model and of the last stage.
+    """The stages, for the `count` most likely tokens of the first and of the last stage.
 
-    The logits [vocab] are finite and some token is not banned.
+    The logits [vocab] are finite, and not all tokens are banned.
     """
     named = list(distributions(logits, item))
     tokens = list(dict.fromkeys(_likeliest(named[0][1], count) + _likeliest(named[-1][1], count)))
@@ -29,7 +36,7 @@ def inspect(key: int, logits: Tensor, item: SamplingInput, count: int) -> Inspec
 
 
 def distributions(logits: Tensor, item: SamplingInput) -> Iterator[tuple[str, Tensor]]:
-    """The name of each stage, and the probabilities [vocab] float64 after it."""
+    """The name of each stage and the probabilities [vocab] float64 after it."""
     sampling, scores = item.sampling, logits.clone()
     yield "model", _probabilities(scores)
     for processor in LOGIT_PROCESSORS:

@@ -1,6 +1,6 @@
-"""Bias: numbers that a request adds to the logits of single tokens; -100 or less bans a token.
+"""Logit bias: a request adds numbers to the logits of some tokens; -100 or less bans a token.
 
-A row's result depends on that row alone.
+The result for a row depends on that row alone.
 """
 
 from array import array
@@ -29,7 +29,7 @@ def apply_logit_bias(scores: Tensor, rows: Rows) -> None:
 
 
 def all_banned(sampling: Sampling, vocab_size: int) -> InvalidParameter | None:
-    """The error of a request that bans every token of the model."""
+    """The error for a request that bans every token of the model."""
     biases = sampling.logit_bias
     if len(biases) < vocab_size or sum(bias <= _BAN for _, bias in biases) < vocab_size:
         return None

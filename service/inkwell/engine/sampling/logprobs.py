@@ -1,4 +1,4 @@
-"""Log-probabilities of tokens, by the exact sums of `exact_weights.py`: a row's are a function of that row alone."""
+"""Log-probabilities of tokens, by the exact sums of `exact_weights.py`, so that each row's depend on that row alone."""
 
 import math
 from collections.abc import Sequence
@@ -10,19 +10,19 @@ from inkwell.engine.contract import TopTokens
 from inkwell.engine.sampling.exact_weights import weights_of_all
 from inkwell.engine.sampling.top_tokens import few
 
-ROWS_AT_ONCE = 32  # of GPT-2's vocabulary: 6 MB of logits, and three times as much on the way to their sums
+ROWS_AT_ONCE = 32  # for GPT-2's vocabulary 6 MB of logits, and three times that for intermediate results
 
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprob:
-    """The log-probability of one token, and the likeliest tokens at its position."""
+    """The log-probability of one token, and the most likely tokens at its position."""
 
     logprob: float
     top: TopTokens
 
 
 def token_logprobs(logits: Tensor, tokens: Sequence[int], counts: Sequence[int]) -> list[TokenLogprob]:
-    """Those of one token of each row of [rows, vocab], finite float32, with the `counts` likeliest of each row."""
+    """For one token per row of [rows, vocab], finite float32, with each row's `counts` most likely tokens."""
     found: list[TokenLogprob] = []
     for begin in range(0, len(tokens), ROWS_AT_ONCE):
         end = begin + ROWS_AT_ONCE
@@ -33,7 +33,7 @@ def token_logprobs(logits: Tensor, tokens: Sequence[int], counts: Sequence[int])
 def _some_rows(logits: Tensor, tokens: Sequence[int], counts: Sequence[int]) -> list[TokenLogprob]:
     _, sums = weights_of_all(logits, logits.new_ones(len(tokens), 1))
     tops = logits.amax(dim=-1).tolist()
-    logs = [math.log(total) for total in sums.sum(dim=-1).tolist()]  # at least 0: the likeliest token weighs 1
+    logs = [math.log(total) for total in sums.sum(dim=-1).tolist()]  # at least 0: the most likely token has weight 1
     chosen = logits[range(len(tokens)), list(tokens)].tolist()
     likeliest = _likeliest(logits, counts)
     return [
@@ -43,7 +43,7 @@ def _some_rows(logits: Tensor, tokens: Sequence[int], counts: Sequence[int]) -> 
 
 
 def _likeliest(logits: Tensor, counts: Sequence[int]) -> list[list[tuple[int, float]]]:
-    """Ids and logits of so many of each row's likeliest tokens, in order; of equal ones the lowest ids."""
+    """Ids and logits of each row's `counts` most likely tokens, by falling logit, then by rising id."""
     if max(counts) == 0:
         return [[] for _ in counts]
     ranked = few(logits, max(counts) + 1)
@@ -56,7 +56,7 @@ def _likeliest(logits: Tensor, counts: Sequence[int]) -> list[list[tuple[int, fl
 
 
 def _with_equals(row: Tensor, least: float) -> list[tuple[int, float]]:
-    """All tokens of a row [vocab] that are at least so likely."""
+    """All tokens of a row [vocab] with a logit of at least `least`."""
     tokens = (row >= least).nonzero().squeeze(1)
     values, order = row[tokens].sort(descending=True, stable=True)
     return list(zip(tokens[order].tolist(), values.tolist(), strict=True))

@@ -1,8 +1,8 @@
-"""Penalties for tokens that a text already has: repetition, presence, frequency.
+"""Penalties on tokens that already occur in a text: repetition, presence, frequency.
 
-Repetition (Keskar et al., arXiv 1909.05858) counts the prompt too and divides a positive logit by the penalty, or
-multiplies a negative one. Presence and frequency count generated tokens alone: a token that was generated n times
-loses presence + n * frequency. A row's result depends on that row alone.
+The repetition penalty (Keskar et al., arXiv 1909.05858) also counts the prompt; it divides positive logits and
+multiplies negative ones. Presence and frequency count generated tokens only: presence + n * frequency is subtracted
+from the logit of a token that was generated n times. The result for a row depends on that row alone.
 """
 
 from array import array
@@ -15,7 +15,7 @@ from inkwell.engine.sampling.sampling_input import Rows
 
 
 def apply_repetition_penalty(scores: Tensor, rows: Rows) -> None:
-    """In place, on some rows of [rows, vocab]. A token that a text has twice is given the same value twice."""
+    """In place, on some rows of [rows, vocab]. A token that occurs twice is assigned the same value twice."""
     tokens, lengths = array("q"), []
     for _, item in rows:
         tokens.extend(item.job.prompt)
@@ -45,6 +45,6 @@ def apply_penalties(scores: Tensor, rows: Rows) -> None:
 
 
 def _row_numbers(scores: Tensor, rows: Rows, lengths: list[int]) -> Tensor:
-    """The number of each row, once for each of its tokens."""
+    """The number of each row, repeated once per token."""
     numbers = torch.tensor([number for number, _ in rows])
     return numbers.repeat_interleave(torch.tensor(lengths)).to(scores.device)

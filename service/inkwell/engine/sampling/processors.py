@@ -2,9 +2,9 @@
 
 The order is that of transformers: logit processors, temperature, cuts. Except for temperature, each parameter of
 `Sampling` belongs to exactly one row of the tables below, and each active row is a stage of an inspection. A new
-parameter needs its field in `Sampling` and its row here. The cuts are written in the slow and obvious way, for one text
-at a time; those marked `batched` also have a fast one (`top_tokens.py`, `full_vocabulary.py`), which gives the same
-tokens.
+parameter needs its field in `Sampling` and its row here. The functions of the cuts are a plain implementation for one
+text at a time. Cuts marked `batched` also have a fast one (`top_tokens.py`, `full_vocabulary.py`) that gives the same
+tokens; `cut_columns` passes their parameters to it.
 """
 
 import math
@@ -19,11 +19,14 @@ from inkwell.engine.sampling.exact_weights import rounded, to_weights_
 from inkwell.engine.sampling.logit_bias import apply_logit_bias
 from inkwell.engine.sampling.penalties import apply_penalties, apply_repetition_penalty
 from inkwell.engine.sampling.sampling_input import Rows, SamplingInput
+from inkwell.engine.sampling.top_tokens import CutColumns
 from inkwell.parameters.sampling import Sampling
 
 TEMPERATURE = "temperature"  # its stage
 _NEUTRAL = Sampling()
-_LOWEST = -1e3  # instead of -inf where the weight is 0 and their product must be 0
+_LOWEST = -1e3  # in place of -inf, whose product with a weight of 0 is not 0
+# Larger factors would be infinite in float32; far smaller ones already leave the most likely token alone.
+_MAX_FACTOR = 2.0**126
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,10 @@ class LogitProcessor:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A step that removes tokens, and its stage has the name of its parameter.
+    """A step that removes tokens. Its stage has the name of its parameter.
 
-    `keep` takes exponents and weights [vocab], both of tokens that earlier cuts removed being worthless: their weight
-    is 0. It gives the tokens [vocab] to keep.
+    `keep` gives the tokens to keep, as booleans [vocab], from exponents and weights [vocab]. Tokens that earlier cuts
+    removed have weight 0.
     """
 
     parameter: str
@@ -55,7 +58,7 @@ class Cut:
 
 
 def apply_logit_processors(logits: Tensor, inputs: Sequence[SamplingInput]) -> Tensor:
-    """The logits [rows, vocab] after all logit processors: a copy if any row has one, else what was given."""
+    """The logits [rows, vocab] after all logit processors: a copy if a row has an active one, else `logits` itself."""
     rows = [(number, item) for number, item in enumerate(inputs) if _logit_values(item.sampling) != _NO_LOGIT_VALUES]
     if not rows:
         return logits
@@ -71,12 +74,17 @@ def has_temperature(sampling: Sampling) -> bool:
     return sampling.temperature != _NEUTRAL.temperature
 
 
+def inverse_temperature(sampling: Sampling) -> float:
+    """The factor for logits; not for greedy decoding."""
+    return min(1 / sampling.temperature, _MAX_FACTOR)
+
+
 def has_cuts(sampling: Sampling) -> bool:
     return bool(_cut_values(sampling) != _NO_CUT_VALUES)
 
 
 def needs_slow_cuts(sampling: Sampling) -> bool:
-    """Whether an active cut has no fast way."""
+    """Whether an active cut has no fast implementation."""
     return any(cut.is_active(sampling) for cut in _SLOW_CUTS)
 
 
@@ -90,8 +98,34 @@ def apply_cuts(exponents: Tensor, sampling: Sampling) -> Iterator[tuple[str, Ten
             yield cut.parameter, kept
 
 
+def cut_columns(samplings: Sequence[Sampling], vocabulary: int, device: torch.device) -> CutColumns:
+    """Temperature and batched cuts of some samplings that are not greedy, in one copy to the device."""
+    table = [
+        (
+            inverse_temperature(sampling),
+            math.log(sampling.min_p) if sampling.min_p > 0 else -math.inf,
+            float(min(sampling.top_k or vocabulary, vocabulary)),
+            sampling.top_p,
+            sampling.typical_p,
+        )
+        for sampling in samplings
+    ]
+    columns = torch.tensor(table, dtype=torch.float64, device=device).unsqueeze(2).unbind(dim=1)
+    inverse_temperatures, log_floors, max_ranks, nucleus, typical = columns
+    return CutColumns(
+        inverse_temperatures.float(),
+        log_floors.float(),
+        max_ranks,
+        nucleus,
+        typical,
+        need_total=any(sampling.top_k == 0 and sampling.top_p < 1 for sampling in samplings),
+        any_floor=any(sampling.min_p > 0 for sampling in samplings),
+        any_typical=any(sampling.typical_p < 1 for sampling in samplings),
+    )
+
+
 def ranks(values: Tensor) -> Tensor:
-    """Ids [vocab] by falling value, equal ones by rising id."""
+    """Ids [vocab] by falling value, then by rising id."""
     return values.sort(descending=True, stable=True).indices
 
 
@@ -101,7 +135,7 @@ def _top_k(exponents: Tensor, weights: Tensor, sampling: Sampling) -> Tensor:
 
 
 def _top_p(exponents: Tensor, weights: Tensor, sampling: Sampling) -> Tensor:
-    """All tokens whose predecessors together have less than this share of the weight."""
+    """All tokens for which the tokens ranked above have less than this fraction of the weight."""
     order = ranks(exponents)
     before = weights[order].cumsum(0) - weights[order]
     return torch.empty_like(weights, dtype=torch.bool).index_copy_(0, order, before < sampling.top_p * weights.sum())
@@ -112,7 +146,7 @@ def _min_p(exponents: Tensor, weights: Tensor, sampling: Sampling) -> Tensor:
 
 
 def _typical_p(exponents: Tensor, weights: Tensor, sampling: Sampling) -> Tensor:
-    """The tokens whose information is nearest to the entropy, until they have this share, and all as near as the last.
+    """The tokens with information content nearest to the entropy that together have this probability, ties included.
 
     An exponent is a token's log-probability up to a constant, which cancels in the difference.
     """
@@ -135,7 +169,7 @@ CUTS = (
     Cut("typical_p", _typical_p, batched=True),
 )
 _SLOW_CUTS = tuple(cut for cut in CUTS if not cut.batched)
-# One look at all parameters of a table, for the many rows that use none of them.
+# Reads all parameters of a table at once, because most texts use none of them.
 _logit_values = attrgetter(*(name for processor in LOGIT_PROCESSORS for name in processor.parameters))
 _NO_LOGIT_VALUES = _logit_values(_NEUTRAL)
 _cut_values = attrgetter(*(cut.parameter for cut in CUTS))

@@ -1,4 +1,4 @@
-"""Log-probabilities of a prompt's own tokens, from the hidden states of a piece of it."""
+"""Log-probabilities of a prompt's own tokens, from the hidden states of one chunk of it."""
 
 from collections.abc import Callable
 
@@ -11,9 +11,9 @@ from inkwell.engine.scheduler import Row
 
 
 def score(row: Row, hidden: Tensor, logits: Callable[[Tensor], Tensor]) -> PromptEvent | None:
-    """The event of a piece of a prompt, or None when it is the first token alone; hidden [row.length, width].
+    """The event for a chunk of a prompt, or None if no token follows in it; `hidden` is [row.length, width].
 
-    `logits` gives [n, vocab] for n hidden states, and is called for a few at a time. Raises InvalidLogits.
+    `logits` computes [n, vocab] from n hidden states and is called with a few at a time. Raises InvalidLogits.
     """
     job = row.sequence.job
     assert job.prompt_logprobs is not None

@@ -1,8 +1,8 @@
 """Chooses the next token of each row from its logits.
 
 Stateless: the n-th draw of a text is a function of its seed, its sample number and n alone, and no row looks at
-another, so a request gives the same tokens alone, in a full batch and after a restart. `processors.py` has the steps
-and their order.
+another, so a request gives the same tokens alone, in a full batch and after a restart. The steps and their order are in
+`processors.py`.
 """
 
 from collections.abc import Sequence
@@ -10,20 +10,28 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from inkwell.engine.sampling.exact_weights import draw_from_all, inverse_temperature, scaled, target, to_weights_
+from inkwell.engine.sampling.exact_weights import draw_from_all, scaled, target, to_weights_
 from inkwell.engine.sampling.full_vocabulary import draw_unranked
-from inkwell.engine.sampling.processors import apply_cuts, apply_logit_processors, has_cuts, needs_slow_cuts, ranks
+from inkwell.engine.sampling.processors import (
+    apply_cuts,
+    apply_logit_processors,
+    cut_columns,
+    has_cuts,
+    inverse_temperature,
+    needs_slow_cuts,
+    ranks,
+)
 from inkwell.engine.sampling.sampling_input import SamplingInput
-from inkwell.engine.sampling.top_tokens import UNDECIDED, CutColumns, cut_columns, draw_ranked, few, likeliest
+from inkwell.engine.sampling.top_tokens import UNDECIDED, CutColumns, draw_ranked, few, likeliest
 from inkwell.errors import InvalidLogits
 
-_FEW = 256  # tokens of every row that are ranked; where they do not decide, none is
+_FEW = 256  # tokens ranked in every row; a row that they do not decide is drawn from the full vocabulary instead
 
 
 def finite_rows(logits: Tensor) -> list[bool]:
-    """Whether each row of [rows, vocab] holds finite numbers alone."""
+    """Whether each row of [rows, vocab] has only finite numbers."""
     finite: list[bool] = logits.sum(dim=-1).isfinite().tolist()
-    if not all(finite):  # finite numbers may have a sum that is not
+    if not all(finite):  # the sum of finite numbers may overflow
         finite = torch.isfinite(logits).all(dim=-1).tolist()
     return finite
 
@@ -34,7 +42,7 @@ def invalid_logits() -> InvalidLogits:
 
 
 def choose(logits: Tensor, inputs: Sequence[SamplingInput]) -> list[int]:
-    """The next token of each row; `logits` [rows, vocab] float32, at least one in each row above -inf, none NaN."""
+    """The next token of each row of `logits` [rows, vocab] float32: none NaN, in each row at least one above -inf."""
     scores = apply_logit_processors(logits, inputs)
     groups = _by_method(inputs)
     chosen = [_METHODS[method](_rows(scores, rows), [inputs[row] for row in rows]) for method, rows in groups.items()]
@@ -46,7 +54,7 @@ def choose(logits: Tensor, inputs: Sequence[SamplingInput]) -> list[int]:
 
 
 def _by_method(inputs: Sequence[SamplingInput]) -> dict[str, list[int]]:
-    """Row numbers by the way they are drawn: which way a row takes must not depend on its neighbours."""
+    """Row numbers by drawing method. The method of a row must not depend on its neighbours."""
     groups: dict[str, list[int]] = {}
     for row, item in enumerate(inputs):
         groups.setdefault(_method(item), []).append(row)
@@ -80,13 +88,13 @@ def _ranked(scores: Tensor, inputs: Sequence[SamplingInput]) -> Tensor:
 
 
 def _one_by_one(scores: Tensor, inputs: Sequence[SamplingInput]) -> Tensor:
-    """What `_ranked` would give, for cuts that have no fast way."""
+    """The same as `_ranked`, for cuts without a fast implementation."""
     uniforms = _uniforms(scores, inputs)
     return torch.cat([draw_slowly(*row) for row in zip(scores, inputs, uniforms, strict=True)])
 
 
 def draw_slowly(scores: Tensor, item: SamplingInput, uniform: Tensor) -> Tensor:
-    """The token [1] of one row [vocab], all of it ranked; its random number [1] float64."""
+    """The token [1] of one row [vocab] by ranking all of it; `uniform` is its random number [1] float64."""
     factor = torch.tensor(inverse_temperature(item.sampling), device=scores.device)
     exponents = scaled(scores, scores.max(), factor)
     *_, (_, kept) = apply_cuts(exponents, item.sampling)
@@ -97,7 +105,7 @@ def draw_slowly(scores: Tensor, item: SamplingInput, uniform: Tensor) -> Tensor:
 
 
 def _decided(scores: Tensor, item: SamplingInput) -> int:
-    """The token of one row [1, vocab] that a few ranks did not decide."""
+    """The token of one row [1, vocab] that `_ranked` left undecided."""
     return int(draw_unranked(scores, _columns(scores, [item]), _uniforms(scores, [item])))
 
 

@@ -1,6 +1,6 @@
-"""What the sampler is given for one token beside its logits, the random number included. No torch.
+"""The sampler's input for one token, apart from its logits; its random number included. No torch.
 
-A random number is a function of the token that it is for: no generator, no state, the same after a restart.
+A random number is computed from its position (seed, sample, draw): no generator, no state, the same after a restart.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from inkwell.parameters.sampling import Sampling
 
 @dataclass(frozen=True, slots=True)
 class SamplingInput:
-    """The next token after the job's prompt and the tokens that it has `generated`."""
+    """Describes the next token of a job, after its prompt and its `generated` tokens."""
 
     job: Job
     generated: Sequence[int]
@@ -25,18 +25,18 @@ class SamplingInput:
 
     @property
     def uniform(self) -> float:
-        """The random number of this token. Its place in the text counts the tokens of earlier jobs too."""
+        """The random number of this token, by its position in the text, tokens of earlier jobs included."""
         return uniform(self.job.seed, self.job.sample, self.job.generated_before + len(self.generated))
 
     @property
     def generated_in_context(self) -> Sequence[int]:
-        """This job's generated tokens, after those of earlier jobs that the end of the prompt holds."""
+        """Generated tokens of this text in the context: the tail of the prompt from earlier jobs, then this job's."""
         prompt = self.job.prompt
         held = min(self.job.generated_before, len(prompt))
         return [*prompt[len(prompt) - held :], *self.generated] if held else self.generated
 
 
-Rows = Sequence[tuple[int, SamplingInput]]  # some rows of a step: the number of each, and its input
+Rows = Sequence[tuple[int, SamplingInput]]  # some rows of a step: row number and input
 
 
 def uniform(seed: int, sample: int, draw: int) -> float:

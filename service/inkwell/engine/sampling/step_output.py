@@ -1,6 +1,6 @@
 """From the logits of a step to its results: generated tokens, their log-probabilities, inspections, failures.
 
-It knows the rows of a plan and the sampler, but not what happens to the tokens.
+Knows the rows of a plan and the sampler, but not what happens to the tokens.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from inkwell.errors import InkwellError
 
 @dataclass(frozen=True, slots=True)
 class StepOutputs:
-    """What a step gave, by job key. A job that failed may have valid tokens before that: drafts that were right."""
+    """The results of a step by job key. A failed job may have valid tokens before the failure: accepted drafts."""
 
     tokens: dict[int, list[int]] = field(default_factory=dict)
     logprobs: dict[int, list[TokenLogprob]] = field(default_factory=dict)  # of the same tokens, where asked for
@@ -29,8 +29,8 @@ class StepOutputs:
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    """The log-probability of a token at a row of the logits is asked for."""
+class _LogprobQuery:
+    """A request for the log-probability of a token at a row of the logits."""
 
     job: Job
     place: int
@@ -42,7 +42,8 @@ def sample_step(plan: Plan, logits: Tensor) -> StepOutputs:
     inputs = [item for row in plan.rows for item in _inputs(row)]
     errors = [_error(finite, item, logits.shape[1]) for finite, item in zip(finite_rows(logits), inputs, strict=True)]
     tokens = _choose(logits, inputs, errors)
-    outputs, asked, begin = StepOutputs(), [], 0
+    outputs, begin = StepOutputs(), 0
+    queries: list[_LogprobQuery] = []
     for row in plan.rows:
         job, places = row.sequence.job, range(begin, begin + row.wanted)
         begin += row.wanted
@@ -56,27 +57,27 @@ def sample_step(plan: Plan, logits: Tensor) -> StepOutputs:
         if len(valid) < len(accepted) and (error := errors[places[len(valid)]]):
             outputs.failures[job.key] = error
         if job.logprobs is not None:
-            asked += [_Question(job, *pair) for pair in zip(places, valid, strict=False)]
-    _answer(outputs, asked, logits)
+            queries += [_LogprobQuery(job, *pair) for pair in zip(places, valid, strict=False)]
+    _add_logprobs(outputs, queries, logits)
     return outputs
 
 
 def accepted_tokens(drafts: Sequence[int], choices: Sequence[int | None]) -> list[int | None]:
-    """The choices that count: those that equal their drafts, and the first that does not, or the one after all drafts.
+    """The choices up to and including the first that differs from its draft, or all of them, the last after the drafts.
 
-    None is a position where nothing can be chosen; it equals no draft.
+    None is a position where no token can be chosen; it equals no draft.
     """
     right = next((place for place, draft in enumerate(drafts) if choices[place] != draft), len(drafts))
     return list(choices[: right + 1])
 
 
 def _error(finite: bool, item: SamplingInput, vocab_size: int) -> InkwellError | None:
-    """Why nothing can be chosen from a row of logits; None where a token can be."""
+    """The reason why no token can be chosen from a row of logits, or None."""
     return all_banned(item.sampling, vocab_size) if finite else invalid_logits()
 
 
 def _choose(logits: Tensor, inputs: Sequence[SamplingInput], errors: Sequence[InkwellError | None]) -> dict[int, int]:
-    """The tokens by their places, wherever one can be chosen and is wanted."""
+    """The tokens by place, where one is wanted and can be chosen."""
     places = [place for place, item in enumerate(inputs) if errors[place] is None and item.job.max_tokens > 0]
     if not places:
         return {}
@@ -84,19 +85,19 @@ def _choose(logits: Tensor, inputs: Sequence[SamplingInput], errors: Sequence[In
     return dict(zip(places, choose(some, [inputs[place] for place in places]), strict=True))
 
 
-def _answer(outputs: StepOutputs, asked: Sequence[_Question], logits: Tensor) -> None:
-    """Add the log-probabilities that were asked for."""
-    if not asked:
+def _add_logprobs(outputs: StepOutputs, queries: Sequence[_LogprobQuery], logits: Tensor) -> None:
+    """Add the requested log-probabilities."""
+    if not queries:
         return
-    rows = logits[[question.place for question in asked]]
-    counts = [question.job.logprobs or 0 for question in asked]
-    found = token_logprobs(rows, [question.token for question in asked], counts)
-    for question, logprob in zip(asked, found, strict=True):
-        outputs.logprobs.setdefault(question.job.key, []).append(logprob)
+    rows = logits[[query.place for query in queries]]
+    counts = [query.job.logprobs or 0 for query in queries]
+    found = token_logprobs(rows, [query.token for query in queries], counts)
+    for query, logprob in zip(queries, found, strict=True):
+        outputs.logprobs.setdefault(query.job.key, []).append(logprob)
 
 
 def _inputs(row: Row) -> list[SamplingInput]:
-    """One for each wanted position of a row: after its newest token, and after each draft."""
+    """One per wanted position of a row: after its newest token, and after each draft."""
     job = row.sequence.job
     generated = [*row.sequence.tokens[len(job.prompt) :], *row.drafts]
     ends = range(row.sequence.generated, row.sequence.generated + row.wanted)

@@ -1,77 +1,41 @@
-"""The draw of one token among the likeliest: after top_k, top_p, min_p and typical_p, in transformers' order.
+"""The draw of one token after the fast cuts of `processors.py`, from a ranking of the most likely tokens alone.
 
-Ranks are by falling logit, then by rising token id. Every cut but the last keeps the tokens up to some rank, so a few
-hundred of the likeliest are mostly all that must be ranked; whether they are is known exactly, because weights add up
-exactly (`exact_weights.py`). Where they are not, `full_vocabulary.py` finds the token that a ranking of all would give.
+Tokens are ranked by falling logit, then by rising id. Every cut but the typical one keeps the tokens up to some rank,
+so ranking a few hundred is usually enough, and because sums of weights are exact (`exact_weights.py`), it is known
+exactly whether it was. Where it was not, `full_vocabulary.py` finds the token that ranking the whole row would give.
 """
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from inkwell.engine.sampling.exact_weights import (
-    inverse_temperature,
-    rounded,
-    scaled,
-    target,
-    to_weights_,
-    weights_of_all,
-)
-from inkwell.parameters.sampling import Sampling
+from inkwell.engine.sampling.exact_weights import rounded, scaled, target, to_weights_, weights_of_all
 
-UNDECIDED = -1  # no token: those that were ranked do not tell
+UNDECIDED = -1  # no token: too few were ranked
 _GROUP = 16
 _BLOCK = 256
-_LOWEST = -1e3  # e to the power of it is no weight at all, and times 0 it is 0, which cannot be said of -inf
+_LOWEST = -1e3  # the weight of this exponent is 0 and, unlike -inf, its product with 0 is 0
 
 
 @dataclass(frozen=True, slots=True)
 class CutColumns:
-    """What the rows of a step keep: columns [rows, 1], float32 where they meet logits, else float64."""
+    """The temperature and the fast cuts of some rows: columns [rows, 1], float32 to meet logits, else float64."""
 
     inverse_temperatures: Tensor  # float32
-    log_min_p: Tensor  # float32, -inf where there is no limit
-    top_k: Tensor  # the size of the vocabulary where there is no limit
-    top_p: Tensor
-    typical_p: Tensor
-    need_total: bool  # whether some row's top_p is a share of all tokens
-    any_min_p: bool
+    log_floors: Tensor  # float32, the least exponent to keep: -inf where there is none
+    max_ranks: Tensor  # how many tokens to keep by rank: the vocabulary size where there is no limit
+    nucleus: Tensor  # the probability that the kept beginning of the ranking must reach
+    typical: Tensor  # the probability that the kept typical tokens must reach
+    need_total: bool  # whether some row's nucleus is a fraction of the weight of all tokens
+    any_floor: bool
     any_typical: bool
 
 
-def cut_columns(samplings: Sequence[Sampling], vocabulary: int, device: torch.device) -> CutColumns:
-    """The cuts of some samplings, in one copy to the device; temperatures are above 0."""
-    table = [
-        (
-            inverse_temperature(sampling),
-            math.log(sampling.min_p) if sampling.min_p > 0 else -math.inf,
-            float(min(sampling.top_k or vocabulary, vocabulary)),
-            sampling.top_p,
-            sampling.typical_p,
-        )
-        for sampling in samplings
-    ]
-    columns = torch.tensor(table, dtype=torch.float64, device=device).unsqueeze(2)  # [rows, cuts, 1]
-    inverse_temperatures, log_min_p, top_k, top_p, typical_p = columns.unbind(dim=1)
-    return CutColumns(
-        inverse_temperatures.float(),
-        log_min_p.float(),
-        top_k,
-        top_p,
-        typical_p,
-        need_total=any(sampling.top_k == 0 and sampling.top_p < 1 for sampling in samplings),
-        any_min_p=any(sampling.min_p > 0 for sampling in samplings),
-        any_typical=any(sampling.typical_p < 1 for sampling in samplings),
-    )
-
-
 def likeliest(logits: Tensor) -> Tensor:
-    """The first of the likeliest tokens of each row of [rows, vocab].
+    """The first of the most likely tokens of each row of [rows, vocab].
 
-    `argmax` over a whole row is ten times slower than a maximum, so it looks only through the block that has it.
+    `argmax` over a whole row is ten times slower than `amax`, so it searches only the block that holds the maximum.
     """
     rows, vocabulary = logits.shape
     full = vocabulary // _BLOCK * _BLOCK
@@ -84,10 +48,10 @@ def likeliest(logits: Tensor) -> Tensor:
 
 
 def distances(exponents: Tensor, weights: Tensor) -> Tensor:
-    """How far [rows, n] from typical each token is (Meister et al., arXiv 2202.00666); infinitely if it has no weight.
+    """The distance [rows, n] of each token's -log p from the entropy (Meister et al., arXiv 2202.00666).
 
-    That is from its -log p to the entropy, or from its exponent to the mean exponent: the logarithm of the sum is in
-    both and falls out.
+    It is infinite for tokens without weight. Computed as the distance of exponents from their mean: both differ from
+    the log-probabilities by the logarithm of the sum, which cancels.
     """
     logs = exponents.clamp(min=_LOWEST).double()
     mean = rounded(weights * logs).sum(dim=-1, keepdim=True) / weights.sum(dim=-1, keepdim=True)
@@ -96,32 +60,32 @@ def distances(exponents: Tensor, weights: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """The likeliest tokens of each row, likeliest first, of equal ones the one with the lowest id."""
+    """The most likely tokens of each row in order of rank: falling logit, then rising id."""
 
     logits: Tensor  # [rows, ranks]
     tokens: Tensor  # [rows, ranks] ids
-    sure: Tensor  # [rows, 1]: so many of the ids are right; behind them may stand another token with the same logit
+    sure: Tensor  # [rows, 1]: this many ids are certain; after them, other tokens may have the same logit
 
 
 def few(logits: Tensor, ranks: int) -> Ranked:
-    """So many tokens of every row of [rows, vocab], or all that there are."""
+    """The first `ranks` tokens of every row of [rows, vocab], or all of a smaller vocabulary."""
     ranks = min(ranks, logits.shape[1])
     candidates = _candidates(logits, ranks)
     values, places = logits.gather(1, candidates).topk(ranks, dim=-1)
-    sure = (values > values[:, -1:]).sum(dim=-1, keepdim=True)  # of the least ones `topk` takes any
+    sure = (values > values[:, -1:]).sum(dim=-1, keepdim=True)  # `topk` takes any of the tokens that equal its last
     if ranks == logits.shape[1]:
         sure = torch.full_like(sure, ranks)
     return _ranked(logits, candidates.gather(1, places).sort(dim=-1).values, sure)
 
 
 def draw_ranked(logits: Tensor, ranked: Ranked, cuts: CutColumns, uniforms: Tensor) -> Tensor:
-    """A token for each row, or UNDECIDED where too few tokens are ranked to tell; uniforms [rows, 1] float64."""
+    """A token for each row, or UNDECIDED where too few tokens are ranked; `uniforms` is [rows, 1] float64."""
     exponents = scaled(ranked.logits, ranked.logits[:, :1], cuts.inverse_temperatures)  # [rows, ranks]
     weights = to_weights_(exponents.clone()).double()
     kept, whole = _kept(logits, cuts, exponents, weights)
     weights *= kept
     if cuts.any_typical:
-        weights *= _typical(exponents, weights, cuts.typical_p)
+        weights *= _typical(exponents, weights, cuts.typical)
     cumulative = weights.cumsum(dim=-1)
     place = torch.searchsorted(cumulative, target(uniforms, cumulative[:, -1:]), right=True)
     decided = whole & (place < ranked.sure)
@@ -130,27 +94,27 @@ def draw_ranked(logits: Tensor, ranked: Ranked, cuts: CutColumns, uniforms: Tens
 
 
 def _ranked(logits: Tensor, tokens: Tensor, sure: Tensor) -> Ranked:
-    """Tokens [rows, ranks] with rising ids, put into the order of their ranks."""
+    """Sort tokens [rows, ranks], given by rising id, by rank."""
     values = logits.gather(1, tokens)
     order = _falling(values)
     return Ranked(values.gather(1, order), tokens.gather(1, order), sure)
 
 
 def _candidates(logits: Tensor, ranks: int) -> Tensor:
-    """Ids [rows, n] among which are the `ranks` likeliest: the groups with as many of the largest maxima, and the rest.
+    """Ids [rows, n] that include the `ranks` most likely tokens: the groups with the largest maxima, and the remainder.
 
-    The maxima alone are that many tokens at least as likely as any token of another group.
+    The maxima of `ranks` groups are already that many tokens that no token of another group exceeds.
     """
     rows, vocabulary = logits.shape
     groups = vocabulary // _GROUP
     best = _maxima(logits).topk(min(ranks, groups), dim=-1, sorted=False).indices
-    distances = torch.arange(_GROUP, device=logits.device).unsqueeze(1) * groups
+    offsets = torch.arange(_GROUP, device=logits.device).unsqueeze(1) * groups
     rest = torch.arange(groups * _GROUP, vocabulary, device=logits.device).expand(rows, -1)
-    return torch.cat([(best.unsqueeze(1) + distances).flatten(1), rest], dim=1)
+    return torch.cat([(best.unsqueeze(1) + offsets).flatten(1), rest], dim=1)
 
 
 def _maxima(logits: Tensor) -> Tensor:
-    """The largest logit [rows, groups] of every 16 tokens that stand a fixed distance apart."""
+    """The largest logit [rows, groups] of each group: 16 tokens at a constant distance from each other."""
     groups = logits.shape[1] // _GROUP
     return torch.unflatten(logits[:, : groups * _GROUP], 1, (_GROUP, groups)).amax(dim=1)
 
@@ -158,9 +122,9 @@ def _maxima(logits: Tensor) -> Tensor:
 def _falling(values: Tensor) -> Tensor:
     """The stable order of falling values in each row of [rows, n] float32.
 
-    Sorted as integers of the same order, for which torch has a radix sort when there is one row: six times as fast.
+    Sorts integers of the same order: for one row of integers torch has a radix sort, which is six times as fast.
     """
-    bits = (values + 0.0).view(torch.int32)  # -0 + 0 is 0: both zeros get the same bits
+    bits = (values + 0.0).view(torch.int32)  # -0 + 0 is +0, so both zeros get the same bits
     keys = ~torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
     return _rising(keys)
 
@@ -171,34 +135,34 @@ def _rising(keys: Tensor) -> Tensor:
 
 
 def _kept(logits: Tensor, cuts: CutColumns, exponents: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Which ranks [rows, width] top_k, top_p and min_p keep, and whether these are all that they keep [rows, 1]."""
+    """Which ranks [rows, width] all cuts but the typical one keep, and whether they keep no others [rows, 1]."""
     width = weights.shape[1]
     rank = torch.arange(width, dtype=torch.float64, device=weights.device)
     cumulative = weights.cumsum(dim=-1)
-    left, known = _left_by_top_k(logits, cuts, cumulative)
-    unlimited = cuts.top_p == 1
-    likeliest = (cumulative - weights < cuts.top_p * left) | unlimited  # all tokens ranked higher have less than top_p
-    kept = (rank < cuts.top_k) & likeliest & (exponents >= cuts.log_min_p)
-    ended = ~kept[:, -1:] | (cuts.top_k <= width)
+    left, known = _weight_within_max_ranks(logits, cuts, cumulative)
+    unlimited = cuts.nucleus == 1
+    in_nucleus = (cumulative - weights < cuts.nucleus * left) | unlimited  # the tokens ranked above do not reach it
+    kept = (rank < cuts.max_ranks) & in_nucleus & (exponents >= cuts.log_floors)
+    ended = ~kept[:, -1:] | (cuts.max_ranks <= width)
     return kept, ended & (known | unlimited)
 
 
-def _left_by_top_k(logits: Tensor, cuts: CutColumns, cumulative: Tensor) -> tuple[Tensor, Tensor]:
-    """The weight of all that top_k keeps, and whether it is known: both [rows, 1]."""
+def _weight_within_max_ranks(logits: Tensor, cuts: CutColumns, cumulative: Tensor) -> tuple[Tensor, Tensor]:
+    """The weight of the first `max_ranks` tokens, and whether it is known: both [rows, 1]."""
     width, vocabulary = cumulative.shape[1], logits.shape[1]
-    within = cuts.top_k <= width
-    left = cumulative.gather(1, cuts.top_k.clamp(max=width).long() - 1)
+    within = cuts.max_ranks <= width
+    left = cumulative.gather(1, cuts.max_ranks.clamp(max=width).long() - 1)
     if not cuts.need_total or width == vocabulary:
         return left, within
     _, sums = weights_of_all(logits, cuts.inverse_temperatures)
-    return torch.where(within, left, sums.sum(dim=-1, keepdim=True)), within | (cuts.top_k == vocabulary)
+    return torch.where(within, left, sums.sum(dim=-1, keepdim=True)), within | (cuts.max_ranks == vocabulary)
 
 
-def _typical(exponents: Tensor, weights: Tensor, typical_p: Tensor) -> Tensor:
-    """Which ranks [rows, width] are kept by typical sampling: the nearest ones that together have the probability."""
+def _typical(exponents: Tensor, weights: Tensor, share: Tensor) -> Tensor:
+    """Which ranks [rows, width] typical sampling keeps: the nearest to the entropy that together have this share."""
     total = weights.sum(dim=-1, keepdim=True)
     distance = distances(exponents, weights)
     order = _rising(distance.view(torch.int64))  # the bits of positive floats are ordered as they are
     cumulative = weights.gather(1, order).cumsum(dim=-1)
-    last = (cumulative < typical_p * total).sum(dim=-1, keepdim=True).clamp_(max=weights.shape[1] - 1)
-    return (distance <= distance.gather(1, order.gather(1, last))) | (typical_p == 1)
+    last = (cumulative < share * total).sum(dim=-1, keepdim=True).clamp_(max=weights.shape[1] - 1)
+    return (distance <= distance.gather(1, order.gather(1, last))) | (share == 1)
