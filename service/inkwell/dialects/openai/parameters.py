@@ -6,7 +6,7 @@ from typing import Any
 
 from inkwell.errors import InvalidParameter, UnknownParameter, UnsupportedParameter
 from inkwell.parameters.parameter import Parameter, wrong_type
-from inkwell.parameters.request import GenerationRequest
+from inkwell.parameters.request import Generate, GenerationRequest, Task
 from inkwell.parameters.table import BY_NAME, check_best_of
 
 DEFAULT_TOKENS = 16  # of a completion
@@ -79,17 +79,17 @@ def _is_one_of(value: Any, candidates: tuple[Any, ...]) -> bool:
     return any(type(value) is type(candidate) and value == candidate for candidate in candidates)  # True is not 1
 
 
-def check_stream_options(given: Mapping[str, Any], request: GenerationRequest) -> None:
+def check_stream_options(given: Mapping[str, Any], request: GenerationRequest[Task]) -> None:
     """Raises InvalidParameter for options of a stream where none was asked for."""
     if given.get("stream_options") is not None and not request.stream:
         raise InvalidParameter("stream_options needs stream", param="stream_options")
 
 
-def generation_request(values: Mapping[str, Any]) -> GenerationRequest:
+def generation_request(values: Mapping[str, Any]) -> GenerationRequest[Generate]:
     """The request that checked values by field make; raises InvalidParameter where they contradict each other."""
     fields = dict(values)
     if fields["top_p"] == 0:  # only the likeliest token is within a share of nothing
         fields |= {"top_p": 1.0, "top_k": 1}
-    request = GenerationRequest.from_fields(fields)
+    request = GenerationRequest.from_fields(Generate, fields)
     check_best_of(request, "best_of", "n")
     return request
