@@ -27,7 +27,7 @@ from inkwell.observability.outcome import OutcomeListener
 from inkwell.parameters import Generate, GenerationRequest, Score, Task
 from inkwell.parameters.sampling import check_tokens
 
-SEED_BITS = 32  # enough to be different every time, short enough to be typed again
+SEED_BITS = 32  # enough to differ every time, short enough to type
 NATIVE = FieldNames()
 TaskT = TypeVar("TaskT", bound=Task)
 Prepare = Callable[[Model], GenerationRequest[TaskT]]  # completes a request once its model is known
@@ -89,7 +89,7 @@ class Generator:
             raise
 
     def admitted(self) -> AbstractContextManager[None]:
-        """A place among the admitted requests for work without a model; raises why there is none."""
+        """A place among the admitted requests for work without a model; raises QueueFull or ShuttingDown."""
         return self._admission.place()
 
     def start(
@@ -111,7 +111,7 @@ class Generator:
 
         The context owns everything that the request holds, and releases it at its end. `names` are the dialect's, for
         messages. A dialect that needs the model's tokenizer for its request uses it in `prepare`, after the admission,
-        so a refused client costs no tokenization.
+        so that a refused request costs no tokenization.
         """
         self._quotas.take_request(client)
         with ExitStack() as resources:

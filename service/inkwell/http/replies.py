@@ -1,6 +1,6 @@
-"""What the replies of all dialects share: the facts of a generation, its headers, and how a stream ends.
+"""The parts of replies that all dialects share: the metadata of a generation, its headers, and how a stream ends.
 
-A dialect gives pure functions from a `Generation` and its events to JSON; this makes responses of them.
+A dialect provides pure functions from a `Generation` and its events to JSON; this module makes responses from them.
 """
 
 import json
@@ -16,7 +16,7 @@ from inkwell.http.access_log import AccessLogEntry
 from inkwell.http.error_handlers import error_body, note, unexpected_body
 from inkwell.parameters import Generate, Task, effective
 
-PING_S = "inkwell.ping_s"  # where the application has the longest silence of a stream
+PING_S = "inkwell.ping_s"  # key of the application's longest silence of a stream
 EVENT_STREAM = "text/event-stream"
 DONE = b"data: [DONE]\n\n"  # the only mark of success: a stream without it has failed
 PING = b": ping\n\n"  # a comment, which every client ignores; only a write reveals that a client has disconnected
@@ -25,7 +25,7 @@ STREAM_HEADERS = {
     "Cache-Control": "no-cache, no-transform",
     "X-Accel-Buffering": "no",  # nginx would otherwise buffer the stream
 }
-HEADER_CHARACTERS = 4_096  # proxies refuse replies with longer ones; a thousand biases stand in the body alone
+HEADER_CHARACTERS = 4_096  # proxies refuse longer headers; a longer list of biases is only in the body
 Json = dict[str, Any]
 TaskT = TypeVar("TaskT", bound=Task)
 # Not entered yet: a dialect never holds a generation that nothing closes.
@@ -38,14 +38,14 @@ def register(app: Flask, ping_s: float) -> None:
 
 
 class StreamReply(Protocol):
-    """What a dialect makes of one streamed generation."""
+    """The events that a dialect sends for one streamed generation."""
 
     def frames(self, event: TextEvent) -> list[Json]:
         """The server-sent events for one event of the generation."""
         ...
 
     def last(self) -> list[Json]:
-        """Those after the last of them."""
+        """The server-sent events after the last of them."""
         ...
 
 
@@ -81,12 +81,12 @@ def _text_metadata(generation: Generation[Task]) -> Json:
 
 
 def parameters(generation: Generation[Task]) -> dict[str, Any]:
-    """The effective parameters by their native names, as a further request would send them."""
+    """The effective parameters by their native names, as another request would send them."""
     return effective(generation.request)
 
 
 def json_response(opened: Opened[TaskT], shape: Callable[[Generation[TaskT]], Any]) -> Response:
-    """Drain the generation and shape it: into JSON, or into a response of the dialect's own."""
+    """Drain the generation and shape it, into JSON or into a response."""
     with opened as generation:
         generation.collect()
         shaped = shape(generation)
