@@ -3,19 +3,20 @@
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 from inkwell.access.keys import INFER, Client
 from inkwell.engine.contract import Job, TokenEvent
 from inkwell.errors import WorkerDied
 from inkwell.generation.events import TextEvent
 from inkwell.generation.generation import Generation
+from inkwell.generation.jobs import prompt_job
+from inkwell.generation.prompts import FieldNames, fitted
 from inkwell.generation.request_context import RequestContext
 from inkwell.models.model_store import Model
 from inkwell.observability.outcome import RequestOutcome
-from inkwell.parameters import GenerationRequest
+from inkwell.parameters import GenerationRequest, Inspect, Score, Task
 from inkwell.worker.stream import TokenStream
-from tests.generation.texts import choice_of
+from tests.generation.texts import choices_for, request_of
 
 WHO = Client("who", frozenset({INFER}), "who")
 
@@ -45,22 +46,39 @@ class ScriptedChannel:
 
 
 class Run:
-    """A generation of `texts` texts of at most `length` tokens, its context, and the channel to its worker."""
+    """A generation of `texts` texts of at most `length` tokens, its context, and the channel to its worker.
 
-    def __init__(self, model: Model, texts: int = 1, seconds: float = 60, **wanted: object) -> None:
+    A `task` that is given generates none: it has `prompts` prompts.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        texts: int = 1,
+        seconds: float = 60,
+        task: Score | Inspect | None = None,
+        prompts: int = 1,
+        **wanted: object,
+    ) -> None:
         self.channel, self.tokens = ScriptedChannel(), 0
         self.stream = TokenStream(self.channel)
-        asked = {"length": 4, **wanted}
-        choices = [choice_of(model, number=number, **asked) for number in range(texts)]
-        for choice in choices:
-            self.stream.add(choice.number, choice.first_job)
-        effective = replace(
-            GenerationRequest(("a",)), model_name=model.name, nsamples=texts, best_of=texts, seed=7, **asked
-        )
+        request: GenerationRequest[Task]
+        if task is None:
+            request = request_of("a", **{"length": 4, "nsamples": texts, **wanted})
+            choices = choices_for(request, model)
+            states, jobs = [choices[0].prompt], [choice.first_job for choice in choices]
+        else:
+            request = GenerationRequest(("ab",) * prompts, task)
+            choices, states = [], fitted(request, model, FieldNames())
+            jobs = [prompt_job(task, state, "") for state in states]
+        for number, job in enumerate(jobs):
+            self.stream.add(number, job)
         self.outcomes: list[RequestOutcome] = []
         self.context = RequestContext("id", WHO, [lambda: self.outcomes.append])
         deadline = self.context.started + seconds
-        self.generation = Generation(effective, model, choices, self.stream, self.context, deadline, self.note_token)
+        self.generation = Generation(
+            request, model, states, choices, self.stream, self.context, deadline, self.note_token
+        )
 
     @contextmanager
     def opened(self) -> Iterator[Generation]:

@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from inkwell.engine.contract import FailureEvent
+from inkwell.engine.contract import FailureEvent, InspectionEvent, PromptEvent, TokenEvent
 from inkwell.errors import Cancelled, DeadlineExceeded, EngineFailed
 from inkwell.generation.events import Heartbeat, TextEvent
 from inkwell.models.model_store import Model
+from inkwell.parameters import Inspect, Score
 from tests.generation.runs import Run, ids
 
 
@@ -63,8 +64,39 @@ def test_a_cancelled_request_ends_with_what_it_has(run: Callable[..., Run], lett
     one.context.cancel()  # too late, and harmless
 
 
+@pytest.mark.parametrize("task", [Score(), Inspect(3)])
+def test_what_generates_nothing_has_prompts_and_no_texts(run: Callable[..., Run], task: Score | Inspect):
+    one = run(task=task, prompts=2)
+    assert [(job.prompt, job.max_tokens) for job in one.channel.jobs] == [(one.generation.prompts[0].tokens, 0)] * 2
+    one.stream.put(TokenEvent(2, None, "length", cached_tokens=1))
+    one.stream.put(TokenEvent(1, None, "length"))
+    assert one.told() == one.generation.collect() == []
+    assert (one.generation.prompt_tokens, one.generation.cached_tokens, one.generation.generated_tokens) == (4, 1, 0)
+    assert one.generation.timings.first_token_s is None
+
+
+def test_a_prompt_gets_what_was_computed_of_it(run: Callable[..., Run]):
+    scored, inspected = run(task=Score()), run(task=Inspect(1))
+    scored.stream.put(PromptEvent(1, 1, (-0.5,), ((),)))
+    inspection = InspectionEvent(1, (5,), ())
+    inspected.stream.put(inspection)
+    for one in (scored, inspected):
+        one.stream.put(TokenEvent(1, None, "length"))
+        one.generation.collect()
+    assert [token.logprob for token in scored.generation.prompts[0].text_tokens()] == [None, -0.5]
+    assert inspected.generation.prompts[0].inspection == inspection
+
+
+@pytest.mark.parametrize("task", [Score(), Inspect(3)])
+def test_the_end_of_its_time_leaves_a_score_without_a_result(run: Callable[..., Run], task: Score | Inspect):
+    one = run(task=task, prompts=2, seconds=0.02)
+    one.stream.put(TokenEvent(1, None, "length"))
+    with pytest.raises(DeadlineExceeded, match="before it had a result"):
+        one.generation.collect()
+
+
 def test_a_cancelled_score_has_no_result(run: Callable[..., Run]):
-    one = run(length=0, prompt_logprobs=0)
+    one = run(task=Score())
     one.context.cancel()
     with pytest.raises(Cancelled):
         one.generation.collect()

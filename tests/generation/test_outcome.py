@@ -8,6 +8,7 @@ import pytest
 from inkwell.engine.contract import TokenEvent
 from inkwell.errors import DeadlineExceeded, WorkerDied
 from inkwell.models.model_store import Model
+from inkwell.parameters import Score
 from tests.generation.runs import Run, end_of, ids
 
 
@@ -58,11 +59,18 @@ def test_a_request_that_was_cancelled_in_the_queue_has_computed_nothing(run: Cal
 
 
 def test_a_score_without_a_token_has_computed_its_prompt(run: Callable[..., Run]):
-    one = run(length=0)
-    one.stream.put(TokenEvent(1, None, "length"))
+    one = run(task=Score())
+    one.stream.put(TokenEvent(1, None, "length", cached_tokens=1, queue_s=0.5))
     one.generation.collect()
     outcome = end_of(one)
     assert (outcome.result, outcome.first_token_s, outcome.computed) == ("ok", None, True)
+    assert (outcome.finish_reasons, outcome.generated_tokens) == ((), 0)
+    assert (outcome.prompt_tokens, outcome.cached_tokens, outcome.queue_s) == (2, 1, 0.5)
+
+
+def test_a_score_that_nobody_waited_for_is_cancelled(run: Callable[..., Run]):
+    outcome = end_of(run(task=Score()))
+    assert (outcome.result, outcome.finish_reasons) == ("cancelled", ())
 
 
 def test_the_summary_of_a_whole_text_tells_counts_and_times(run: Callable[..., Run], letters: Model):

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from inkwell.checkpoints.model_config import read_config
-from inkwell.engine.contract import Job, TokenEvent
+from inkwell.engine.contract import TokenEvent
 from inkwell.generation.choice import Choice
 from inkwell.generation.events import TextEvent
-from inkwell.generation.prompts import FieldNames, fitted
+from inkwell.generation.jobs import choices_of
+from inkwell.generation.prompts import FieldNames, fitted, text_lengths
 from inkwell.models.model_store import Model
-from inkwell.parameters import GenerationRequest
+from inkwell.parameters import Generate, GenerationRequest
 from tests.servable import save_servable
 
 DEMO = Path(__file__).resolve().parents[2] / "models" / "demo"
@@ -27,12 +28,21 @@ def bytewise(folder: Path, context: int) -> Model:
     return Model("bytes", folder, read_config(folder))
 
 
-def choice_of(model: Model, prompt: str | tuple[int, ...] = "a", number: int = 0, **wanted: Any) -> Choice:
-    """The first text of a request; `wanted` are fields of a `GenerationRequest`."""
-    request = GenerationRequest((prompt,), **wanted)
-    (fit,) = fitted(request, model, FieldNames())
-    job = Job(0, fit.tokens, 0, seed=7, prompt_logprobs=request.prompt_logprobs)
-    return Choice(number, fit, job, request, model.tokenizer, model.config.context)
+def request_of(*prompts: str | tuple[int, ...], **wanted: Any) -> GenerationRequest[Generate]:
+    """A request to generate; `wanted` are fields of it or of its task."""
+    return GenerationRequest.from_fields(Generate, {"prompts": prompts, "seed": 7, **wanted})
+
+
+def choices_for(request: GenerationRequest[Generate], model: Model) -> list[Choice]:
+    """Every text of a request."""
+    prompts = fitted(request, model, FieldNames())
+    return choices_of(request, model, prompts, text_lengths(request.task, prompts, model.config.context), "")
+
+
+def choice_of(model: Model, prompt: str | tuple[int, ...] = "a", **wanted: Any) -> Choice:
+    """The only text of a request."""
+    (choice,) = choices_for(request_of(prompt, **wanted), model)
+    return choice
 
 
 def feed(choice: Choice, tokens: Iterable[int], finish: str | None = "length") -> list[TextEvent]:

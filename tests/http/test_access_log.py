@@ -52,6 +52,13 @@ def test_a_text_is_told_with_its_request_counts_and_times(ask: Ask, stream: bool
     assert 0 <= record.queue_s <= record.first_token_s <= record.duration_s
 
 
+def test_a_score_is_logged_without_finish_reasons(ask: Ask):
+    record = ask("POST", path="/v1/score", json={"text": "abc"})
+    assert facts(record) == FACTS | GENERATION
+    assert (record.outcome, record.prompt_tokens, record.generated_tokens) == ("ok", 3, 0)
+    assert (record.finish_reasons, record.first_token_s) == ([], None)
+
+
 REFUSED = {
     "a parameter that there is not": (400, "unknown_parameter", {"path": f"{PATH}?no_such=1"}, False),
     "a model that there is not": (404, "model_not_found", {"path": f"{PATH}?input_text=a&model_name=x"}, True),

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 
 from inkwell.errors import InvalidParameter
-from inkwell.parameters import GenerationRequest, parse_json, parse_text
+from inkwell.parameters import Generate, GenerationRequest, parse_json, parse_text
 
 
-def from_json(**values: Any) -> GenerationRequest:
+def from_json(**values: Any) -> GenerationRequest[Generate]:
     return parse_json({"input_text": "x", **values})
 
 
-def from_text(**values: str) -> GenerationRequest:
+def from_text(**values: str) -> GenerationRequest[Generate]:
     return parse_text({"input_text": "x", **values})
 
 

@@ -28,13 +28,13 @@ from tests.parameters.native import from_json, from_text, refusal
     ],
 )
 def test_stop_is_one_string_or_a_list_of_them(written: Any, meant: tuple[str, ...]):
-    assert from_json(stop=written).stop == meant
-    assert from_text(stop=written if isinstance(written, str) else json.dumps(written)).stop == meant
+    assert from_json(stop=written).task.stop == meant
+    assert from_text(stop=written if isinstance(written, str) else json.dumps(written)).task.stop == meant
 
 
 @pytest.mark.parametrize("plain", ["END", '"END"', "{", "a[0]", "null", "\\n"])
 def test_text_that_does_not_begin_like_a_list_is_one_stop_string_as_it_is(plain: str):
-    assert from_text(stop=plain).stop == (plain,)
+    assert from_text(stop=plain).task.stop == (plain,)
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,11 @@ def test_a_list_of_other_things_in_text_is_refused(text: str):
 
 def test_biases_become_numbers_by_token_in_order():
     wanted = ((0, -100.0), (7, 0.5), (13, 100.0))
-    assert from_json(logit_bias={"13": 100, "0": -100, "7": 0.5}).sampling.logit_bias == wanted
-    assert from_text(logit_bias='{"13": 100, "0": -100, "7": 0.5}').sampling.logit_bias == wanted
-    assert from_json(logit_bias={}).sampling.logit_bias == from_text(logit_bias="{}").sampling.logit_bias == ()
+    assert from_json(logit_bias={"13": 100, "0": -100, "7": 0.5}).task.sampling.logit_bias == wanted
+    assert from_text(logit_bias='{"13": 100, "0": -100, "7": 0.5}').task.sampling.logit_bias == wanted
+    assert (
+        from_json(logit_bias={}).task.sampling.logit_bias == from_text(logit_bias="{}").task.sampling.logit_bias == ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -100,7 +102,10 @@ def test_another_json_type_holds_no_biases(given: Any, shown: str):
 
 
 def test_there_are_only_so_many_biases():
-    assert len(from_json(logit_bias={str(token): 1 for token in range(MOST_BIASES)}).sampling.logit_bias) == MOST_BIASES
+    assert (
+        len(from_json(logit_bias={str(token): 1 for token in range(MOST_BIASES)}).task.sampling.logit_bias)
+        == MOST_BIASES
+    )
     message = refusal(from_json, logit_bias={str(token): 1 for token in range(MOST_BIASES + 1)})
     assert f"may hold {MOST_BIASES} tokens; it holds {MOST_BIASES + 1}" in message
 

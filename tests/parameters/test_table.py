@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inkwell.errors import RequestError, UnknownParameter
-from inkwell.parameters import PARAMETERS, GenerationRequest, parse_json, parse_text
+from inkwell.parameters import PARAMETERS, Generate, GenerationRequest, parse_json, parse_text
 from tests.parameters.native import from_json, from_text, refusal
 
 ALONG = {"best_of": {"nsamples": 1}}
@@ -15,9 +15,9 @@ ALONG = {"best_of": {"nsamples": 1}}
 
 def test_the_defaults_are_those_of_the_old_service():
     request = parse_json({"input_text": "where is finland?"})
-    assert request == GenerationRequest(("where is finland?",))
-    sampling = request.sampling
-    assert (sampling.temperature, sampling.top_k, sampling.top_p, request.nsamples) == (1.0, 0, 1.0, 1)
+    assert request == GenerationRequest(("where is finland?",), Generate())
+    sampling = request.task.sampling
+    assert (sampling.temperature, sampling.top_k, sampling.top_p, request.task.nsamples) == (1.0, 0, 1.0, 1)
     assert parse_text({"input_text": "where is finland?"}) == request
 
 
@@ -45,8 +45,8 @@ def test_null_stands_for_the_default():
     ],
 )  # fmt: skip
 def test_the_limits_themselves_are_allowed(name: str, value: Any):
-    assert from_json(**{name: value}).value(name) == value
-    assert from_text(**{name: str(value).lower()}).value(name) == value
+    assert from_json(**{name: value}).values()[name] == value
+    assert from_text(**{name: str(value).lower()}).values()[name] == value
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_every_row_has_a_meaning_a_sane_default_and_an_example_that_fits():
         assert row.help.endswith(".")
         assert from_json(**{row.name: row.example, **ALONG.get(row.name, {})}) is not None
         if row.name != "input_text":
-            assert from_json().value(row.field) == row.default
+            assert from_json().values()[row.field] == row.default
         if row.default is not None and row.parse is None:
             assert from_json(**{row.name: row.default}) == from_json()
 
@@ -133,12 +133,12 @@ def test_every_row_has_a_meaning_a_sane_default_and_an_example_that_fits():
 def test_the_best_of_fewer_than_are_wanted_cannot_be_chosen(parse: Any):
     one = (lambda number: number) if parse is from_json else str
     assert "at least nsamples, which is 3; it is 2" in refusal(parse, best_of=one(2), nsamples=one(3))
-    assert parse(best_of=one(3), nsamples=one(3)).best_of == 3
+    assert parse(best_of=one(3), nsamples=one(3)).task.best_of == 3
 
 
 def test_a_choice_among_texts_cannot_be_streamed():
     assert "cannot be streamed" in refusal(from_json, best_of=2, stream=True)
-    assert from_json(best_of=2, nsamples=2, stream=True).best_of == 2
+    assert from_json(best_of=2, nsamples=2, stream=True).task.best_of == 2
 
 
 def test_only_the_words_of_a_choice_are_taken():
@@ -168,13 +168,13 @@ def test_any_form_is_either_a_valid_request_or_refused(values: dict):
         assert error.message and len(error.message) < 600
 
 
-def check(request: GenerationRequest) -> None:
+def check(request: GenerationRequest[Generate]) -> None:
     (prompt,) = request.prompts
     assert prompt.encode()
     for row in PARAMETERS:
         if row.name == "input_text":
             continue
-        value = request.value(row.field)
+        value = request.values()[row.field]
         if row.is_number and value is not None:
             assert type(value) is (int if row.kind == "integer" else float)
             assert (row.low is None or row.low <= value) and (row.above is None or row.above < value)

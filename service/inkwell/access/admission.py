@@ -1,9 +1,8 @@
-"""How many requests the service has taken on, and whether it still takes more.
+"""Admission: a bound on requests that run or wait, and on large requests that are being received.
 
-No layer below the application refuses quickly: what Apache cannot serve waits in its queues. So the bound lies here,
-below the number of threads, and a thread is always free to say no. Knows no HTTP and no models.
-
-What is being received comes before that, and needs a bound of its own for the sake of memory alone.
+Apache does not refuse quickly: requests that it cannot serve wait in its queues. So the bound is here, below the number
+of threads, and a thread is always free to refuse a request. Requests are received before they are admitted, so large
+ones need a bound of their own, for memory. Knows no HTTP and no models.
 """
 
 import random
@@ -16,10 +15,10 @@ from inkwell.access.throughput import ThroughputEstimator
 from inkwell.errors import QueueFull, ShuttingDown
 
 DRAIN_FLAG = "draining"  # the launcher, or a container's stop hook, puts this file into the state folder
-SPREAD = 0.5  # of a wait, added at random: those who were refused together must not come back together
-LARGE_BYTES = 65_536  # the longest prompt; smaller requests are received however many there are
+SPREAD = 0.5  # added to a wait at random, so that clients refused together do not retry together
+LARGE_BYTES = 65_536  # the longest prompt; any number of smaller requests may be received
 MOST_LARGE = 32
-RECEIVED_S = 1.0  # what a large request usually takes
+RECEIVED_S = 1.0  # typical time to receive a large request
 
 
 class Admission:
@@ -63,7 +62,7 @@ class Admission:
 
     @contextmanager
     def receiving(self, size_bytes: int) -> Iterator[None]:
-        """While a request of this size is read and understood; raises QueueFull for one large one too many."""
+        """Held while a request of this size is read and parsed; raises QueueFull if too many large ones are."""
         if size_bytes <= LARGE_BYTES:
             yield
             return

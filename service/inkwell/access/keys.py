@@ -1,11 +1,11 @@
-"""Who may ask: the clients with their keys and scopes, read once at the start. Knows no HTTP.
+"""Clients with their keys and scopes, read once at the start. Knows no HTTP.
 
-A line a key, in a file and, separated by semicolons, in a variable; `#` begins a comment:
+One key per line in a file, or separated by semicolons in a variable; `#` begins a comment:
 
     name digest scope[,scope] [requests_per_minute=N] [tokens_per_minute=N]
 
-The digest is the SHA-256 of the key in hexadecimal, so that neither place holds anything that opens a door. A name may
-stand on two lines with two digests, the old key and the new one; everything else on them must agree.
+The digest is the SHA-256 of the key in hexadecimal, so neither place contains a usable key. A name may have two lines
+with two digests, the old key and the new one; everything else on them must be equal.
 """
 
 import hashlib
@@ -33,21 +33,21 @@ FORM = "name, SHA-256 digest, scopes and optional limits, as scripts/make_key.py
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who asks. The limits are None where those of the settings hold, and 0 where there is none."""
+    """The sender of a request. A limit of None is that of the settings, 0 is no limit."""
 
     name: str
     scopes: frozenset[str]
-    salt: str  # requests of different salts share no computed beginning of a prompt
+    salt: str  # requests with different salts share no cached prefixes
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
 
 
-ANYONE = Client("anyone", SCOPES, "")  # asks where no keys are configured
-ANONYMOUS = Client("nobody", frozenset(), "")  # asks for a public address without a key, where there are keys
+ANYONE = Client("anyone", SCOPES, "")  # every request's client if no keys are configured
+ANONYMOUS = Client("nobody", frozenset(), "")  # requests a public address without a key, if keys are configured
 
 
 class Keys:
-    """Digests and whose they are. `configured` is False where there are none, and everybody may ask."""
+    """Digests of keys and their clients. Without any, `configured` is False and no key is needed."""
 
     def __init__(self, entries: Iterable[tuple[bytes, Client]] = ()) -> None:
         self._entries = tuple(entries)
@@ -57,7 +57,7 @@ class Keys:
         return bool(self._entries)
 
     def find(self, presented: str) -> Client | None:
-        """Whose key this is. Takes as long for every wrong key: it is held against each digest, to the last one."""
+        """The client of a key. Takes the same time for every wrong key, which is compared with all digests."""
         digest = hashlib.sha256(presented.encode(errors="replace")).digest()
         found = None
         for known, client in self._entries:
@@ -67,7 +67,7 @@ class Keys:
 
 
 def load_keys(file: Path | None, variable: str) -> Keys:
-    """The keys of both places; raises SettingsError for the first line that does not fit, without quoting it."""
+    """The keys of both places; raises SettingsError for the first malformed line, without quoting it."""
     lines = (
         [(f"{FILE}, line {number}", text) for number, text in enumerate(_read(file).splitlines(), 1)] if file else []
     )
@@ -80,7 +80,7 @@ def load_keys(file: Path | None, variable: str) -> Keys:
 
 
 def check_exposure(keys: Keys, host: str, everybody: bool) -> None:
-    """Refuse to serve other machines without keys, unless that is what was asked for. Raises SettingsError."""
+    """Raises SettingsError for an address that other machines reach without keys, unless that is allowed."""
     if not (keys.configured or everybody or _is_loopback(host)):
         raise SettingsError(
             f"INKWELL_HOST={host} lets other machines in and there are no keys: set {FILE} or {VARIABLE} "
@@ -118,14 +118,14 @@ def _parse(place: str, words: list[str]) -> tuple[bytes, Client]:
 
 
 def _check_together(entries: list[tuple[str, bytes, Client]]) -> None:
-    """A digest is one client's, a client has one set of facts, and two keys at most."""
+    """Each digest belongs to one client; the lines of a client agree, and are at most two."""
     clients: dict[str, Client] = {}
     digests: set[bytes] = set()
     counts: Counter[str] = Counter()
     for place, digest, client in entries:
         counts[client.name] += 1
         if digest in digests:
-            raise SettingsError(f"{place} has a digest that stands before it already")
+            raise SettingsError(f"{place} has a digest that an earlier line has already")
         if clients.setdefault(client.name, client) != client:
             raise SettingsError(f"{place} gives a client of an earlier line other scopes or limits")
         if counts[client.name] > KEYS_PER_CLIENT:

@@ -1,7 +1,7 @@
-"""What one client may ask for in a minute: requests, and tokens of prompts and texts together.
+"""Quotas per client and minute: requests, and tokens of prompts and texts together.
 
-Charged before anything is computed, by what a request may cost at most. Windows slide: what was asked for in the
-minute before counts by the share of it that still overlaps. Knows no HTTP and no keys, only clients.
+A request is charged its maximum cost before anything is computed. Windows slide: the previous minute counts in
+proportion to its overlap with the last 60 seconds. Knows no HTTP and no keys, only clients.
 """
 
 import math
@@ -14,18 +14,18 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from inkwell.access.keys import Client
 from inkwell.errors import InvalidParameter, RateLimited
 
-MARGIN_S = 0.01  # a wait that ends exactly at the border could still be refused
+MARGIN_S = 0.01  # a retry exactly at the boundary of a window could still be refused
 
 
 class Quotas:
-    """Counts by client. The limits are those of clients without their own; 0 is none. Thread-safe."""
+    """Counts by client. The limits apply to clients without their own; 0 is no limit. Thread-safe."""
 
     def __init__(self, requests_per_minute: int, tokens_per_minute: int) -> None:
         self._requests_per_minute = requests_per_minute
         self._tokens_per_minute = tokens_per_minute
         self._storage = MemoryStorage()
         self._windows = SlidingWindowCounterRateLimiter(self._storage)
-        self._lock = threading.Lock()  # the storage alone is exact for one thread
+        self._lock = threading.Lock()  # the storage alone is exact only for a single thread
 
     def take_request(self, client: Client) -> None:
         """Count one request; raises RateLimited when the client has none left."""
@@ -36,7 +36,7 @@ class Quotas:
     def take_tokens(self, client: Client, tokens: int) -> None:
         """Count the tokens of a prompt and the most that its texts can have.
 
-        Raises RateLimited when the client has too few left, and InvalidParameter when it never has so many.
+        Raises RateLimited when too few are left, and InvalidParameter when the limit is below the cost.
         """
         limit = _own(client.tokens_per_minute, self._tokens_per_minute)
         if not limit:
@@ -59,17 +59,18 @@ class Quotas:
         )
 
     def _wait_s(self, window: RateLimitItem, client: Client, cost: int) -> float:
-        """When `cost` would pass if nobody else asked.
+        """Seconds until `cost` would pass if the client sent nothing else.
 
-        The window before counts by what overlaps, so it fades until the border; then the present one begins to fade.
+        The weight of the previous window falls to 0 at the window's boundary; from then on, that of the present one
+        falls.
         """
         span_s = window.get_expiry()
         before, _, present, ttl_s = self._storage.get_sliding_window(window.key_for(client.name), span_s)
-        border_s = ttl_s - span_s
+        boundary_s = ttl_s - span_s
         room = window.amount - cost + 1  # the sum is rounded down before it is compared
         if before and present < room:
-            return max(0.0, border_s - (room - present) * span_s / before) + MARGIN_S
-        return border_s + max(0.0, span_s - room * span_s / max(present, 1)) + MARGIN_S
+            return max(0.0, boundary_s - (room - present) * span_s / before) + MARGIN_S
+        return boundary_s + max(0.0, span_s - room * span_s / max(present, 1)) + MARGIN_S
 
 
 def _own(limit: int | None, common: int) -> int:

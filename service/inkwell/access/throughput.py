@@ -1,6 +1,6 @@
-"""How fast the service generates and how much it has promised: when will a place be free?
+"""Estimates of waiting times, from the measured throughput and the tokens that open requests may still generate.
 
-Takes promises of admitted requests and counts of tokens as they come, gives seconds. Knows no clients and no models.
+Takes promises of admitted requests and counts of tokens as they come; returns seconds. Knows no clients and no models.
 """
 
 import threading
@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-UNKNOWN_S = 1.0  # while nothing was measured
-SHORTEST_S, LONGEST_S = 1.0, 40.0  # of an answer; with admission's spread 60, and common clients heed no longer one
-GAP_S = 2.0  # the longest silence between two notes that counts: a model that loads says nothing of how fast it is
-MEMORY_S = 30.0  # of generating; what was measured before has lost most of its weight
+UNKNOWN_S = 1.0  # until something is measured
+SHORTEST_S, LONGEST_S = 1.0, 40.0  # of a wait; with admission's spread 60, the most that common clients respect
+GAP_S = 2.0  # longest gap between two notes that counts as work: the time of a load says nothing about throughput
+MEMORY_S = 30.0  # of generating, after which a measurement has lost most of its weight
 
 
 class ThroughputEstimator:
-    """Tokens a second over the last time of work, and the tokens that open requests may still take. Thread-safe."""
+    """Recent tokens per second, and the tokens promised to open requests. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -23,9 +23,9 @@ class ThroughputEstimator:
         self._requests = 0
         self._texts = 0
         self._promised = 0
-        self._tokens = 0.0  # these two fade together, so that their quotient is a rate
+        self._tokens = 0.0  # these two decay together, so that their quotient is a rate
         self._busy_s = 0.0
-        self._last: float | None = None  # when tokens came last, while requests are open
+        self._last: float | None = None  # time of the last tokens, while requests are open
 
     @contextmanager
     def promise(self, tokens: int, texts: int = 1) -> Iterator[None]:
@@ -37,7 +37,7 @@ class ThroughputEstimator:
             self._promise(-1, -tokens, -texts)
 
     def note(self, tokens: int) -> None:
-        """So many tokens came, of any request."""
+        """This many tokens were generated, for any request."""
         with self._lock:
             now = self._clock()
             if self._last is not None:
@@ -50,8 +50,8 @@ class ThroughputEstimator:
     def wait_s(self) -> float:
         """Estimated seconds until a place is free.
 
-        Full, the service ends one request each time that it has generated one request's tokens: what the open ones
-        were promised on average. Texts that stop early make it sooner.
+        A full service finishes one request each time that it has generated the tokens of one: the average promise of
+        the open ones. Texts that stop early shorten the wait.
         """
         with self._lock:
             if not (self._requests and self._tokens and self._busy_s):
@@ -60,7 +60,7 @@ class ThroughputEstimator:
             return min(max(average * self._busy_s / self._tokens, SHORTEST_S), LONGEST_S)
 
     def queue_s(self, waiting: int) -> float:
-        """Estimated seconds until `waiting` texts have their slots: what they were promised at the measured speed."""
+        """Estimated seconds until `waiting` texts have slots: their promised tokens at the measured throughput."""
         with self._lock:
             if not (waiting and self._texts and self._tokens and self._busy_s):
                 return waiting * UNKNOWN_S
@@ -72,4 +72,4 @@ class ThroughputEstimator:
             self._texts += texts
             self._promised += tokens
             if not self._requests:
-                self._last = None  # the next token comes after an idle time, which must not count
+                self._last = None  # the next token follows an idle time, which must not count

@@ -4,6 +4,7 @@ from inkwell.generation.choice import Choice
 from inkwell.generation.events import Finish, Heartbeat, TextEvent, TextToken
 from inkwell.generation.generation import Generation
 from inkwell.generation.generator import Generator, Limits
+from inkwell.generation.prompt_state import PromptState
 from inkwell.generation.prompts import FieldNames
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Limits",
     "FieldNames",
     "Heartbeat",
+    "PromptState",
     "TextEvent",
     "TextToken",
 ]

@@ -1,17 +1,18 @@
-"""What a running generation gives to whoever shapes a reply."""
+"""What a running generation gives to the dialect that shapes its reply."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-# Why a text ended: the end-of-text token, a stop string, the limit, the end of a sentence that the limit would have
-# cut, the request's time, or somebody's wish.
+from inkwell.engine.contract import TopTokens
+
+# Why a text ended: the end-of-text token, a stop string, the limit of tokens, the end of a sentence that the limit
+# would have cut, the request's timeout, or a cancellation.
 Finish = Literal["stop", "stop_sequence", "length", "sentence", "timeout", "cancelled"]
-Likeliest = tuple[tuple[int, float], ...]  # (token id, log-probability)
 
 
 @dataclass(frozen=True, slots=True)
 class TextToken:
-    """One token of a text or prompt. `offset` counts characters from where its text begins.
+    """One token of a text or prompt. `offset` counts characters from the beginning of its text.
 
     `logprob` is None for the first token of a prompt, which nothing precedes.
     """
@@ -20,19 +21,19 @@ class TextToken:
     data: bytes
     offset: int
     logprob: float | None
-    top: Likeliest = ()
+    top: TopTokens = ()
 
     @property
     def text(self) -> str:
-        """Its bytes as text, U+FFFD where it holds but a part of a character."""
+        """Its bytes as text, with U+FFFD in place of a partial character."""
         return self.data.decode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True)
 class TextEvent:
-    """More of one text; `finish` is set on its last event and on no other.
+    """More of one text. Its last event, and no other, has a `finish`.
 
-    `tokens` are those whose characters are in `text`, told when log-probabilities were asked for.
+    `tokens` are those whose first character is in `text`; empty unless log-probabilities were asked for.
     """
 
     choice: int
@@ -43,4 +44,4 @@ class TextEvent:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Nothing happened for a while; a stream says so to find out whether its client is still there."""
+    """Nothing happened for a while. A stream then writes a comment, which reveals a client that has disconnected."""

@@ -2,42 +2,36 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from inkwell.engine.contract import Event, FailureEvent, InspectionEvent, PromptEvent, TokenEvent
+from inkwell.engine.contract import Event, FailureEvent, TokenEvent
 from inkwell.errors import Cancelled, DeadlineExceeded, error_of
 from inkwell.generation.choice import Choice
 from inkwell.generation.events import Finish, Heartbeat, TextEvent
+from inkwell.generation.prompt_state import PromptState
 from inkwell.generation.request_context import RequestContext, result_of
+from inkwell.generation.timings import QueueTimes, Timings
 from inkwell.models.model_store import Model
 from inkwell.observability.outcome import CANCELLED, OK, RequestOutcome
-from inkwell.parameters import GenerationRequest
+from inkwell.parameters import Generate, GenerationRequest, Task
 from inkwell.worker.stream import TokenStream
 
-
-@dataclass(frozen=True, slots=True)
-class Timings:
-    """Seconds from the request's start. `first_token_s` is None without any token.
-
-    `queue_s` is the longest wait of a text for its slot. Of one that ended before the engine told of it, it is all the
-    time since the worker got it.
-    """
-
-    queue_s: float
-    first_token_s: float | None
-    total_s: float
+TaskT_co = TypeVar("TaskT_co", bound=Task, covariant=True)
 
 
-class Generation:
+class Generation(Generic[TaskT_co]):
     """Iterate `events` or call `collect`. `deadline` is monotonic seconds.
 
-    The context that gave it owns what it holds: the rows, the model and its place among the admitted requests.
+    A request that generates has `choices`, whose numbers its jobs have. Others have none, and a job for each prompt.
+    The context that provides a generation owns its resources: the slots, the model and its place among the admitted
+    requests.
     """
 
     def __init__(
         self,
-        request: GenerationRequest,
+        request: GenerationRequest[TaskT_co],
         model: Model,
+        prompts: Sequence[PromptState],
         choices: Sequence[Choice],
         stream: TokenStream,
         context: RequestContext,
@@ -46,16 +40,21 @@ class Generation:
     ) -> None:
         self.request = request  # the effective one: model, length and seed are decided
         self.model = model
+        self.prompts = list(prompts)
         self.choices = list(choices)
         self._stream = stream
         self._context = context
-        self._submitted = time.monotonic()
+        self._queue = QueueTimes(len(choices) or len(prompts))
         self._deadline = deadline
         self._on_token = on_token
         self._first_token: float | None = None  # monotonic seconds
-        self._computed = False  # whether the engine has told anything of a text
+        self._computed = False  # whether the engine has reported anything of a job
         context.measure = self._outcome
         context.on_cancel = stream.wake
+
+    @property
+    def task(self) -> TaskT_co:
+        return self.request.task
 
     @property
     def request_id(self) -> str:
@@ -63,26 +62,31 @@ class Generation:
 
     @property
     def prompt_tokens(self) -> int:
-        """Tokens of all prompts, each counted once however many texts follow it."""
-        per_prompt = len(self.choices) // len(self.request.prompts)
-        return sum(len(choice.prompt.tokens) for choice in self.choices[::per_prompt])
+        """Tokens of all prompts, each counted once for all its texts."""
+        return sum(len(prompt.tokens) for prompt in self.prompts)
 
     @property
     def cached_tokens(self) -> int:
-        """Tokens of all prompts that were found computed, as the first text of each prompt found them."""
-        per_prompt = len(self.choices) // len(self.request.prompts)
-        return sum(choice.cached_tokens for choice in self.choices[::per_prompt])
+        """Tokens of all prompts that were reused from earlier requests."""
+        return sum(prompt.cached_tokens for prompt in self.prompts)
 
     @property
     def generated_tokens(self) -> int:
-        """Tokens of all texts, those that `best_of` passes over included."""
+        """Tokens of all texts, including those that `best_of` discards."""
         return sum(choice.generated for choice in self.choices)
+
+    @property
+    def dropped_tokens(self) -> int:
+        """Tokens cut off the prompts or slid out of the context, for each text of the reply."""
+        if isinstance(self.task, Generate):
+            return sum(choice.dropped_tokens for choice in self.best)
+        return sum(prompt.dropped_tokens for prompt in self.prompts)
 
     @property
     def timings(self) -> Timings:
         started = self._context.started
         first = None if self._first_token is None else self._first_token - started
-        return Timings(max(map(self._queue_s, self.choices)), first, time.monotonic() - started)
+        return Timings(self._queue.longest_s, first, time.monotonic() - started)
 
     def _outcome(self) -> RequestOutcome:
         timings, error = self.timings, self._context.error
@@ -98,7 +102,7 @@ class Generation:
             cached_tokens=self.cached_tokens,
             generated_tokens=self.generated_tokens,
             computed=self._computed,
-            submitted_s=self._submitted - self._context.started,
+            submitted_s=self._queue.submitted - self._context.started,
             queue_s=timings.queue_s,
             first_token_s=timings.first_token_s,
             duration_s=timings.total_s,
@@ -106,10 +110,10 @@ class Generation:
 
     @property
     def best(self) -> list[Choice]:
-        """The texts that were asked for: all, or of each prompt the `nsamples` likeliest per token, best first."""
-        wanted, made = self.request.nsamples, len(self.choices) // len(self.request.prompts)
-        if made == wanted:
+        """The texts of the reply: all, or of each prompt the `nsamples` with the highest log-probability per token."""
+        if not isinstance(self.task, Generate) or self.task.samples == self.task.nsamples:
             return self.choices
+        made, wanted = self.task.samples, self.task.nsamples
         groups = [self.choices[begin : begin + made] for begin in range(0, len(self.choices), made)]
         return [choice for group in groups for choice in sorted(group, key=_likelihood, reverse=True)[:wanted]]
 
@@ -118,7 +122,7 @@ class Generation:
         self._context.error = error
 
     def events(self, ping_s: float) -> Iterator[TextEvent | Heartbeat]:
-        """Pieces of text as they come, one final event a text; raises what made the generation fail."""
+        """Pieces of text as they come, one final event for each text; raises the error that ended the generation."""
         try:
             yield from self._events(ping_s)
         except Exception as error:
@@ -145,29 +149,32 @@ class Generation:
 
     @property
     def _done(self) -> bool:
-        return all(choice.finish for choice in self.choices)
+        if isinstance(self.task, Generate):
+            return all(choice.finish for choice in self.choices)
+        return all(prompt.computed for prompt in self.prompts)
 
     def _take(self, number: int, event: Event) -> TextEvent | None:
-        """Hand an event to its text; one that has ended already gets none, because messages cross."""
-        choice = self.choices[number]
-        if choice.finish:
+        """Hand an event to its text or prompt; a text that has ended gets none, because messages cross."""
+        choice = self.choices[number] if self.choices else None
+        if choice and choice.finish:
             return None
         if isinstance(event, FailureEvent):
             raise error_of(event.code, event.message, event.cause)
         self._computed = True
         if isinstance(event, TokenEvent):
-            return self._take_token(choice, event)
-        if isinstance(event, PromptEvent):
-            choice.note_prompt(event)
-        elif isinstance(event, InspectionEvent):
-            choice.inspection = event
+            self._queue.note(number, event.queue_s)
+        if choice:
+            return self._take_text(choice, event)
+        self.prompts[number].note(event)
         return None
 
-    def _take_token(self, choice: Choice, event: TokenEvent) -> TextEvent | None:
+    def _take_text(self, choice: Choice, event: Event) -> TextEvent | None:
+        piece = choice.take(event)
+        if not isinstance(event, TokenEvent):
+            return piece
         if event.token is not None:
             self._first_token = self._first_token or time.monotonic()
             self._on_token()
-        piece = choice.take(event)
         if event.finish:
             following = choice.next_job()
             if following is not None:
@@ -177,25 +184,24 @@ class Generation:
         return piece
 
     def _cancel(self) -> Iterator[TextEvent]:
-        if not self.request.length:  # scores and distributions, of which a part means nothing
+        if not isinstance(self.task, Generate):  # a part of its result means nothing
             raise Cancelled("the request was cancelled before it had a result")
         yield from self._end_all("cancelled")
 
     def _time_out(self) -> Iterator[TextEvent]:
+        if not isinstance(self.task, Generate):
+            raise DeadlineExceeded("the request's time was over before it had a result")
         if not self.generated_tokens:
             raise DeadlineExceeded("the request's time was over before its first token")
         yield from self._end_all("timeout")
 
     def _end_all(self, finish: Finish) -> Iterator[TextEvent]:
-        """End every text that has not ended; their rows are free from here on."""
+        """End every text that has not ended, which frees its slot."""
         for choice in self.choices:
             if not choice.finish:
                 self._stream.cancel(choice.number)
-                choice.queue_s = self._queue_s(choice)
+                self._queue.end(choice.number)
                 yield choice.end(finish)
-
-    def _queue_s(self, choice: Choice) -> float:
-        return time.monotonic() - self._submitted if choice.queue_s is None else choice.queue_s
 
 
 def _likelihood(choice: Choice) -> float:

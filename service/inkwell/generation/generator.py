@@ -5,42 +5,55 @@ Everything that can be refused is refused in `start`, before the first event. Kn
 
 import secrets
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from inkwell.access.admission import Admission
 from inkwell.access.keys import Client
 from inkwell.access.quota import Quotas
 from inkwell.access.throughput import ThroughputEstimator
-from inkwell.engine.contract import Job
 from inkwell.errors import InkwellError, InvalidParameter, RequestError
-from inkwell.generation.choice import Choice
 from inkwell.generation.generation import Generation
-from inkwell.generation.prompts import FieldNames, Prompt, fitted
+from inkwell.generation.jobs import choices_of, prompt_job
+from inkwell.generation.prompt_state import PromptState
+from inkwell.generation.prompts import FieldNames, fitted, text_lengths
 from inkwell.generation.request_context import RequestContext
 from inkwell.generation.running import Running
 from inkwell.models.model_store import Model
 from inkwell.models.registry import Registry
 from inkwell.observability.outcome import OutcomeListener
-from inkwell.parameters import GenerationRequest
+from inkwell.parameters import Generate, GenerationRequest, Score, Task
 from inkwell.parameters.sampling import check_tokens
 
-SEED_BITS = 32  # enough to be different every time, short enough to be typed again
+SEED_BITS = 32  # enough to differ every time, short enough to type
 NATIVE = FieldNames()
-Prepare = Callable[[Model], GenerationRequest]  # what a request is once its model is known
-# What TGI's clients and its documentation send as a chat's model, for a server that has one only.
+TaskT = TypeVar("TaskT", bound=Task)
+Prepare = Callable[[Model], GenerationRequest[TaskT]]  # completes a request once its model is known
+# What TGI's clients and documentation send as a chat's model, for a server that has only one.
 MODEL_PLACEHOLDERS = ("dummy", "tgi")
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may ask for, whatever its dialect. 0 stands for no limit of its own."""
+    """What one request may ask for, in every dialect: caps on products, which no single field shows."""
 
     timeout_s: float
     samples: int  # texts: prompts times samples of each
-    tokens: int  # of all texts together
+    tokens: int  # of all texts together; 0 is no limit
+
+    def check_texts(self, texts: int, param: str | None) -> None:
+        """Raises InvalidParameter for more texts than one request may ask for."""
+        if texts > self.samples:
+            message = f"the request asks for {texts} texts; this service gives {self.samples} at most"
+            raise InvalidParameter(message, param=param)
+
+    def check_tokens(self, tokens: int, param: str) -> None:
+        """Raises InvalidParameter for more tokens than one request may ask for."""
+        if 0 < self.tokens < tokens:
+            message = f"the request asks for {tokens} tokens in all; this service gives {self.tokens} at most"
+            raise InvalidParameter(message, param=param)
 
 
 class Generator:
@@ -76,24 +89,29 @@ class Generator:
             raise
 
     def admitted(self) -> AbstractContextManager[None]:
-        """A place among the admitted requests for work without a model; raises why there is none."""
+        """A place among the admitted requests for work without a model; raises QueueFull or ShuttingDown."""
         return self._admission.place()
 
     def start(
-        self, request: GenerationRequest, request_id: str, client: Client, names: FieldNames = NATIVE
-    ) -> AbstractContextManager[Generation]:
+        self, request: GenerationRequest[TaskT], request_id: str, client: Client, names: FieldNames = NATIVE
+    ) -> AbstractContextManager[Generation[TaskT]]:
         """As `start_on`, for a request that needs no model to be complete."""
         return self.start_on(request.model_name, lambda _: request, request_id, client, names)
 
     @contextmanager
     def start_on(
-        self, model_name: str | None, prepare: Prepare, request_id: str, client: Client, names: FieldNames = NATIVE
-    ) -> Iterator[Generation]:
+        self,
+        model_name: str | None,
+        prepare: Prepare[TaskT],
+        request_id: str,
+        client: Client,
+        names: FieldNames = NATIVE,
+    ) -> Iterator[Generation[TaskT]]:
         """Admit, find the model, tokenise, check lengths and quotas, load if need be, submit; raises why it cannot.
 
         The context owns everything that the request holds, and releases it at its end. `names` are the dialect's, for
         messages. A dialect that needs the model's tokenizer for its request uses it in `prepare`, after the admission,
-        so a refused client costs no tokenization.
+        so that a refused request costs no tokenization.
         """
         self._quotas.take_request(client)
         with ExitStack() as resources:
@@ -115,92 +133,59 @@ class Generator:
 
     def _submit(
         self,
-        request: GenerationRequest,
+        request: GenerationRequest[TaskT],
         model: Model,
         context: RequestContext,
         names: FieldNames,
         resources: ExitStack,
-    ) -> Generation:
+    ) -> Generation[TaskT]:
         """Check the request and hand it to a worker; what must be released goes into `resources`."""
         prompts = fitted(request, model, names)
-        self._check_size(request, prompts, names)
-        check_tokens(request.sampling, model.name, model.config.vocab_size)
-        promised = _most_tokens(request, prompts)
-        self._quotas.take_tokens(context.client, promised + sum(len(prompt.tokens) for prompt in prompts))
-        resources.enter_context(self._throughput.promise(promised, len(prompts) * _samples(request)))
-        effective = _decided(request, model, prompts, self._limits)
-        assert effective.timeout_s is not None, "decided just now"
-        deadline = context.started + effective.timeout_s
+        lengths = text_lengths(request.task, prompts, model.config.context)
+        texts, tokens = _most_texts(request.task, prompts), _most_tokens(request.task, lengths)
+        self._limits.check_texts(texts, names.prompt if len(prompts) > 1 else None)
+        self._limits.check_tokens(tokens, names.length)
+        if not isinstance(request.task, Score):
+            check_tokens(request.task.sampling, model.name, model.config.vocab_size)
+        self._quotas.take_tokens(context.client, tokens + sum(len(prompt.tokens) for prompt in prompts))
+        resources.enter_context(self._throughput.promise(tokens, texts))
+        timeout_s = min(request.timeout_s or self._limits.timeout_s, self._limits.timeout_s)
+        task = _decided(request.task, lengths)
+        effective = replace(request, model_name=model.name, timeout_s=timeout_s, task=task)
+        deadline = context.started + timeout_s
         resources.enter_context(self.running.entry(context.request_id, context.client, context.cancel))
         patience_s = deadline - time.monotonic()
         worker = resources.enter_context(self._registry.lease(model, patience_s, context.cancelled.is_set))
-        choices = _choices(effective, model, prompts, context.client.salt)
-        stream = resources.enter_context(closing(worker.submit([choice.first_job for choice in choices])))
-        return Generation(effective, model, choices, stream, context, deadline, lambda: self._throughput.note(1))
-
-    def _check_size(self, request: GenerationRequest, prompts: list[Prompt], names: FieldNames) -> None:
-        """Caps on products, which no single field shows."""
-        texts = len(prompts) * _samples(request)
-        if texts > self._limits.samples:
-            message = f"the request asks for {texts} texts; this service gives {self._limits.samples} at most"
-            raise InvalidParameter(message, param=names.prompt if len(prompts) > 1 else None)
-        tokens = _most_tokens(request, prompts)
-        if 0 < self._limits.tokens < tokens:
-            message = f"the request asks for {tokens} tokens in all; this service gives {self._limits.tokens} at most"
-            raise InvalidParameter(message, param=names.length)
+        salt = context.client.salt
+        choices = choices_of(effective, model, prompts, lengths, salt)
+        jobs = [choice.first_job for choice in choices]
+        if not isinstance(task, Generate):
+            jobs = [prompt_job(task, prompt, salt) for prompt in prompts]
+        stream = resources.enter_context(closing(worker.submit(jobs)))
+        return Generation(
+            effective, model, prompts, choices, stream, context, deadline, lambda: self._throughput.note(1)
+        )
 
 
-def _most_tokens(request: GenerationRequest, prompts: list[Prompt]) -> int:
-    """What all texts together may have, the ends of sentences included."""
-    grace = request.sentence_grace_tokens if request.finish_sentence else 0
-    return sum(prompt.length + grace for prompt in prompts) * _samples(request)
+def _most_texts(task: Task, prompts: Sequence[PromptState]) -> int:
+    """Texts to generate; of another task, prompts, each of which takes a slot as well."""
+    return len(prompts) * (task.samples if isinstance(task, Generate) else 1)
 
 
-def _samples(request: GenerationRequest) -> int:
-    return max(request.nsamples, request.best_of or 1)
+def _most_tokens(task: Task, lengths: Sequence[int]) -> int:
+    """Most tokens that all texts together can have, including those that complete their sentences."""
+    if not isinstance(task, Generate):
+        return 0
+    return sum(length + task.grace_tokens for length in lengths) * task.samples
 
 
-def _decided(request: GenerationRequest, model: Model, prompts: list[Prompt], limits: Limits) -> GenerationRequest:
-    """The request with every open value filled in."""
+def _decided(task: TaskT, lengths: Sequence[int]) -> TaskT:
+    """The task with every open value filled in."""
+    if not isinstance(task, Generate):
+        return task
     return replace(
-        request,
-        model_name=model.name,
-        length=max(prompt.length for prompt in prompts),
-        seed=secrets.randbits(SEED_BITS) if request.seed is None else request.seed,
-        best_of=_samples(request),
-        timeout_s=min(request.timeout_s or limits.timeout_s, limits.timeout_s),
-    )
-
-
-def _choices(request: GenerationRequest, model: Model, prompts: list[Prompt], cache_salt: str) -> list[Choice]:
-    """Every text of the request: the samples of the first prompt, then those of the second, and so on.
-
-    A prompt gets the texts that it would get alone; one that stands there again gets further samples, not the same.
-    """
-    found: list[Choice] = []
-    drawn: Counter[tuple[int, ...]] = Counter()
-    for prompt in prompts:
-        for sample in range(_samples(request)):
-            # One text of each prompt tells its log-probabilities: the others could only repeat them.
-            ranks = request.prompt_logprobs if sample == 0 else None
-            job = replace(_job(request, model, prompt, drawn[prompt.tokens], cache_salt), prompt_logprobs=ranks)
-            drawn[prompt.tokens] += 1
-            found.append(Choice(len(found), prompt, job, request, model.tokenizer, model.config.context))
-    return found
-
-
-def _job(request: GenerationRequest, model: Model, prompt: Prompt, sample: int, cache_salt: str) -> Job:
-    assert request.seed is not None and request.best_of is not None, "filled in by _decided"
-    by_likelihood = request.best_of > request.nsamples
-    return Job(
-        key=0,
-        prompt=prompt.tokens,
-        max_tokens=0,  # the choice knows
-        sampling=request.sampling,
-        seed=request.seed,
-        sample=sample,
-        stop_tokens=() if request.ignore_eos else model.config.eos_token_ids,
-        logprobs=0 if by_likelihood and request.logprobs is None else request.logprobs,
-        cache_salt=cache_salt,
-        inspect=request.inspect,
+        task,
+        length=max(lengths),
+        seed=secrets.randbits(SEED_BITS) if task.seed is None else task.seed,
+        best_of=task.samples,
     )

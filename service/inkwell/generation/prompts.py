@@ -1,14 +1,15 @@
-"""Prompts made to fit: texts to token ids, cut as the request allows, with room for what is to be generated.
+"""Prompts made to fit: texts to token ids, truncated as the request allows, with room for what is to be generated.
 
-Takes a `GenerationRequest` and a model, gives a `Prompt` for each of its prompts, or raises why they do not fit.
+Takes a `GenerationRequest` and a model, gives a `PromptState` for each of its prompts, or raises why they do not fit.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from inkwell.errors import ContextLengthExceeded, InvalidParameter
+from inkwell.generation.prompt_state import PromptState
 from inkwell.models.model_store import Model
-from inkwell.parameters import GenerationRequest
+from inkwell.parameters import Generate, GenerationRequest, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +21,27 @@ class FieldNames:
     model: str = "model_name"
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """One prompt as the model gets it, and how much may follow."""
-
-    tokens: tuple[int, ...]
-    length: int  # most tokens to generate, those aside that may end a sentence
-    dropped: int  # tokens that were cut off its beginning
-
-
-def fitted(request: GenerationRequest, model: Model, names: FieldNames) -> list[Prompt]:
+def fitted(request: GenerationRequest[Task], model: Model, names: FieldNames) -> list[PromptState]:
     """The request's prompts; raises ContextLengthExceeded or InvalidParameter."""
-    return [_fit(_encoded(prompt, model, names), request, model, names) for prompt in request.prompts]
+    found = []
+    for number, prompt in enumerate(request.prompts):
+        tokens = _encoded(prompt, model, names)
+        kept = _truncated(tokens, request, model.config.context)
+        _check(len(kept), request, model, names)
+        found.append(PromptState(number, kept, len(tokens) - len(kept), model.tokenizer))
+    return found
+
+
+def text_lengths(task: Task, prompts: Sequence[PromptState], context: int) -> list[int]:
+    """Maximum number of tokens of a text after each prompt, without those that may complete a sentence.
+
+    Empty for a task that generates nothing.
+    """
+    if not isinstance(task, Generate):
+        return []
+    if task.length is not None:
+        return [task.length] * len(prompts)
+    return [min(context // 2, context - len(prompt.tokens)) for prompt in prompts]
 
 
 def _encoded(prompt: str | tuple[int, ...], model: Model, names: FieldNames) -> Sequence[int]:
@@ -39,45 +49,41 @@ def _encoded(prompt: str | tuple[int, ...], model: Model, names: FieldNames) -> 
         tokens: Sequence[int] = model.tokenizer.encode(prompt)
     else:
         tokens = prompt
-        strange = next((token for token in tokens if not 0 <= token < model.config.vocab_size), None)
-        if strange is not None:
+        unknown = next((token for token in tokens if not 0 <= token < model.config.vocab_size), None)
+        if unknown is not None:
             size = model.config.vocab_size
-            message = f"{names.prompt} holds the token {strange}; {model.name} has tokens from 0 to {size - 1}"
+            message = f"{names.prompt} holds the token {unknown}; {model.name} has tokens from 0 to {size - 1}"
             raise InvalidParameter(message, param=names.prompt)
     if not tokens:  # a tokenizer with a normaliser may leave nothing of the text
         raise InvalidParameter(f"{names.prompt} has no token in the vocabulary of {model.name}", param=names.prompt)
     return tokens
 
 
-def _fit(tokens: Sequence[int], request: GenerationRequest, model: Model, names: FieldNames) -> Prompt:
-    context = model.config.context
+def _truncated(tokens: Sequence[int], request: GenerationRequest[Task], context: int) -> Sequence[int]:
     kept = tokens[-request.truncate :] if request.truncate else tokens
-    if request.on_overflow != "error":
-        kept = kept[-_most_kept(request, context) :]
-    _check(len(kept), request, model, names)
-    room = context - len(kept)
-    length = min(context // 2, room) if request.length is None else request.length
-    return Prompt(tuple(kept), length, len(tokens) - len(kept))
+    return kept if request.on_overflow == "error" else kept[-_most_kept(request, context) :]
 
 
-def _most_kept(request: GenerationRequest, context: int) -> int:
-    """Tokens of a prompt that is cut: with `slide` as many as leave room for one, else for all that is wanted."""
-    if request.on_overflow == "slide":
-        return context - 1
-    wanted = context // 2 if request.length is None else request.length
-    return max(context - max(wanted, 1), 1)
+def _most_kept(request: GenerationRequest[Task], context: int) -> int:
+    """Most tokens of a truncated prompt: `slide` leaves room for one token, `truncate_left` for the whole text."""
+    if request.on_overflow == "slide" or not isinstance(request.task, Generate):
+        return max(context - 1, 1)
+    wanted = context // 2 if request.task.length is None else request.task.length
+    return max(context - wanted, 1)
 
 
-def _check(prompt_tokens: int, request: GenerationRequest, model: Model, names: FieldNames) -> None:
-    context, scored = model.config.context, request.length == 0
-    if prompt_tokens > context or (prompt_tokens == context and not scored):
-        left = "" if scored else ", and one must be left to generate"
+def _check(prompt_tokens: int, request: GenerationRequest[Task], model: Model, names: FieldNames) -> None:
+    context = model.config.context
+    length, left = None, ""
+    if isinstance(request.task, Generate):
+        length, left = request.task.length, ", and one must be left to generate"
+    if prompt_tokens > context or (prompt_tokens == context and left):
         message = f"{names.prompt} has {prompt_tokens} tokens; {model.name} takes {context}{left}"
         raise ContextLengthExceeded(message, param=names.prompt)
     room = context - prompt_tokens
-    if request.length is not None and request.length > room and request.on_overflow != "slide":
+    if length is not None and length > room and request.on_overflow != "slide":
         raise ContextLengthExceeded(
-            f"{names.prompt} has {prompt_tokens} tokens and {names.length} asks for {request.length} more; "
+            f"{names.prompt} has {prompt_tokens} tokens and {names.length} asks for {length} more; "
             f"{model.name} takes {context} in all, so {names.length} can be {room} at most",
             param=names.length,
         )

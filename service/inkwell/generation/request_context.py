@@ -1,4 +1,4 @@
-"""What is known of an admitted request wherever it is: who sent it, whether it is cancelled, and how it ended."""
+"""The state of an admitted request that does not depend on its task: client, cancellation and outcome."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ class RequestContext:
         self.request_id = request_id
         self.client = client
         self.started = time.monotonic()
-        self.model_name: str | None = None  # the folder's, also of a model that cannot be served
+        self.model_name: str | None = None  # its folder's, even if the model cannot be served
         self.error: BaseException | None = None  # the one that ended the request
         self.cancelled = threading.Event()
         self.on_cancel: Callable[[], None] = lambda: None
@@ -40,12 +40,12 @@ class RequestContext:
             report(outcome)
 
     def cancel(self) -> None:
-        """End the request where it is; called from any thread."""
+        """End the request in its present state; may be called from any thread."""
         self.cancelled.set()
         self.on_cancel()
 
     def _unsubmitted(self) -> RequestOutcome:
-        """The outcome of a request that no worker got, which only an error explains."""
+        """The outcome of a request that ended with an error before a worker had it."""
         return RequestOutcome(
             request_id=self.request_id,
             client=self.client.name,
@@ -64,7 +64,7 @@ class RequestContext:
 
 
 def result_of(error: BaseException | None) -> str:
-    """How a request ended that this error ended; a code names failures that are not the client's."""
+    """The result of a request that ended with this error; failures that are not the client's have a code."""
     if isinstance(error, Cancelled):
         return CANCELLED
     if isinstance(error, RequestError | Refused):

@@ -1,4 +1,4 @@
-"""Which requests run, so that one can be cancelled by its id. Thread-safe."""
+"""The running requests, each of which can be cancelled by its id. Thread-safe."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from inkwell.errors import RequestNotFound
 
 
 class Running:
-    """The running requests by id and client. A client may use an id twice: then both are meant."""
+    """The running requests by id and client. If a client uses an id twice, it means both requests."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -27,9 +27,9 @@ class Running:
                 del self._cancels[cancel]
 
     def cancel(self, request_id: str, client: Client) -> int:
-        """Cancel the client's request of that id, anybody's if the client is an administrator; gives how many.
+        """Cancel the client's requests with that id, or anyone's for an administrator; returns their number.
 
-        Raises RequestNotFound, also for another client's request: whether it exists is nobody else's business.
+        Raises RequestNotFound, also for another client's request: clients cannot find out which ids others use.
         """
         with self._lock:
             found = [

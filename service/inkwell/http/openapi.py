@@ -36,7 +36,7 @@ from inkwell.errors import (
     error_kinds,
 )
 from inkwell.http.error_handlers import TABLE, classify, error_body, unexpected_body
-from inkwell.parameters import Parameter
+from inkwell.parameters import BY_NAME, GenerationRequest, Parameter, Task, effective
 from inkwell.parameters.refusals import REFUSALS
 
 Spec = dict[str, Any]
@@ -176,3 +176,21 @@ def error_schema() -> Spec:
     fields = {"message": text, "type": text | {"enum": kinds}, "param": text | {"nullable": True}, "code": text}
     error = {"type": "object", "required": list(fields), "properties": fields}
     return {"type": "object", "required": ["error"], "properties": {"error": error}}
+
+
+def metadata_schema(task: Task) -> Spec:
+    """What every reply reports in `inkwell`, with the parameters of the task; for tasks that generate no texts."""
+    text, count, seconds = {"type": "string"}, {"type": "integer"}, {"type": "number"}
+    names = effective(GenerationRequest((), task))
+    parameters = {name: row_schema(BY_NAME[name]) | {"nullable": True} for name in names}
+    properties = {
+        "request_id": text,
+        "model_name": text,
+        "prompt_tokens": count,
+        "cached_tokens": count | {"description": "Of the prompts, reused from earlier requests."},
+        "dropped_tokens": count | {"description": "Cut off the prompts."},
+        "parameters": {"type": "object", "properties": parameters, "description": "As used, by their native names."},
+        "queue_s": seconds,
+        "duration_s": seconds,
+    }
+    return {"type": "object", "properties": properties}

@@ -1,12 +1,12 @@
-"""What the replies of all dialects share: the facts of a generation, its headers, and how a stream ends.
+"""The parts of replies that all dialects share: the metadata of a generation, its headers, and how a stream ends.
 
-A dialect gives pure functions from a `Generation` and its events to JSON; this makes responses of them.
+A dialect provides pure functions from a `Generation` and its events to JSON; this module makes responses from them.
 """
 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from flask import Flask, Response, current_app, g, jsonify
 
@@ -14,9 +14,9 @@ from inkwell.errors import InkwellError
 from inkwell.generation import Generation, TextEvent
 from inkwell.http.access_log import AccessLogEntry
 from inkwell.http.error_handlers import error_body, note, unexpected_body
-from inkwell.parameters import effective
+from inkwell.parameters import Generate, Task, effective
 
-PING_S = "inkwell.ping_s"  # where the application has the longest silence of a stream
+PING_S = "inkwell.ping_s"  # key of the application's longest silence of a stream
 EVENT_STREAM = "text/event-stream"
 DONE = b"data: [DONE]\n\n"  # the only mark of success: a stream without it has failed
 PING = b": ping\n\n"  # a comment, which every client ignores; only a write reveals that a client has disconnected
@@ -25,9 +25,11 @@ STREAM_HEADERS = {
     "Cache-Control": "no-cache, no-transform",
     "X-Accel-Buffering": "no",  # nginx would otherwise buffer the stream
 }
-HEADER_CHARACTERS = 4_096  # proxies refuse replies with longer ones; a thousand biases stand in the body alone
+HEADER_CHARACTERS = 4_096  # proxies refuse longer headers; a longer list of biases is only in the body
 Json = dict[str, Any]
-Opened = AbstractContextManager[Generation]  # not entered yet: a dialect never holds a generation that nothing closes
+TaskT = TypeVar("TaskT", bound=Task)
+# Not entered yet: a dialect never holds a generation that nothing closes.
+Opened = AbstractContextManager[Generation[TaskT]]
 
 
 def register(app: Flask, ping_s: float) -> None:
@@ -36,48 +38,55 @@ def register(app: Flask, ping_s: float) -> None:
 
 
 class StreamReply(Protocol):
-    """What a dialect makes of one streamed generation."""
+    """The events that a dialect sends for one streamed generation."""
 
     def frames(self, event: TextEvent) -> list[Json]:
         """The server-sent events for one event of the generation."""
         ...
 
     def last(self) -> list[Json]:
-        """Those after the last of them."""
+        """The server-sent events after the last of them."""
         ...
 
 
-def metadata(generation: Generation) -> Json:
-    """What every reply reports, whatever its dialect: enough to repeat the call, and what it took."""
+def metadata(generation: Generation[Task]) -> Json:
+    """What the reply of every dialect reports: the parameters that repeat the call, and what it took."""
     timings = generation.timings
-    first_token_s = timings.first_token_s
-    stops = {"stops": [choice.stop for choice in generation.best]} if generation.request.stop else {}
-    whole_sentences = generation.request.finish_sentence
-    sentences = {"sentences": [choice.sentence for choice in generation.best]} if whole_sentences else {}
     return {
         "request_id": generation.request_id,
         "model_name": generation.model.name,
         "prompt_tokens": generation.prompt_tokens,
         "cached_tokens": generation.cached_tokens,
-        "generated_tokens": generation.generated_tokens,
-        "dropped_tokens": sum(choice.dropped_tokens for choice in generation.best),
-        "finish_reasons": [choice.finish for choice in generation.best],
+        "dropped_tokens": generation.dropped_tokens,
         "parameters": parameters(generation),
         "queue_s": round(timings.queue_s, 4),
-        "first_token_s": None if first_token_s is None else round(first_token_s, 4),
         "duration_s": round(timings.total_s, 4),
+    } | _text_metadata(generation)
+
+
+def _text_metadata(generation: Generation[Task]) -> Json:
+    """What only a task that generates texts has to report."""
+    task, best, first_token_s = generation.task, generation.best, generation.timings.first_token_s
+    if not isinstance(task, Generate):
+        return {}
+    stops = {"stops": [choice.stop for choice in best]} if task.stop else {}
+    sentences = {"sentences": [choice.sentence for choice in best]} if task.finish_sentence else {}
+    return {
+        "generated_tokens": generation.generated_tokens,
+        "finish_reasons": [choice.finish for choice in best],
+        "first_token_s": None if first_token_s is None else round(first_token_s, 4),
         **stops,
         **sentences,
     }
 
 
-def parameters(generation: Generation) -> dict[str, Any]:
-    """The effective parameters by their native names, as a further request would send them."""
+def parameters(generation: Generation[Task]) -> dict[str, Any]:
+    """The effective parameters by their native names, as another request would send them."""
     return effective(generation.request)
 
 
-def json_response(opened: Opened, shape: Callable[[Generation], Any]) -> Response:
-    """Drain the generation and shape it: into JSON, or into a response of the dialect's own."""
+def json_response(opened: Opened[TaskT], shape: Callable[[Generation[TaskT]], Any]) -> Response:
+    """Drain the generation and shape it, into JSON or into a response."""
     with opened as generation:
         generation.collect()
         shaped = shape(generation)
@@ -86,7 +95,9 @@ def json_response(opened: Opened, shape: Callable[[Generation], Any]) -> Respons
         return response
 
 
-def sse_response(opened: Opened, reply_to: Callable[[Generation], StreamReply], done: bytes = DONE) -> Response:
+def sse_response(
+    opened: Opened[TaskT], reply_to: Callable[[Generation[TaskT]], StreamReply], done: bytes = DONE
+) -> Response:
     """A stream: the frames of each event, then the last ones and `done`; or an error event and nothing after it.
 
     The response closes the generation; until there is a response, the `with` does.
@@ -102,7 +113,7 @@ def sse_response(opened: Opened, reply_to: Callable[[Generation], StreamReply], 
 
 
 def _frames(
-    generation: Generation, reply: StreamReply, ping_s: float, done: bytes, entry: AccessLogEntry
+    generation: Generation[Task], reply: StreamReply, ping_s: float, done: bytes, entry: AccessLogEntry
 ) -> Iterator[bytes]:
     try:
         for event in generation.events(ping_s):
@@ -124,25 +135,29 @@ def _event(value: dict[str, Any]) -> bytes:
     return b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
 
 
-def _early_headers(generation: Generation) -> dict[str, str]:
-    """What is known before the first token, for those who read no JSON."""
+def _early_headers(generation: Generation[Task]) -> dict[str, str]:
+    """What is known before the first token, for programs that read no JSON."""
     effective = json.dumps(parameters(generation), separators=(",", ":"))
+    task = generation.task
     headers = {
         "X-Inkwell-Model": generation.model.name,
-        "X-Inkwell-Seed": str(generation.request.seed),
         "X-Inkwell-Prompt-Tokens": str(generation.prompt_tokens),
-    }
+    } | ({"X-Inkwell-Seed": str(task.seed)} if isinstance(task, Generate) else {})
     return headers | ({"X-Inkwell-Parameters": effective} if len(effective) <= HEADER_CHARACTERS else {})
 
 
-def _headers(generation: Generation) -> dict[str, str]:
-    """The facts of a reply that is whole."""
+def _headers(generation: Generation[Task]) -> dict[str, str]:
+    """The metadata of a whole reply."""
     timings = generation.timings
+    headers = _early_headers(generation) | {
+        "X-Inkwell-Queue-Seconds": f"{timings.queue_s:.4f}",
+        "X-Inkwell-Seconds": f"{timings.total_s:.4f}",
+    }
+    if not isinstance(generation.task, Generate):
+        return headers
     first_token_s = timings.first_token_s
-    return _early_headers(generation) | {
+    return headers | {
         "X-Inkwell-Finish-Reason": ",".join(str(choice.finish) for choice in generation.best),
         "X-Inkwell-Generated-Tokens": str(generation.generated_tokens),
-        "X-Inkwell-Queue-Seconds": f"{timings.queue_s:.4f}",
         "X-Inkwell-First-Token-Seconds": "" if first_token_s is None else f"{first_token_s:.4f}",
-        "X-Inkwell-Seconds": f"{timings.total_s:.4f}",
     }

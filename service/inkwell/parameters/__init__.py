@@ -2,7 +2,7 @@
 
 from inkwell.parameters.parameter import MAX_INPUT_BYTES, Parameter
 from inkwell.parameters.reading import readable
-from inkwell.parameters.request import GenerationRequest
+from inkwell.parameters.request import Generate, GenerationRequest, Inspect, Score, Task
 from inkwell.parameters.table import (
     BY_NAME,
     NOT_EFFECTIVE,
@@ -18,8 +18,12 @@ __all__ = [
     "MAX_INPUT_BYTES",
     "NOT_EFFECTIVE",
     "PARAMETERS",
+    "Generate",
     "GenerationRequest",
+    "Inspect",
     "Parameter",
+    "Score",
+    "Task",
     "check_best_of",
     "effective",
     "parse_json",

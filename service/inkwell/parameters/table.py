@@ -11,7 +11,7 @@ from inkwell.errors import InvalidParameter
 from inkwell.parameters.lists import STOP_SCHEMA, stops
 from inkwell.parameters.parameter import MAX_INPUT_BYTES, Parameter
 from inkwell.parameters.reading import read_json, read_text
-from inkwell.parameters.request import GenerationRequest
+from inkwell.parameters.request import Generate, GenerationRequest, Task
 from inkwell.parameters.sampling import SAMPLING
 
 ENDS = (
@@ -95,34 +95,36 @@ NOT_EFFECTIVE = frozenset({"input_text", "model_name", "stream"})
 BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
 
 
-def parse_json(values: Mapping[str, Any]) -> GenerationRequest:
+def parse_json(values: Mapping[str, Any]) -> GenerationRequest[Generate]:
     """A request from a JSON object: types must match exactly, null means the default."""
     return _request(read_json(PARAMETERS, values))
 
 
-def parse_text(values: Mapping[str, str]) -> GenerationRequest:
+def parse_text(values: Mapping[str, str]) -> GenerationRequest[Generate]:
     """A request from a query or a form, whose values are all text."""
     return _request(read_text(PARAMETERS, values))
 
 
-def _request(values: dict[str, Any]) -> GenerationRequest:
-    request = GenerationRequest.from_fields({"prompts": (values.pop("input_text"),)} | values)
+def _request(values: dict[str, Any]) -> GenerationRequest[Generate]:
+    request = GenerationRequest.from_fields(Generate, {"prompts": (values.pop("input_text"),)} | values)
     check_best_of(request, "best_of", "nsamples")
     return request
 
 
-def effective(request: GenerationRequest) -> dict[str, Any]:
-    """The parameters of a request under their native names, in the form in which JSON requests send them."""
-    rows = (row for row in PARAMETERS if row.name not in NOT_EFFECTIVE)
-    return {row.name: row.to_json(request.value(row.field)) for row in rows}
+def effective(request: GenerationRequest[Task]) -> dict[str, Any]:
+    """The parameters that the request's task has, under their native names, in the form that JSON requests use."""
+    values = request.values()
+    rows = (row for row in PARAMETERS if row.name not in NOT_EFFECTIVE and row.field in values)
+    return {row.name: row.to_json(values[row.field]) for row in rows}
 
 
-def check_best_of(request: GenerationRequest, best_of: str, nsamples: str) -> None:
+def check_best_of(request: GenerationRequest[Generate], best_of: str, nsamples: str) -> None:
     """Raise InvalidParameter, in the dialect's own names, if best_of contradicts the rest of the request."""
-    if request.best_of is None:
+    task = request.task
+    if task.best_of is None:
         return
-    if request.best_of < request.nsamples:
-        message = f"{best_of} must be at least {nsamples}, which is {request.nsamples}; it is {request.best_of}"
+    if task.best_of < task.nsamples:
+        message = f"{best_of} must be at least {nsamples}, which is {task.nsamples}; it is {task.best_of}"
         raise InvalidParameter(message, param=best_of)
-    if request.stream and request.best_of > request.nsamples:
+    if request.stream and task.best_of > task.nsamples:
         raise InvalidParameter(f"{best_of} above {nsamples} cannot be streamed", param=best_of)

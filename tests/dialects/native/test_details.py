@@ -114,6 +114,13 @@ def test_the_best_texts_are_those_that_are_likeliest_by_token(demo: FlaskClient)
     assert best["generated_tokens"] == sum(sample["generated_tokens"] for sample in everything)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_the_first_of_the_best_texts_has_the_prompt_whichever_it_is(demo: FlaskClient, seed: int):
+    samples = details_of(demo, length=5, seed=seed, nsamples=2, best_of=4, prompt_logprobs=0)["samples"]
+    assert [token["logprob"] is None for token in samples[0]["prompt"]][:2] == [True, False]
+    assert "prompt" not in samples[1]
+
+
 def test_a_choice_among_texts_is_no_stream(demo: FlaskClient):
     response = demo.post(PATH, json={"input_text": "a", "best_of": 2}, headers={"Accept": "text/event-stream"})
     problem(response, 400, "invalid_parameter", "best_of")

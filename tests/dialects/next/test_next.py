@@ -51,6 +51,16 @@ def test_the_prompt_can_be_cut_and_may_fill_the_context(client: FlaskClient):
     problem(client.post(PATH, json={"prompt": "a" * 1025}), 400, "context_length_exceeded", "prompt")
 
 
+def test_the_metadata_has_the_sampling_parameters_and_nothing_of_a_generated_text(client: FlaskClient):
+    response = client.post(PATH, json={"prompt": "a", "temperature": 0.5, "top_k": 2})
+    metadata = response.json["inkwell"]
+    parameters = metadata["parameters"]
+    assert (parameters["temperature"], parameters["top_k"], parameters["top_p"]) == (0.5, 2, 1.0)
+    assert parameters.keys().isdisjoint({"seed", "length", "nsamples", "best_of", "stop"})
+    assert metadata.keys().isdisjoint({"finish_reasons", "generated_tokens", "first_token_s"})
+    assert {"X-Inkwell-Seed", "X-Inkwell-Finish-Reason"}.isdisjoint(response.headers.keys())
+
+
 def test_a_penalty_that_could_change_nothing_is_refused(client: FlaskClient):
     response = client.post(PATH, json={"prompt": "a", "presence_penalty": 1})
     assert "before the next token" in problem(response, 400, "unsupported_parameter", "presence_penalty")

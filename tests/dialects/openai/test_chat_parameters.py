@@ -24,8 +24,9 @@ def test_a_chat_is_its_messages_and_a_request_that_ends_where_the_next_turn_begi
     asked = chat()
     assert asked.messages == (Message("user", "Hello"),) and asked.script == Script() and not asked.include_usage
     wanted = asked.asking("the transcript")
-    assert (wanted.prompts, wanted.stop, wanted.trim_start) == (("the transcript",), ("\nUser:", "\nAssistant:"), True)
-    assert (wanted.length, wanted.sampling.temperature, wanted.nsamples, wanted.logprobs) == (None, 1.0, 1, None)
+    task = wanted.task
+    assert (wanted.prompts, task.stop, task.trim_start) == (("the transcript",), ("\nUser:", "\nAssistant:"), True)
+    assert (task.length, task.sampling.temperature, task.nsamples, task.logprobs) == (None, 1.0, 1, None)
 
 
 def test_roles_and_forms_of_content():
@@ -91,11 +92,11 @@ def test_the_script_of_the_settings_holds_where_the_request_says_nothing():
     own = {"user_name": "C", "assistant_name": "D", "template": "{name} says {text}", "max_turns": 0}
     asked = parse_chat({"messages": HELLO, **own, "chat_overflow": "drop"}, script)
     assert asked.script == Script("C", "D", "{name} says {text}", 0, "drop")
-    assert asked.asking("").stop == ("\nC says", "\nD says")
+    assert asked.asking("").task.stop == ("\nC says", "\nD says")
 
 
 def test_the_client_s_four_stops_come_before_the_derived_ones():
-    assert chat(stop=["a", "b", "c", "d"]).asking("").stop == ("a", "b", "c", "d", "\nUser:", "\nAssistant:")
+    assert chat(stop=["a", "b", "c", "d"]).asking("").task.stop == ("a", "b", "c", "d", "\nUser:", "\nAssistant:")
     refused(InvalidParameter, "stop", stop=["a"] * 5)
 
 
@@ -110,7 +111,7 @@ def test_the_client_s_four_stops_come_before_the_derived_ones():
 )
 def test_the_limit_has_two_names(values: dict, length: int | None, name: str):
     asked = chat(**values)
-    assert (asked.asking("").length, asked.length_name) == (length, name)
+    assert (asked.asking("").task.length, asked.length_name) == (length, name)
 
 
 def test_two_limits_that_differ_are_refused():
@@ -135,7 +136,7 @@ def test_what_the_transcript_should_leave_of_the_context(values: dict, reserve: 
     ("values", "logprobs"), [({}, None), ({"logprobs": True}, 0), ({"logprobs": True, "top_logprobs": 20}, 20)]
 )
 def test_logprobs_have_a_switch_and_a_number(values: dict, logprobs: int | None):
-    assert chat(**values).asking("").logprobs == logprobs
+    assert chat(**values).asking("").task.logprobs == logprobs
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,9 @@
 
 import pytest
 
-from inkwell.dialects.openai.completion_parameters import MOST_PROMPTS, parse_completion
+from inkwell.dialects.openai.completion_parameters import MOST_PROMPTS, ScoredPrompts, parse_completion
 from inkwell.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
+from inkwell.parameters import Generate, GenerationRequest, Score
 
 
 def request(**values: object):
@@ -20,9 +21,8 @@ def refused(kind: type[RequestError], param: str, **values: object) -> str:
 def test_an_empty_body_begins_a_document_with_openai_s_defaults():
     wanted = request()
     assert wanted.prompts == ("<|endoftext|>",)
-    assert (wanted.length, wanted.nsamples, wanted.best_of) == (16, 1, None)
-    assert (wanted.sampling.temperature, wanted.sampling.top_p) == (1.0, 1.0)
-    assert (wanted.model_name, wanted.seed, wanted.stop, wanted.logprobs, wanted.echo) == (None, None, (), None, False)
+    assert wanted.model_name is None
+    assert wanted.task == Generate(length=16)
 
 
 @pytest.mark.parametrize(
@@ -56,15 +56,16 @@ def test_the_number_of_prompts_and_their_size_are_bounded():
 
 def test_openai_s_names_fill_the_native_fields():
     wanted = request(model="m", max_tokens=5, n=2, best_of=3, stop="x", logprobs=0, logit_bias={"50256": -100}, seed=7)
-    assert (wanted.model_name, wanted.length, wanted.nsamples, wanted.best_of) == ("m", 5, 2, 3)
-    assert (wanted.stop, wanted.logprobs, wanted.sampling.logit_bias, wanted.seed) == (("x",), 0, ((50256, -100.0),), 7)
+    task = wanted.task
+    assert (wanted.model_name, task.length, task.nsamples, task.best_of) == ("m", 5, 2, 3)
+    assert (task.stop, task.logprobs, task.sampling.logit_bias, task.seed) == (("x",), 0, ((50256, -100.0),), 7)
 
 
 def test_our_own_parameters_go_by_their_native_names():
     own = {"top_k": 3, "min_p": 0.1, "typical_p": 0.9, "repetition_penalty": 1.2, "ignore_eos": True, "truncate": 9,
            "finish_sentence": True, "sentence_grace_tokens": 4, "on_overflow": "slide", "timeout_s": 2.5}  # fmt: skip
     wanted = request(**own)
-    assert {name: wanted.value(name) for name in own} == own
+    assert {name: wanted.values()[name] for name in own} == own
 
 
 def test_null_stands_for_the_default_everywhere():
@@ -74,18 +75,21 @@ def test_null_stands_for_the_default_everywhere():
 
 
 def test_a_top_p_of_nothing_leaves_the_likeliest_token():
-    wanted = request(top_p=0, top_k=40)
-    assert (wanted.sampling.top_p, wanted.sampling.top_k, wanted.sampling.temperature) == (1.0, 1, 1.0)
+    sampling = request(top_p=0, top_k=40).task.sampling
+    assert (sampling.top_p, sampling.top_k, sampling.temperature) == (1.0, 1, 1.0)
 
 
 def test_echo_with_logprobs_asks_for_those_of_the_prompt():
-    assert request(echo=True, logprobs=2).prompt_logprobs == 2
-    assert request(logprobs=2).prompt_logprobs is None
-    assert request(echo=True).prompt_logprobs is None
+    assert request(echo=True, logprobs=2).task.prompt_logprobs == 2
+    assert request(logprobs=2).task.prompt_logprobs is None
+    assert request(echo=True).task.prompt_logprobs is None
 
 
 def test_no_tokens_are_for_scoring_alone():
-    assert request(max_tokens=0, echo=True, logprobs=1).length == 0
+    wanted = {"prompt": ["a", "b"], "max_tokens": 0, "echo": True, "n": 3, "seed": 4, "truncate": 5, "timeout_s": 2}
+    asked = parse_completion(wanted | {"logprobs": 1})
+    assert asked == ScoredPrompts(GenerationRequest(("a", "b"), Score(1), truncate=5, timeout_s=2.0), False, n=3)
+    assert parse_completion(wanted).request.task == Score(None)
     assert "needs echo" in refused(InvalidParameter, "max_tokens", max_tokens=0)
     refused(InvalidParameter, "finish_sentence", max_tokens=0, echo=True, finish_sentence=True)
 
@@ -118,7 +122,7 @@ def test_values_that_do_not_fit_are_refused_by_the_client_s_name(values: dict, p
 
 
 def test_n_and_best_of_may_be_equal_in_a_stream():
-    assert request(n=2, best_of=2, stream=True).best_of == 2
+    assert request(n=2, best_of=2, stream=True).task.best_of == 2
 
 
 @pytest.mark.parametrize("name", ["top_kk", "messages", "input_text", "length", "use_beam_search"])

@@ -33,18 +33,19 @@ def test_every_native_reason_has_a_word_of_openai_s():
     assert REASONS.keys() == set(get_args(Finish)) and set(REASONS.values()) == {"stop", "length"}
 
 
-def choice(number: int, prompt: object) -> SimpleNamespace:
-    tokens = [TextToken(0, b"p", 0, None)]
-    return SimpleNamespace(
-        number=number, prompt=prompt, prompt_text="p", prompt_tokens=lambda: tokens, finish="length"
-    )  # fmt: skip
+def prompt(number: int) -> SimpleNamespace:
+    return SimpleNamespace(number=number, text="p", text_tokens=lambda: [TextToken(0, b"p", 0, None)])
+
+
+def choice(number: int, prompt: SimpleNamespace, first: bool) -> SimpleNamespace:
+    return SimpleNamespace(number=number, prompt=prompt, first=first, finish="length")
 
 
 def reply(echo: bool, wants_logprobs: bool) -> CompletionReply:
     """A stream of two prompts with two texts each."""
-    first, second = object(), object()
-    choices = [choice(0, first), choice(1, first), choice(2, second), choice(3, second)]
-    generation = SimpleNamespace(request=SimpleNamespace(echo=echo), choices=choices)
+    prompts = [prompt(0), prompt(1)]
+    choices = [choice(number, prompts[number // 2], first=number % 2 == 0) for number in range(4)]
+    generation = SimpleNamespace(task=SimpleNamespace(echo=echo), choices=choices)
     return CompletionReply(generation, ReplyOptions(None, True, wants_logprobs))
 
 

@@ -3,12 +3,13 @@
 import math
 import re
 import time
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
 from tests.servable import CERTAINTY, VOCABULARY, continued
-from tests.serving import problem
+from tests.serving import problem, running_app
 
 PATH = "/v1/completions"
 # A token's log-probability where the model is as sure as it gets, and where it is as unsure about every other one.
@@ -155,6 +156,33 @@ def test_no_tokens_score_the_prompt(client: FlaskClient):
     assert first["logprobs"]["token_logprobs"][0] is None
     assert first["logprobs"]["token_logprobs"][1:] == pytest.approx([SURE, UNSURE], abs=0.01)
     assert list(first["logprobs"]["top_logprobs"][2]) == ["c", "d"]
+    assert [choice["finish_reason"] for choice in reply["choices"]] == ["length", "length"]
+
+
+def test_a_scored_prompt_has_as_many_equal_choices_as_were_asked_for(client: FlaskClient):
+    asked = {"prompt": ["ab", "12"], "echo": True, "logprobs": 1, "max_tokens": 0}
+    one, three = (complete(client, **asked, n=n)["choices"] for n in (1, 3))
+    assert [choice["index"] for choice in three] == [0, 1, 2, 3, 4, 5]
+    assert [choice | {"index": 0} for choice in three] == [one[place // 3] | {"index": 0} for place in range(6)]
+
+
+def test_scored_prompts_are_computed_once_and_draw_nothing(client: FlaskClient):
+    asked = {"prompt": "ab", "echo": True, "max_tokens": 0, "seed": 5, "temperature": 0.7, "stop": "b"}
+    response = client.post(PATH, json=asked | {"n": 3})
+    metadata = response.json["inkwell"]
+    assert response.json["usage"]["prompt_tokens"] == metadata["prompt_tokens"] == 2
+    assert metadata["parameters"].keys().isdisjoint({"seed", "temperature", "length", "stop"})
+    assert metadata.keys().isdisjoint({"finish_reasons", "generated_tokens", "stops"})
+    assert {"X-Inkwell-Seed", "X-Inkwell-Finish-Reason"}.isdisjoint(response.headers.keys())
+
+
+def test_the_choices_of_scored_prompts_are_bounded(models_dir: Path):
+    asked = {"echo": True, "max_tokens": 0, "n": 4}
+    with running_app(models_dir, default_model="124M", max_samples=8) as app:
+        client = app.test_client()
+        assert len(client.post(PATH, json=asked | {"prompt": ["a", "b"]}).json["choices"]) == 8
+        response = client.post(PATH, json=asked | {"prompt": ["a", "b", "c"]})
+    assert "12 texts" in problem(response, 400, "invalid_parameter", "prompt")
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def joined(found: list[dict]) -> list[dict]:
         {"prompt": ["é1", "ab"], "echo": True, "logprobs": 1, "n": 3, "seed": 4, "temperature": 1, "max_tokens": 6},
         {"prompt": "abc", "echo": True, "logprobs": 1, "max_tokens": 0},
         {"prompt": "a", "echo": True, "max_tokens": 0},
+        {"prompt": ["ab", "é1"], "n": 2, "echo": True, "logprobs": 0, "max_tokens": 0},
         {"prompt": "a", "logprobs": 1, "stop": "def", "max_tokens": 9},
     ],
 )
@@ -79,6 +80,17 @@ def test_the_usage_comes_in_a_last_chunk_without_choices(client: FlaskClient):
     assert found[-1]["choices"] == []
     assert found[-1]["usage"] == {"prompt_tokens": 1, "completion_tokens": 4, "total_tokens": 5}
     assert found[-1]["inkwell"]["finish_reasons"] == ["length"]
+
+
+@pytest.mark.parametrize("include_usage", [False, True])
+def test_a_stream_of_scored_prompts_has_its_metadata_at_the_end(client: FlaskClient, include_usage: bool):
+    options = {"stream_options": {"include_usage": True}} if include_usage else {}
+    found = chunks(client, prompt=["a", "1"], max_tokens=0, echo=True, **options)
+    assert [len(chunk["choices"]) for chunk in found] == [1, 1, *[0] * include_usage]
+    assert ["inkwell" in chunk for chunk in found] == [*[False] * (len(found) - 1), True]
+    assert found[-1].get("usage") == (
+        {"prompt_tokens": 2, "completion_tokens": 0, "total_tokens": 2} if include_usage else None
+    )
 
 
 def test_the_old_address_streams_as_well(client: FlaskClient):

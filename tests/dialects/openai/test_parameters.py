@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from inkwell.dialects.openai import chat_parameters as chat
 from inkwell.dialects.openai import completion_parameters as completions
 from inkwell.errors import RequestError
-from inkwell.parameters import GenerationRequest
+from inkwell.parameters import Generate, GenerationRequest, Score
 from inkwell.parameters.transcript import Script, transcribe
 
 ANY_JSON = st.recursive(
@@ -25,13 +25,17 @@ def bodies(names: list[str], **likely: st.SearchStrategy) -> st.SearchStrategy[d
     return st.builds(lambda extra, more: more | extra, st.fixed_dictionaries({}, optional=likely), fields)
 
 
-def check(request: GenerationRequest) -> None:
-    assert request.length is None or 0 <= request.length <= 8192
-    assert 0 <= request.sampling.temperature <= 2 and 0 < request.sampling.top_p <= 1 and request.sampling.top_k >= 0
-    assert 1 <= request.nsamples <= 16 and (request.best_of is None or request.best_of >= request.nsamples)
-    assert all(stop for stop in request.stop)
-    assert request.logprobs is None or 0 <= request.logprobs <= 20
+def check(request: GenerationRequest[Generate | Score]) -> None:
     assert all(prompt for prompt in request.prompts)
+    task = request.task
+    if isinstance(task, Score):
+        assert task.prompt_logprobs is None or 0 <= task.prompt_logprobs <= 5
+        return
+    assert task.length is None or 1 <= task.length <= 8192
+    assert 0 <= task.sampling.temperature <= 2 and 0 < task.sampling.top_p <= 1 and task.sampling.top_k >= 0
+    assert 1 <= task.nsamples <= 16 and (task.best_of is None or task.best_of >= task.nsamples)
+    assert all(stop for stop in task.stop)
+    assert task.logprobs is None or 0 <= task.logprobs <= 20
 
 
 @given(bodies([row.name for row in completions.PARAMETERS], prompt=ANY_JSON, echo=st.booleans()))

@@ -6,7 +6,7 @@ from inkwell.dialects.next.parameters import parse_next
 from inkwell.dialects.score.parameters import ScoreRequest, parse_score
 from inkwell.dialects.tokens.parameters import DETOKENIZE_PARAMETERS
 from inkwell.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
-from inkwell.parameters import GenerationRequest
+from inkwell.parameters import GenerationRequest, Inspect
 from inkwell.parameters.reading import read_json
 from inkwell.parameters.sampling import Sampling
 
@@ -44,9 +44,8 @@ def test_a_score_of_something_else_is_refused(values: dict[str, object], kind: t
 
 def test_the_next_token_is_looked_at_and_none_generated():
     request = parse_next({"prompt": "a", "model": "m", "top": 3, "temperature": 0.5, "logit_bias": {"1": 2}})
-    assert request == GenerationRequest(
-        ("a",), model_name="m", length=0, inspect=3, sampling=Sampling(0.5, logit_bias=((1, 2.0),))
-    )
+    task = Inspect(3, Sampling(0.5, logit_bias=((1, 2.0),)))
+    assert request == GenerationRequest(("a",), task, model_name="m")
 
 
 @pytest.mark.parametrize(

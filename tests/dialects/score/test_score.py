@@ -83,6 +83,20 @@ def test_more_continuations_than_the_service_gives_texts_are_refused(models_dir:
     assert "9 texts" in problem(response, 400, "invalid_parameter", "continuations")
 
 
+def test_the_metadata_of_a_score_has_nothing_of_a_generated_text(client: FlaskClient):
+    response = client.post(PATH, json={"text": "abc"})
+    metadata = response.json["inkwell"]
+    assert metadata.keys() == {
+        "request_id", "model_name", "prompt_tokens", "cached_tokens", "dropped_tokens", "parameters", "queue_s",
+        "duration_s",
+    }  # fmt: skip
+    assert metadata["parameters"].keys() == {"prompt_logprobs", "on_overflow", "truncate", "timeout_s"}
+    assert {name for name in response.headers.keys() if name.startswith("X-Inkwell-")} == {
+        "X-Inkwell-Model", "X-Inkwell-Prompt-Tokens", "X-Inkwell-Parameters", "X-Inkwell-Queue-Seconds",
+        "X-Inkwell-Seconds",
+    }  # fmt: skip
+
+
 def test_the_same_text_has_the_same_score_alone_and_beside_others(client: FlaskClient):
     alone = scored(client, prompt="The ", continuations=["king said"])["continuations"][0]
     beside = scored(client, prompt="The ", continuations=["old witch", "king said", "x"])["continuations"][1]

@@ -4,7 +4,7 @@ import pytest
 
 from inkwell.dialects.tgi.parameters import REFUSED, TGI_PARAMETERS, TgiRequest, parse_tgi
 from inkwell.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
-from inkwell.parameters import GenerationRequest
+from inkwell.parameters import Generate, GenerationRequest
 from inkwell.parameters.sampling import GREEDY, Sampling
 
 
@@ -21,7 +21,7 @@ def refusal(values: dict[str, object], kind: type[RequestError], param: str, str
 
 @pytest.mark.parametrize("envelope", [{}, {"parameters": {}}, {"parameters": None}])
 def test_without_parameters_the_text_is_the_likeliest_one(envelope: dict[str, object]):
-    expected = GenerationRequest(prompts=("a",), sampling=GREEDY, keep_stop=True, best_of=1)
+    expected = GenerationRequest(("a",), Generate(sampling=GREEDY, keep_stop=True, best_of=1))
     assert parse_tgi({"inputs": "a"} | envelope) == TgiRequest(expected, details=False)
 
 
@@ -32,11 +32,11 @@ def test_every_name_reaches_its_field():
         presence_penalty=0.2, logit_bias={"3": 1}, ignore_eos=True, finish_sentence=True, sentence_grace_tokens=4,
         on_overflow="slide", timeout_s=3, keep_stop=False,
     ).request  # fmt: skip
-    assert request == GenerationRequest(
-        prompts=("a",), length=9, sampling=Sampling(0.5, 3, 0.9, 0.1, 0.8, 1.2, 0.2, 0.3, ((3, 1.0),)), seed=4,
-        stop=("x", "y"), best_of=2, truncate=5, echo=True, ignore_eos=True, finish_sentence=True,
-        sentence_grace_tokens=4, on_overflow="slide", timeout_s=3.0,
+    task = Generate(
+        length=9, sampling=Sampling(0.5, 3, 0.9, 0.1, 0.8, 1.2, 0.2, 0.3, ((3, 1.0),)), seed=4, stop=("x", "y"),
+        best_of=2, echo=True, ignore_eos=True, finish_sentence=True, sentence_grace_tokens=4,
     )  # fmt: skip
+    assert request == GenerationRequest(("a",), task, truncate=5, on_overflow="slide", timeout_s=3.0)
 
 
 def test_model_and_stream_stand_beside_the_parameters():
@@ -62,7 +62,7 @@ def test_model_and_stream_stand_beside_the_parameters():
     ],
 )
 def test_any_sampling_parameter_asks_for_sampling(parameters: dict[str, object], temperature: float):
-    assert parsed(**parameters).request.sampling.temperature == temperature
+    assert parsed(**parameters).request.task.sampling.temperature == temperature
 
 
 @pytest.mark.parametrize(
@@ -78,14 +78,14 @@ def test_details_ask_for_log_probabilities(
     parameters: dict[str, object], details: bool, logprobs: int | None, prompt_logprobs: int | None
 ):
     wanted = parsed(**parameters)
-    assert (wanted.details, wanted.request.logprobs, wanted.request.prompt_logprobs) == (
+    assert (wanted.details, wanted.request.task.logprobs, wanted.request.task.prompt_logprobs) == (
         details, logprobs, prompt_logprobs
     )  # fmt: skip
 
 
 def test_a_stream_tells_every_token_also_without_details():
     wanted = parse_tgi({"inputs": "a"}, stream=True)
-    assert (wanted.details, wanted.request.logprobs, wanted.request.stream) == (False, 0, True)
+    assert (wanted.details, wanted.request.task.logprobs, wanted.request.stream) == (False, 0, True)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -16,7 +16,7 @@ from inkwell.http.openapi import documented
 from inkwell.http.replies import EVENT_STREAM, json_response, metadata, sse_response
 from inkwell.http.request_body import read_body, read_query
 from inkwell.http.services import Services
-from inkwell.parameters import GenerationRequest, parse_json, parse_text
+from inkwell.parameters import Generate, GenerationRequest, parse_json, parse_text
 
 TEXT, JSON = "text/plain", "application/json"
 BESIDE_TEXTS = ("finish_reasons", "stops", "sentences")  # facts that each sample tells of itself
@@ -43,12 +43,12 @@ def register(app: Flask, services: Services) -> None:
     app.register_blueprint(routes)
 
 
-def _answer(generator: Generator, wanted: GenerationRequest) -> Response:
-    media = _media_type(wanted)
-    if media == TEXT and wanted.nsamples > 1:
+def _answer(generator: Generator, wanted: GenerationRequest[Generate]) -> Response:
+    media, task = _media_type(wanted), wanted.task
+    if media == TEXT and task.nsamples > 1:
         message = "nsamples above 1 needs stream=true or the header Accept: application/json"
         raise InvalidParameter(message, param="nsamples")
-    if media == EVENT_STREAM and (wanted.best_of or 1) > wanted.nsamples:
+    if media == EVENT_STREAM and task.samples > task.nsamples:
         raise InvalidParameter("best_of above nsamples cannot be streamed", param="best_of")
     opened = generator.start(wanted, g.request_id, g.client)
     if media == EVENT_STREAM:
@@ -58,44 +58,42 @@ def _answer(generator: Generator, wanted: GenerationRequest) -> Response:
     return json_response(opened, _plain)
 
 
-def _media_type(wanted: GenerationRequest) -> str:
+def _media_type(wanted: GenerationRequest[Generate]) -> str:
     if wanted.stream:
         return EVENT_STREAM
     return request.accept_mimetypes.best_match([TEXT, JSON, EVENT_STREAM], default=TEXT)
 
 
-def _plain(generation: Generation) -> Response:
+def _plain(generation: Generation[Generate]) -> Response:
     """The generated text and nothing else; what else a program may want to know is in headers."""
     choice = generation.best[0]
-    text = choice.prompt_text + choice.text if generation.request.echo else choice.text
-    return Response(text, content_type=f"{TEXT}; charset=utf-8")
+    return Response(_text(generation, choice), content_type=f"{TEXT}; charset=utf-8")
 
 
-def _details(generation: Generation, with_texts: bool = True) -> dict[str, Any]:
+def _details(generation: Generation[Generate], with_texts: bool = True) -> dict[str, Any]:
     """The JSON reply; a stream's last event is the same without the texts, which were sent already."""
     told = {name: fact for name, fact in metadata(generation).items() if name not in BESIDE_TEXTS}
     return told | {"samples": [_sample(generation, choice, with_texts) for choice in generation.best]}
 
 
-def _sample(generation: Generation, choice: Choice, with_texts: bool) -> dict[str, Any]:
-    wanted = generation.request
+def _sample(generation: Generation[Generate], choice: Choice, with_texts: bool) -> dict[str, Any]:
+    task = generation.task
     sample: dict[str, Any] = {"finish_reason": choice.finish, "generated_tokens": choice.generated}
     if with_texts:
-        sample["text"] = choice.prompt_text + choice.text if wanted.echo else choice.text
+        sample["text"] = _text(generation, choice)
     if choice.stop is not None:
         sample["stop"] = choice.stop
-    if wanted.finish_sentence:
+    if task.finish_sentence:
         sample["sentence"] = choice.sentence
-    if wanted.logprobs is not None and with_texts:
+    if task.logprobs is not None and with_texts:
         sample["tokens"] = [_token(token) for token in choice.tokens]
-    if wanted.prompt_logprobs is not None and choice is _first_of_prompt(generation, choice):
-        sample["prompt"] = [_token(token) for token in choice.prompt_tokens()]
+    if task.prompt_logprobs is not None and choice is generation.best[0]:  # the others could only repeat it
+        sample["prompt"] = [_token(token) for token in choice.prompt.text_tokens()]
     return sample
 
 
-def _first_of_prompt(generation: Generation, choice: Choice) -> Choice:
-    """The one that tells the prompt's log-probabilities; the others could only repeat them."""
-    return next(first for first in generation.choices if first.prompt is choice.prompt)
+def _text(generation: Generation[Generate], choice: Choice) -> str:
+    return choice.prompt.text + choice.text if generation.task.echo else choice.text
 
 
 def _token(token: TextToken) -> dict[str, Any]:
@@ -107,15 +105,15 @@ def _token(token: TextToken) -> dict[str, Any]:
 class _Stream:
     """One piece of text an event, and the details last; with `echo` a text's first piece begins with the prompt."""
 
-    def __init__(self, generation: Generation) -> None:
+    def __init__(self, generation: Generation[Generate]) -> None:
         self._generation = generation
         self._begun: set[int] = set()
 
     def frames(self, event: TextEvent) -> list[dict[str, Any]]:
         text = event.text
-        if self._generation.request.echo and event.choice not in self._begun:
+        if self._generation.task.echo and event.choice not in self._begun:
             self._begun.add(event.choice)
-            text = self._generation.choices[event.choice].prompt_text + text
+            text = self._generation.choices[event.choice].prompt.text + text
         value: dict[str, Any] = {"sample": event.choice, "text": text}
         if event.tokens:
             value["tokens"] = [_token(token) for token in event.tokens]

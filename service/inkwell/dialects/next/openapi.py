@@ -2,7 +2,16 @@
 
 from inkwell.dialects.next.parameters import NEXT_PARAMETERS
 from inkwell.errors import UnsupportedParameter
-from inkwell.http.openapi import BODY_REFUSALS, GENERATION_ERRORS, Spec, body_schema, error_responses, json_reply
+from inkwell.http.openapi import (
+    BODY_REFUSALS,
+    GENERATION_ERRORS,
+    Spec,
+    body_schema,
+    error_responses,
+    json_reply,
+    metadata_schema,
+)
+from inkwell.parameters import Inspect
 
 DESCRIPTION = (
     "Returns the most likely next tokens after `prompt`, with their probabilities in the model's own distribution "
@@ -42,6 +51,6 @@ def _reply() -> Spec:
             "tokens": {"type": "array", "items": {"type": "object", "properties": token}},
             "stages": {"type": "array", "items": {"type": "object", "properties": stage}},
             "model": {"type": "string"},
-            "inkwell": {"type": "object", "description": "As of every reply."},
+            "inkwell": metadata_schema(Inspect(1)),
         },
     }

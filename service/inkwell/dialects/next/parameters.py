@@ -6,7 +6,7 @@ from typing import Any
 
 from inkwell.parameters.parameter import Parameter
 from inkwell.parameters.reading import read_json
-from inkwell.parameters.request import GenerationRequest
+from inkwell.parameters.request import GenerationRequest, Inspect
 from inkwell.parameters.sampling import NEEDS_GENERATED, SAMPLING
 from inkwell.parameters.table import BY_NAME
 
@@ -21,8 +21,7 @@ NEXT_PARAMETERS = (
 )
 
 
-def parse_next(values: Mapping[str, Any]) -> GenerationRequest:
+def parse_next(values: Mapping[str, Any]) -> GenerationRequest[Inspect]:
     """A request from a JSON object that inspects the next token and generates nothing; raises RequestErrors."""
     fields = read_json(NEXT_PARAMETERS, values, REFUSED)
-    prompts, count = (fields.pop("prompt"),), fields.pop("top")
-    return GenerationRequest.from_fields(fields | {"prompts": prompts, "length": 0, "inspect": count})
+    return GenerationRequest.from_fields(Inspect, fields | {"prompts": (fields.pop("prompt"),)})

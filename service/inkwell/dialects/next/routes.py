@@ -12,6 +12,7 @@ from inkwell.http.openapi import documented
 from inkwell.http.replies import json_response, metadata
 from inkwell.http.request_body import read_json
 from inkwell.http.services import Services
+from inkwell.parameters import Inspect
 
 NAMES = FieldNames(prompt="prompt", model="model")
 
@@ -29,8 +30,9 @@ def register(app: Flask, services: Services) -> None:
     app.register_blueprint(routes)
 
 
-def _reply(generation: Generation) -> dict[str, Any]:
-    inspection = generation.choices[0].inspection
+def _reply(generation: Generation[Inspect]) -> dict[str, Any]:
+    (prompt,) = generation.prompts
+    inspection = prompt.inspection
     assert inspection is not None, "comes before the end of its job"
     spelling = generation.model.tokenizer.spelling
     tokens = [

@@ -15,7 +15,7 @@ from inkwell.http.openapi import documented
 from inkwell.http.request_body import read_json
 from inkwell.http.services import Services
 from inkwell.models.model_store import Model
-from inkwell.parameters import MAX_INPUT_BYTES, GenerationRequest
+from inkwell.parameters import MAX_INPUT_BYTES, Generate, GenerationRequest
 from inkwell.parameters.transcript import Transcript, transcribe
 
 
@@ -30,14 +30,14 @@ def blueprint(services: Services) -> ScopedBlueprint:
         names = FieldNames(prompt="messages", length=asked.length_name, model="model")
         told: dict[str, Any] = {"chat": asked.effective}
 
-        def prepare(model: Model) -> GenerationRequest:
+        def prepare(model: Model) -> GenerationRequest[Generate]:
             written = _written(model, asked)
             told["dropped_messages"] = written.dropped_messages
             return asked.asking(written.text)
 
-        def reply_to(generation: Generation) -> ChatReply:
+        def reply_to(generation: Generation[Generate]) -> ChatReply:
             computed_by = fingerprint(services, generation.model)
-            wants_logprobs = generation.request.logprobs is not None
+            wants_logprobs = generation.task.logprobs is not None
             return ChatReply(generation, ReplyOptions(computed_by, asked.include_usage, wants_logprobs, told))
 
         opened = services.generator.start_on(asked.model_name, prepare, g.request_id, g.client, names)

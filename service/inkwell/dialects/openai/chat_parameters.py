@@ -21,7 +21,7 @@ from inkwell.dialects.openai.parameters import (
 from inkwell.errors import InvalidParameter
 from inkwell.parameters.parameter import Parameter, checked_text, wrong_type
 from inkwell.parameters.reading import read_json
-from inkwell.parameters.request import GenerationRequest
+from inkwell.parameters.request import Generate, GenerationRequest
 from inkwell.parameters.table import BY_NAME
 from inkwell.parameters.transcript import MOST_TEMPLATE_CHARACTERS, TEMPLATE, Message, Script, check_template
 
@@ -62,7 +62,7 @@ class Chat:
     script: Script
     include_usage: bool
     length_name: str
-    _request: GenerationRequest
+    _request: GenerationRequest[Generate]
 
     @property
     def model_name(self) -> str | None:
@@ -74,7 +74,7 @@ class Chat:
 
     def reserve(self, context: int) -> int:
         """Tokens of the context that the transcript should leave: those that were asked for, else a quarter."""
-        asked = self._request.length
+        asked = self._request.task.length
         if asked is None or self._request.on_overflow == "slide":
             return min(asked or context, context // 4)
         return asked
@@ -90,7 +90,7 @@ class Chat:
             "chat_overflow": self.script.overflow,
         }
 
-    def asking(self, transcript: str) -> GenerationRequest:
+    def asking(self, transcript: str) -> GenerationRequest[Generate]:
         """The request for the next message of a transcript."""
         return replace(self._request, prompts=(transcript,))
 

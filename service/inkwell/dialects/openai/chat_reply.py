@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 
-from inkwell.dialects.openai.reply import REASONS, Json, Reply, ReplyOptions
+from inkwell.dialects.openai.reply import REASONS, Json, ReplyOptions, TextReply
 from inkwell.generation import Choice, Generation, TextEvent, TextToken
+from inkwell.parameters import Generate
 
 
-class ChatReply(Reply):
+class ChatReply(TextReply):
     """The next message of a conversation."""
 
     PREFIX, OBJECT, CHUNK = "chatcmpl", "chat.completion", "chat.completion.chunk"
 
-    def __init__(self, generation: Generation, options: ReplyOptions) -> None:
+    def __init__(self, generation: Generation[Generate], options: ReplyOptions) -> None:
         super().__init__(generation, options)
         self._begun: set[int] = set()
 

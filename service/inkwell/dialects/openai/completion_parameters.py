@@ -21,7 +21,7 @@ from inkwell.dialects.openai.parameters import (
 from inkwell.errors import InvalidParameter
 from inkwell.parameters.parameter import Parameter, checked_text
 from inkwell.parameters.reading import read_json
-from inkwell.parameters.request import GenerationRequest, Prompt
+from inkwell.parameters.request import Generate, GenerationRequest, Prompt, Score
 from inkwell.parameters.table import BY_NAME
 
 END_OF_TEXT = "<|endoftext|>"  # OpenAI's default prompt: the start of a new document
@@ -35,8 +35,17 @@ NEUTRAL = {"suffix": ("",)}
 class Completion:
     """A parsed request to `/v1/completions`."""
 
-    request: GenerationRequest
+    request: GenerationRequest[Generate]
     include_usage: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredPrompts:
+    """What was asked with `max_tokens` 0: the prompts themselves, each in `n` equal choices."""
+
+    request: GenerationRequest[Score]
+    include_usage: bool
+    n: int
 
 
 def _prompts(row: Parameter, given: Any) -> tuple[Prompt, ...]:
@@ -101,15 +110,21 @@ PARAMETERS = (
 )  # fmt: skip
 
 
-def parse_completion(values: Mapping[str, Any]) -> Completion:
+def parse_completion(values: Mapping[str, Any]) -> Completion | ScoredPrompts:
     """Parse the body of a request; raises RequestErrors."""
     fields = read_json(PARAMETERS, without(values, NEUTRAL), REFUSED)
     del fields["user"]
     include_usage = fields.pop(USAGE)
     request = generation_request(fields | {"prompt_logprobs": fields["logprobs"] if fields["echo"] else None})
-    if request.length == 0 and not request.echo:
-        raise InvalidParameter("max_tokens 0 generates nothing, so it needs echo", param="max_tokens")
-    if request.length == 0 and request.finish_sentence:
-        raise InvalidParameter("finish_sentence needs max_tokens above 0", param="finish_sentence")
     check_stream_options(values, request)
-    return Completion(request, include_usage)
+    return _scored(request, include_usage) if fields["length"] == 0 else Completion(request, include_usage)
+
+
+def _scored(request: GenerationRequest[Generate], include_usage: bool) -> ScoredPrompts:
+    """The request whose `max_tokens` is 0; what shapes generated texts has no effect on it."""
+    task = request.task
+    if not task.echo:
+        raise InvalidParameter("max_tokens 0 generates nothing, so it needs echo", param="max_tokens")
+    if task.finish_sentence:
+        raise InvalidParameter("finish_sentence needs max_tokens above 0", param="finish_sentence")
+    return ScoredPrompts(request.with_task(Score(task.logprobs)), include_usage, task.nsamples)

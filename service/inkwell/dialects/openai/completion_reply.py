@@ -4,60 +4,91 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from inkwell.dialects.openai.reply import REASONS, Json, Reply, ReplyOptions
-from inkwell.generation import Choice, Generation, TextEvent, TextToken
+from inkwell.dialects.openai.reply import REASONS, Json, Reply, ReplyOptions, TextReply
+from inkwell.generation import Choice, Finish, Generation, PromptState, TextEvent, TextToken
+from inkwell.parameters import Generate, Score
 
 Spelling = Callable[[int], bytes]
 
 
-class CompletionReply(Reply):
+PREFIX, OBJECT = "cmpl", "text_completion"
+
+
+class CompletionReply(TextReply):
     """A text completion."""
 
-    PREFIX, OBJECT, CHUNK = "cmpl", "text_completion", "text_completion"
+    PREFIX, OBJECT, CHUNK = PREFIX, OBJECT, OBJECT
 
-    def __init__(self, generation: Generation, options: ReplyOptions) -> None:
+    def __init__(self, generation: Generation[Generate], options: ReplyOptions) -> None:
         super().__init__(generation, options)
-        self._echo = generation.request.echo
+        self._echo = generation.task.echo
         self._shifts: dict[int, int] = {}  # characters of the echo, by choices that have begun
-        self._waiting: defaultdict[int, list[TextEvent]] = defaultdict(list)  # by the choice that they wait for
+        self._waiting: defaultdict[int, list[TextEvent]] = defaultdict(list)  # for the first text, by prompt
+        self._begun: set[int] = set()  # prompts whose first text has begun
 
     def choice(self, index: int, choice: Choice) -> Json:
         echo, tokens = self._opening(choice)
-        return self._shape(index, echo + choice.text, [*tokens, *_shifted(choice.tokens, len(echo))], choice)
+        told = [*tokens, *_shifted(choice.tokens, len(echo))]
+        return self._shape(index, echo + choice.text, told, choice.finish)
 
     def pieces(self, event: TextEvent) -> list[Json]:
         """An echo with log-probabilities waits for the first text of its prompt, which alone knows them."""
         choice = self.generation.choices[event.choice]
-        first = self._first(choice)
-        if self._echo and self.options.logprobs and choice is not first and first.number not in self._shifts:
-            self._waiting[first.number].append(event)
+        prompt = choice.prompt.number
+        if choice.first:
+            self._begun.add(prompt)
+        elif self._echo and self.options.logprobs and prompt not in self._begun:
+            self._waiting[prompt].append(event)
             return []
-        return [self._piece(each) for each in (event, *self._waiting.pop(event.choice, ()))]
+        return [self._piece(each) for each in (event, *self._waiting.pop(prompt, ()))]
 
     def _piece(self, event: TextEvent) -> Json:
         choice = self.generation.choices[event.choice]
         echo, tokens = ("", []) if event.choice in self._shifts else self._opening(choice)
         shift = self._shifts.setdefault(event.choice, len(echo))
         told = [*tokens, *_shifted(event.tokens, shift)]
-        return self._shape(event.choice, echo + event.text, told, choice if event.finish else None)
+        return self._shape(event.choice, echo + event.text, told, event.finish)
 
     def _opening(self, choice: Choice) -> tuple[str, list[TextToken]]:
         """What stands before the text of a choice: the echo, if one was asked for."""
         if not self._echo:
             return "", []
-        return choice.prompt_text, self._first(choice).prompt_tokens() if self.options.logprobs else []
+        return choice.prompt.text, choice.prompt.text_tokens() if self.options.logprobs else []
 
-    def _shape(self, index: int, text: str, tokens: Sequence[TextToken], ended: Choice | None) -> Json:
-        return {
-            "text": text,
-            "index": index,
-            "logprobs": logprobs(tokens, self.spelling) if self.options.logprobs else None,
-            "finish_reason": REASONS[ended.finish] if ended and ended.finish else None,
-        }
+    def _shape(self, index: int, text: str, tokens: Sequence[TextToken], finish: Finish | None) -> Json:
+        return _shape(index, text, logprobs(tokens, self.spelling) if self.options.logprobs else None, finish)
 
-    def _first(self, choice: Choice) -> Choice:
-        """The first text of the same prompt: it tells the prompt's log-probabilities for all."""
-        return next(first for first in self.generation.choices if first.prompt is choice.prompt)
+
+class ScoredPromptsReply(Reply):
+    """A text completion without a generated token: `n` equal choices for each prompt, which echo it."""
+
+    PREFIX, OBJECT, CHUNK = PREFIX, OBJECT, OBJECT
+
+    def __init__(self, generation: Generation[Score], options: ReplyOptions, n: int) -> None:
+        super().__init__(generation, options)
+        self._n = n
+
+    def choices(self) -> list[Json]:
+        prompts = [prompt for prompt in self._generation.prompts for _ in range(self._n)]
+        return [self._choice(index, prompt) for index, prompt in enumerate(prompts)]
+
+    def frames(self, event: TextEvent) -> list[Json]:
+        raise AssertionError("a score has no texts")
+
+    def last(self) -> list[Json]:
+        chunks = [self._chunk(choice) for choice in self.choices()]
+        if not self.options.include_usage:
+            chunks[-1]["inkwell"] = self._facts()
+        return chunks + self._usage_chunk()
+
+    def _choice(self, index: int, prompt: PromptState) -> Json:
+        told = logprobs(prompt.text_tokens(), self.spelling) if self.options.logprobs else None
+        return _shape(index, prompt.text, told, "length")
+
+
+def _shape(index: int, text: str, logprobs: Json | None, finish: Finish | None) -> Json:
+    reason = REASONS[finish] if finish else None
+    return {"text": text, "index": index, "logprobs": logprobs, "finish_reason": reason}
 
 
 def logprobs(tokens: Sequence[TextToken], spelling: Spelling) -> Json:

@@ -7,8 +7,8 @@ from flask import Response, g, jsonify, request
 
 from inkwell.checkpoints.catalog import Folder
 from inkwell.dialects.openai import openapi
-from inkwell.dialects.openai.completion_parameters import Completion, parse_completion
-from inkwell.dialects.openai.completion_reply import CompletionReply
+from inkwell.dialects.openai.completion_parameters import Completion, ScoredPrompts, parse_completion
+from inkwell.dialects.openai.completion_reply import CompletionReply, ScoredPromptsReply
 from inkwell.dialects.openai.reply import ReplyOptions, fingerprint, respond
 from inkwell.errors import InvalidParameter
 from inkwell.generation import FieldNames, Generation
@@ -18,6 +18,7 @@ from inkwell.http.request_body import read_json
 from inkwell.http.services import Services
 from inkwell.models.listing import entry
 from inkwell.models.registry import Registry
+from inkwell.parameters import Generate, Score, Task
 
 NAMES = FieldNames(prompt="prompt", length="max_tokens", model="model")
 SERVABLE = ("available", "loading", "ready")
@@ -55,15 +56,34 @@ def blueprint(services: Services) -> ScopedBlueprint:
     return routes
 
 
-def _answer(services: Services, asked: Completion) -> Response:
-    wants_logprobs = asked.request.logprobs is not None
+def _answer(services: Services, asked: Completion | ScoredPrompts) -> Response:
+    if isinstance(asked, ScoredPrompts):
+        return _answer_scored(services, asked)
+    wants_logprobs = asked.request.task.logprobs is not None
 
-    def reply_to(generation: Generation) -> CompletionReply:
-        computed_by = fingerprint(services, generation.model)
-        return CompletionReply(generation, ReplyOptions(computed_by, asked.include_usage, wants_logprobs))
+    def reply_to(generation: Generation[Generate]) -> CompletionReply:
+        return CompletionReply(generation, _options(services, generation, asked.include_usage, wants_logprobs))
 
     opened = services.generator.start(asked.request, g.request_id, g.client, NAMES)
     return respond(opened, reply_to, asked.request.stream)
+
+
+def _answer_scored(services: Services, asked: ScoredPrompts) -> Response:
+    request = asked.request
+    services.limits.check_texts(len(request.prompts) * asked.n, NAMES.prompt if len(request.prompts) > 1 else None)
+    wants_logprobs = request.task.prompt_logprobs is not None
+
+    def reply_to(generation: Generation[Score]) -> ScoredPromptsReply:
+        options = _options(services, generation, asked.include_usage, wants_logprobs)
+        return ScoredPromptsReply(generation, options, asked.n)
+
+    return respond(services.generator.start(request, g.request_id, g.client, NAMES), reply_to, request.stream)
+
+
+def _options(
+    services: Services, generation: Generation[Task], include_usage: bool, wants_logprobs: bool
+) -> ReplyOptions:
+    return ReplyOptions(fingerprint(services, generation.model), include_usage, wants_logprobs)
 
 
 def _plain(name: str) -> str:

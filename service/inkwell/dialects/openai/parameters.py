@@ -6,7 +6,7 @@ from typing import Any
 
 from inkwell.errors import InvalidParameter, UnknownParameter, UnsupportedParameter
 from inkwell.parameters.parameter import Parameter, wrong_type
-from inkwell.parameters.request import GenerationRequest
+from inkwell.parameters.request import Generate, GenerationRequest, Task
 from inkwell.parameters.sampling import sampling_rows
 from inkwell.parameters.table import BY_NAME, check_best_of
 
@@ -74,17 +74,17 @@ def _is_one_of(value: Any, candidates: tuple[Any, ...]) -> bool:
     return any(type(value) is type(candidate) and value == candidate for candidate in candidates)  # True is not 1
 
 
-def check_stream_options(given: Mapping[str, Any], request: GenerationRequest) -> None:
+def check_stream_options(given: Mapping[str, Any], request: GenerationRequest[Task]) -> None:
     """Raise InvalidParameter for stream options in a request that is not a stream."""
     if given.get("stream_options") is not None and not request.stream:
         raise InvalidParameter("stream_options needs stream", param="stream_options")
 
 
-def generation_request(values: Mapping[str, Any]) -> GenerationRequest:
+def generation_request(values: Mapping[str, Any]) -> GenerationRequest[Generate]:
     """A request from checked values by field; raises InvalidParameter if they contradict each other."""
     fields = dict(values)
     if fields["top_p"] == 0:  # OpenAI allows 0, which leaves the most likely token alone
         fields |= {"top_p": 1.0, "top_k": 1}
-    request = GenerationRequest.from_fields(fields)
+    request = GenerationRequest.from_fields(Generate, fields)
     check_best_of(request, "best_of", "n")
     return request

@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from flask import Response
 
@@ -15,8 +15,10 @@ from inkwell.generation import Choice, Finish, Generation, TextEvent
 from inkwell.http.replies import Opened, json_response, metadata, sse_response
 from inkwell.http.services import Services
 from inkwell.models.model_store import Model
+from inkwell.parameters import Generate, Task
 
 Json = dict[str, Any]
+TaskT = TypeVar("TaskT", bound=Task)
 # OpenAI has two words for why a text ended; the native one is among the facts.
 REASONS: Mapping[Finish, str] = {
     "stop": "stop",
@@ -39,36 +41,84 @@ class ReplyOptions:
 
 
 class Reply(ABC):
-    """One reply; a subclass names its objects and shapes their choices."""
+    """One reply to any task; a subclass names its objects and shapes their choices."""
 
     PREFIX: ClassVar[str]
     OBJECT: ClassVar[str]
     CHUNK: ClassVar[str]
 
-    def __init__(self, generation: Generation, options: ReplyOptions) -> None:
-        self.generation = generation
+    def __init__(self, generation: Generation[Task], options: ReplyOptions) -> None:
         self.options = options
+        self._generation = generation
         self._created = int(time.time())
 
     def whole(self) -> Json:
         """The whole reply."""
-        shaped = [self.choice(index, choice) for index, choice in enumerate(self.generation.best)]
-        return self._object(self.OBJECT, shaped) | {"usage": self._usage(), "inkwell": self._facts()}
+        return self._object(self.OBJECT, self.choices()) | {"usage": self._usage(), "inkwell": self._facts()}
+
+    @abstractmethod
+    def choices(self) -> list[Json]:
+        """The choices of the whole reply."""
+
+    @abstractmethod
+    def frames(self, event: TextEvent) -> list[Json]:
+        """The chunks of one event."""
+
+    @abstractmethod
+    def last(self) -> list[Json]:
+        """The chunks after all events."""
+
+    def spelling(self, token: int) -> bytes:
+        """The bytes of a token of the model."""
+        return self._generation.model.tokenizer.spelling(token)
+
+    def _chunk(self, choice: Json) -> Json:
+        return self._object(self.CHUNK, [choice]) | ({"usage": None} if self.options.include_usage else {})
+
+    def _usage_chunk(self) -> list[Json]:
+        """The chunk with the usage, if it was asked for."""
+        if not self.options.include_usage:
+            return []
+        return [self._object(self.CHUNK, []) | {"usage": self._usage(), "inkwell": self._facts()}]
+
+    def _object(self, kind: str, choices: list[Json]) -> Json:
+        return {
+            "id": f"{self.PREFIX}-{self._generation.request_id}",
+            "object": kind,
+            "created": self._created,
+            "model": self._generation.model.name,
+            "system_fingerprint": self.options.fingerprint,
+            "choices": choices,
+        }
+
+    def _usage(self) -> Json:
+        prompt, generated = self._generation.prompt_tokens, self._generation.generated_tokens
+        return {"prompt_tokens": prompt, "completion_tokens": generated, "total_tokens": prompt + generated}
+
+    def _facts(self) -> Json:
+        return metadata(self._generation) | dict(self.options.more)
+
+
+class TextReply(Reply):
+    """A reply of generated texts; a subclass shapes each of them."""
+
+    def __init__(self, generation: Generation[Generate], options: ReplyOptions) -> None:
+        super().__init__(generation, options)
+        self.generation = generation
+
+    def choices(self) -> list[Json]:
+        return [self.choice(index, choice) for index, choice in enumerate(self.generation.best)]
 
     def frames(self, event: TextEvent) -> list[Json]:
         """The chunks of one event. Our facts go with the last one that has choices, unless the usage comes after it:
         programs that know no usage look for a choice in every chunk."""
-        usage = {"usage": None} if self.options.include_usage else {}
-        chunks = [self._object(self.CHUNK, [piece]) | usage for piece in self.pieces(event)]
+        chunks = [self._chunk(piece) for piece in self.pieces(event)]
         if chunks and not self.options.include_usage and all(choice.finish for choice in self.generation.choices):
             chunks[-1]["inkwell"] = self._facts()
         return chunks
 
     def last(self) -> list[Json]:
-        """The chunk with the usage, if it is wanted."""
-        if not self.options.include_usage:
-            return []
-        return [self._object(self.CHUNK, []) | {"usage": self._usage(), "inkwell": self._facts()}]
+        return self._usage_chunk()
 
     @abstractmethod
     def choice(self, index: int, choice: Choice) -> Json:
@@ -78,29 +128,8 @@ class Reply(ABC):
     def pieces(self, event: TextEvent) -> list[Json]:
         """What is to be told because of an event: choices of chunks."""
 
-    def spelling(self, token: int) -> bytes:
-        """The bytes of a token of the model."""
-        return self.generation.model.tokenizer.spelling(token)
 
-    def _object(self, kind: str, choices: list[Json]) -> Json:
-        return {
-            "id": f"{self.PREFIX}-{self.generation.request_id}",
-            "object": kind,
-            "created": self._created,
-            "model": self.generation.model.name,
-            "system_fingerprint": self.options.fingerprint,
-            "choices": choices,
-        }
-
-    def _usage(self) -> Json:
-        prompt, generated = self.generation.prompt_tokens, self.generation.generated_tokens
-        return {"prompt_tokens": prompt, "completion_tokens": generated, "total_tokens": prompt + generated}
-
-    def _facts(self) -> Json:
-        return metadata(self.generation) | dict(self.options.more)
-
-
-def respond(opened: Opened, reply_to: Callable[[Generation], Reply], stream: bool) -> Response:
+def respond(opened: Opened[TaskT], reply_to: Callable[[Generation[TaskT]], Reply], stream: bool) -> Response:
     """The reply, whole or as a stream."""
     if stream:
         return sse_response(opened, reply_to)

@@ -1,4 +1,4 @@
-"""What `/v1/score` takes: a text, or a prompt with several continuations."""
+"""The parameters of `/v1/score`: a text, or a prompt with several continuations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ MOST_CONTINUATIONS = 16
 
 
 def _texts(row: Parameter, given: Any) -> tuple[str, ...]:
-    """A list of one to sixteen strings, none of them empty."""
+    """A list of 1 to 16 non-empty strings."""
     if not isinstance(given, list) or not all(isinstance(value, str) for value in given):
         raise InvalidParameter(f"{row.name} must be a list of strings", param=row.name)
     if not 1 <= len(given) <= MOST_CONTINUATIONS:
@@ -37,7 +37,7 @@ SCORE_PARAMETERS = (
         "Of a text: put the model's end-of-text token before it, so that its first token is scored too.", True,
     ),
     Parameter(
-        "prompt", "string", None, "What the continuations follow; it may be empty.", "Once upon a", may_be_empty=True
+        "prompt", "string", None, "The text before the continuations; may be empty.", "Once upon a", may_be_empty=True
     ),
     Parameter(
         "continuations", "array", None, f"Up to {MOST_CONTINUATIONS} texts to compare.", [" time", " king", " xyz"],
@@ -49,7 +49,7 @@ SCORE_PARAMETERS = (
 
 @dataclass(frozen=True, slots=True)
 class ScoreRequest:
-    """What is to be scored: `text` alone, or each of `continuations` behind `prompt`."""
+    """What to score: `text` alone, or each of `continuations` after `prompt`."""
 
     model_name: str | None
     text: str | None

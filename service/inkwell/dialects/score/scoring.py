@@ -1,8 +1,8 @@
-"""What is scored of which tokens: the texts of a score as prompts, and where in each of them the scored part begins.
+"""The texts of a score as prompts, where the scored part of each begins, and the sums over it.
 
-A prompt and its continuation are tokenised together, as the model would have met them, and every token that holds a
-byte of the continuation is scored. So no token is cut where the two meet: behind "a king ", the continuation "said" is
-scored as the one token " said".
+A prompt and its continuation are tokenised together, as in a text that the model was trained on, and every token that
+contains a byte of the continuation is scored. So no token is cut between the two: after "a king ", the continuation
+"said" is scored as the one token " said".
 """
 
 import math
@@ -12,19 +12,18 @@ from itertools import accumulate
 
 from inkwell.dialects.score.parameters import ScoreRequest
 from inkwell.errors import InvalidParameter
-from inkwell.generation.choice import Choice
-from inkwell.generation.events import TextToken
+from inkwell.generation import PromptState, TextToken
 from inkwell.models.model_store import Model
-from inkwell.parameters import GenerationRequest
+from inkwell.parameters import GenerationRequest, Score
 
-LARGEST_EXPONENT = 700.0  # e to the power of more is no float
+LARGEST_EXPONENT = 700.0  # math.exp overflows soon after
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """The tokens of one text, and how many of them come before the scored ones.
 
-    `prefixed` says that the first of them is the end-of-text token, which is no part of the text.
+    If `prefixed`, the first of them is the end-of-text token, which is not part of the text.
     """
 
     tokens: tuple[int, ...]
@@ -33,7 +32,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class TextScore:
     """The scored tokens of one text, with offsets in characters of that text, and the sums over them.
 
     `bytes` are those that the scored tokens spell.
@@ -46,7 +45,7 @@ class Score:
 
     @property
     def mean(self) -> float | None:
-        """Per token; None where no token was scored."""
+        """Per token; None if no token was scored."""
         return self.total / len(self.tokens) if self.tokens else None
 
     @property
@@ -71,26 +70,26 @@ def parts(wanted: ScoreRequest, model: Model) -> list[Part]:
     return [Part(tuple(tokens), before, False) for tokens, before in found]
 
 
-def scoring_request(wanted: ScoreRequest, texts: Sequence[Part]) -> GenerationRequest:
-    """The request that computes the texts once, and generates nothing."""
+def scoring_request(wanted: ScoreRequest, texts: Sequence[Part]) -> GenerationRequest[Score]:
+    """The request that computes the texts once."""
     prompts = tuple(text.tokens for text in texts)
-    return GenerationRequest(prompts=prompts, model_name=wanted.model_name, length=0, prompt_logprobs=0)
+    return GenerationRequest(prompts, Score(), model_name=wanted.model_name)
 
 
-def score(part: Part, choice: Choice) -> Score:
-    """What the computed text of a part says of it."""
-    tokens = choice.prompt_tokens()
+def score(part: Part, prompt: PromptState) -> TextScore:
+    """The score of a part from its computed prompt."""
+    tokens = prompt.text_tokens()
     if part.prefixed:
         shift = len(tokens[0].text)
         tokens = [TextToken(each.id, each.data, each.offset - shift, each.logprob) for each in tokens[1:]]
     before = part.before - part.prefixed
     scored = tokens[before:]
     total = math.fsum(each.logprob for each in scored if each.logprob is not None)
-    return Score(tokens[:before], scored, total, sum(len(each.data) for each in scored))
+    return TextScore(tokens[:before], scored, total, sum(len(each.data) for each in scored))
 
 
 def _prefixed(tokens: Sequence[int], before: int, model: Model) -> Part:
-    """The text behind the end-of-text token, which is what a text begins behind in training."""
+    """The text after the end-of-text token, which precedes every text in training."""
     end_of_text = model.config.eos_token_id
     if end_of_text is None:
         raise InvalidParameter(f"{model.name} has no end-of-text token to put before the text")
@@ -98,7 +97,7 @@ def _prefixed(tokens: Sequence[int], before: int, model: Model) -> Part:
 
 
 def _meeting(prompt: str, continuation: str, model: Model) -> tuple[list[int], int]:
-    """The tokens of both together, and how many of them hold nothing of the continuation."""
+    """The tokens of both together, and how many of them contain nothing of the continuation."""
     tokens = model.tokenizer.encode(prompt + continuation)
     ends = list(accumulate(len(model.tokenizer.spelling(token)) for token in tokens))
     border = len(prompt.encode())

@@ -12,7 +12,7 @@ from typing import Any
 from inkwell.errors import InvalidParameter
 from inkwell.parameters.parameter import Parameter, wrong_type
 from inkwell.parameters.reading import read_json
-from inkwell.parameters.request import GenerationRequest
+from inkwell.parameters.request import Generate, GenerationRequest
 from inkwell.parameters.sampling import NEEDS_DRAWING, SAMPLING
 from inkwell.parameters.table import BY_NAME
 
@@ -82,7 +82,7 @@ TGI_PARAMETERS = (
 class TgiRequest:
     """A request, and whether its reply contains more than the text."""
 
-    request: GenerationRequest
+    request: GenerationRequest[Generate]
     details: bool
 
 
@@ -106,9 +106,10 @@ def parse_tgi(values: Mapping[str, Any], stream: bool | None = None) -> TgiReque
         "prompt_logprobs": 0 if prefill else None,
         "stream": streams,
     }
-    request = GenerationRequest.from_fields(fields)
+    request = GenerationRequest.from_fields(Generate, fields)
     if not samples:
-        request = replace(request, sampling=request.sampling.as_greedy())
+        greedy = replace(request.task, sampling=request.task.sampling.as_greedy())
+        request = replace(request, task=greedy)
     return TgiRequest(request, details)
 
 

@@ -7,14 +7,15 @@ that ends without a further token closes with one that is marked `special` and h
 from collections.abc import Sequence
 from typing import Any
 
-from inkwell.generation import Choice, Finish, Generation, TextEvent, TextToken
+from inkwell.generation import Choice, Finish, Generation, PromptState, TextEvent, TextToken
 from inkwell.http.replies import metadata
+from inkwell.parameters import Generate
 
 FINISH_REASONS = {"stop": "eos_token", "stop_sequence": "stop_sequence"}  # of all others: length
 Shape = dict[str, Any]
 
 
-def reply(generation: Generation, details: bool) -> Shape:
+def reply(generation: Generation[Generate], details: bool) -> Shape:
     """A whole reply."""
     best = generation.best[0]
     value: Shape = {"generated_text": _text(generation, best)}
@@ -31,7 +32,7 @@ def reply(generation: Generation, details: bool) -> Shape:
 class StreamShape:
     """The events of one stream: one a token, and what closes it on the last."""
 
-    def __init__(self, generation: Generation, details: bool) -> None:
+    def __init__(self, generation: Generation[Generate], details: bool) -> None:
         self._generation = generation
         self._details = details
         self._index = 0
@@ -83,7 +84,7 @@ class StreamShape:
         return value | {"inkwell": metadata(generation)}
 
 
-def _sequence(generation: Generation, choice: Choice) -> Shape:
+def _sequence(generation: Generation[Generate], choice: Choice) -> Shape:
     """What is told of one text beside itself."""
     special = generation.model.config.eos_token_ids
     texts = _pieces(choice.tokens, choice.text, 0)
@@ -91,34 +92,34 @@ def _sequence(generation: Generation, choice: Choice) -> Shape:
         "finish_reason": FINISH_REASONS.get(str(choice.finish), "length"),
         "generated_tokens": choice.generated,
         "seed": _seed(generation),
-        "prefill": _prefill(generation, choice),
+        "prefill": _prefill(generation, choice.prompt),
         "tokens": [_token(token, text, special) for token, text in zip(choice.tokens, texts, strict=True)],
     }
-    if generation.request.logprobs:
+    if generation.task.logprobs:
         value["top_tokens"] = [_top_tokens(generation, token) for token in choice.tokens]
     return value
 
 
-def _text(generation: Generation, choice: Choice) -> str:
-    prompt = generation.request.prompts[0] if generation.request.echo else ""
+def _text(generation: Generation[Generate], choice: Choice) -> str:
+    prompt = generation.request.prompts[0] if generation.task.echo else ""
     assert isinstance(prompt, str), "the dialect takes no token ids"
     return prompt + choice.text
 
 
-def _seed(generation: Generation) -> int | None:
+def _seed(generation: Generation[Generate]) -> int | None:
     """TGI tells none where nothing is drawn."""
-    return None if generation.request.sampling.greedy else generation.request.seed
+    return None if generation.task.sampling.greedy else generation.task.seed
 
 
-def _prefill(generation: Generation, choice: Choice) -> list[Shape]:
-    """The prompt's tokens; every text of the request has the same, and only the first one computed their values."""
-    if generation.request.prompt_logprobs is None:
+def _prefill(generation: Generation[Generate], prompt: PromptState) -> list[Shape]:
+    """The prompt's tokens, which are the same for every text of the request."""
+    if generation.task.prompt_logprobs is None:
         return []
-    told = generation.choices[0].prompt_tokens()
-    return [{"id": token.id, "text": token.text, "logprob": token.logprob} for token in told]
+    tokens = prompt.text_tokens()
+    return [{"id": token.id, "text": token.text, "logprob": token.logprob} for token in tokens]
 
 
-def _top_tokens(generation: Generation, token: TextToken) -> list[Shape]:
+def _top_tokens(generation: Generation[Generate], token: TextToken) -> list[Shape]:
     tokenizer, special = generation.model.tokenizer, generation.model.config.eos_token_ids
     return [
         {"id": id_, "text": tokenizer.spelling(id_).decode(errors="replace"), "logprob": logprob,

@@ -14,6 +14,7 @@ from inkwell.http.openapi import documented
 from inkwell.http.replies import json_response, sse_response
 from inkwell.http.request_body import read_json
 from inkwell.http.services import Services
+from inkwell.parameters import Generate
 
 NAMES = FieldNames(prompt="inputs", length="max_new_tokens", model="model")
 
@@ -52,7 +53,7 @@ def _answer(generator: Generator, wanted: TgiRequest, as_list: bool = False) -> 
     if wanted.request.stream:
         return sse_response(opened, lambda generation: StreamShape(generation, wanted.details), done=b"")
 
-    def whole(generation: Generation) -> Any:
+    def whole(generation: Generation[Generate]) -> Any:
         value = reply(generation, wanted.details)
         return [value] if as_list else value
 

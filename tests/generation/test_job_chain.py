@@ -21,7 +21,7 @@ def run(choice: Choice, tokens: Iterator[int]) -> list[Job]:
         assert len(jobs) < 200
         for place in range(job.max_tokens):
             finish = "length" if place == job.max_tokens - 1 else None
-            told = {} if place else {"cached_tokens": 3 * len(jobs), "queue_s": float(len(jobs))}
+            told = {} if place else {"cached_tokens": 3 * len(jobs)}
             choice.take(TokenEvent(0, next(tokens), finish, **told))
             if choice.finish:
                 return jobs
@@ -59,7 +59,7 @@ def test_what_is_told_of_the_prompt_is_told_by_the_first_job(letters: Model):
     jobs = run(choice, endless(letters))
     assert len(jobs) > 2
     assert [job.prompt_logprobs for job in jobs] == [0] + [None] * (len(jobs) - 1)
-    assert (choice.cached_tokens, choice.queue_s) == (3, 1.0)
+    assert choice.prompt.cached_tokens == 3
 
 
 def test_tokens_cut_off_the_prompt_count_as_dropped_too(letters: Model):
