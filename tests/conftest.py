@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -24,6 +25,9 @@ def pytest_configure() -> None:
     """Restore the default signal handling: background shells may ignore signals, and the processes that tests start
     would inherit that."""
     os.environ["PYTHONPATH"] = str(ROOT / "service")  # so that programs started by tests use this checkout's code
+    # How long an example takes depends on the machine's load and decides no test.
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 

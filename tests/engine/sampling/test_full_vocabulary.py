@@ -46,7 +46,7 @@ samplings = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     samplings, st.integers(0, 2**32), st.sampled_from([1, 2, 257, 5003]), st.floats(0, 8), st.booleans(), st.booleans()
 )

@@ -35,7 +35,7 @@ def sampling(temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, **mor
 
 @pytest.mark.slow
 @pytest.mark.parallel
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(LOGITS, SAMPLINGS)
 def test_the_sampler_draws_what_the_last_stage_keeps_as_often_as_it_says(values: list[float], wanted: Sampling):
     logits = torch.tensor(values)
@@ -47,7 +47,7 @@ def test_the_sampler_draws_what_the_last_stage_keeps_as_often_as_it_says(values:
     assert (counts / 2000).tolist() == pytest.approx(probabilities.tolist(), abs=0.055)  # five standard deviations
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(LOGITS, SAMPLINGS)
 def test_every_stage_is_a_distribution_and_counts_what_it_removed(values: list[float], wanted: Sampling):
     logits = torch.tensor(values)

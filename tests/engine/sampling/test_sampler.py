@@ -133,7 +133,7 @@ texts = st.lists(st.integers(0, 299), max_size=12)
 inputs = st.builds(input_of, samplings, texts.map(tuple), texts, st.integers(0, 2**63 - 1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(inputs, min_size=1, max_size=17),
     st.integers(0, 2**32),
