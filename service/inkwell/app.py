@@ -50,7 +50,7 @@ from inkwell.observability.logs import LogOptions
 from inkwell.observability.metrics import Metrics
 from inkwell.observability.tracing import Tracing
 from inkwell.parameters.refusals import BODY_BYTES
-from inkwell.parameters.transcript import Script
+from inkwell.parameters.transcript import ChatTemplate
 from inkwell.settings.settings import Settings
 
 
@@ -96,7 +96,7 @@ def create_app(settings: Settings, tracing: Tracing | None = None, dialects: Seq
     replies.register(app, settings.ping_s)
     metrics.register(app, counts)
     services = Services(
-        generator, registry, settings.default_model, limits, settings.max_requests, _script(settings), __version__
+        generator, registry, settings.default_model, limits, settings.max_requests, _template(settings), __version__
     )
     for dialect in dialects:
         dialect.register(app, services)
@@ -126,8 +126,8 @@ def _application(settings: Settings, keys: Keys, tracing: Tracing | None) -> Fla
     return app
 
 
-def _script(settings: Settings) -> Script:
-    return Script(
+def _template(settings: Settings) -> ChatTemplate:
+    return ChatTemplate(
         settings.chat_user,
         settings.chat_assistant,
         settings.chat_template,

@@ -161,8 +161,13 @@ def test_what_tgi_s_clients_send_for_a_model_is_the_default_one(client: FlaskCli
 
 
 def test_settings_say_how_conversations_are_written(models_dir: Path):
-    script = {"chat_user": "Hans", "chat_assistant": "Grethel", "chat_template": "<{name}> {text}", "chat_max_turns": 1}
-    with running_app(models_dir, default_model="demo", chat_overflow="error", **script) as app:
+    template = {
+        "chat_user": "Hans",
+        "chat_assistant": "Grethel",
+        "chat_template": "<{name}> {text}",
+        "chat_max_turns": 1,
+    }
+    with running_app(models_dir, default_model="demo", chat_overflow="error", **template) as app:
         client = app.test_client()
         reply = talk(client, rounds(2))
         assert reply["inkwell"]["dropped_messages"] == 4

@@ -16,7 +16,7 @@ from inkwell.http.request_body import read_json
 from inkwell.http.services import Services
 from inkwell.models.model_store import Model
 from inkwell.parameters import MAX_INPUT_BYTES, Generate, GenerationRequest
-from inkwell.parameters.transcript import Transcript, transcribe
+from inkwell.parameters.transcript import Transcript, render_transcript
 
 
 def blueprint(services: Services) -> ScopedBlueprint:
@@ -26,7 +26,7 @@ def blueprint(services: Services) -> ScopedBlueprint:
     @routes.post("/chat/completions")
     @documented(chat_openapi.chat_completions())
     def chat_completions() -> Response:
-        asked = parse_chat(read_json(request), services.script)
+        asked = parse_chat(read_json(request), services.chat_template)
         names = FieldNames(prompt="messages", length=asked.length_name, model="model")
         told: dict[str, Any] = {"chat": asked.effective}
 
@@ -50,7 +50,7 @@ def _written(model: Model, asked: Chat) -> Transcript:
     """The conversation written down; raises ContextLengthExceeded when what must stay is too long to be tokenised."""
     context = model.config.context
     room = context - asked.reserve(context)
-    written = transcribe(asked.messages, asked.script, lambda text: _count_tokens(text, model), room)
+    written = render_transcript(asked.messages, asked.chat_template, lambda text: _count_tokens(text, model), room)
     if len(written.text) > MAX_INPUT_BYTES:
         message = f"messages make a transcript of {len(written.text)} characters; {MAX_INPUT_BYTES} is the limit"
         raise ContextLengthExceeded(message, param="messages")
