@@ -90,7 +90,7 @@ def refused_message(content: object) -> str:
     return caught.value.message
 
 
-def test_the_script_of_the_settings_holds_where_the_request_says_nothing():
+def test_the_template_of_the_settings_holds_where_the_request_says_nothing():
     chat_template = ChatTemplate("A", "B", "<{name}> {text}", 3, "error")
     assert parse_chat({"messages": HELLO}, chat_template).chat_template == chat_template
     own = {"user_name": "C", "assistant_name": "D", "template": "{name} says {text}", "max_turns": 0}
