@@ -1,6 +1,6 @@
-"""Wires the service: the only module in which all its parts meet.
+"""Wires the service: the only module that imports all its parts.
 
-Takes settings, gives a Flask application. Nothing here imports torch: models live in worker processes.
+Takes settings and gives a Flask application. Nothing here imports torch: models run in worker processes.
 """
 
 from collections.abc import Sequence
@@ -50,12 +50,12 @@ from inkwell.observability.logs import LogOptions
 from inkwell.observability.metrics import Metrics
 from inkwell.observability.tracing import Tracing
 from inkwell.parameters.refusals import BODY_BYTES
-from inkwell.parameters.transcript import Script
+from inkwell.parameters.transcript import ChatTemplate
 from inkwell.settings.settings import Settings
 
 
 class Dialect(Protocol):
-    """What a folder of dialects/ exports."""
+    """The interface of a package in dialects/."""
 
     def register(self, app: Flask, services: Services) -> None:
         """Serve the dialect's endpoints."""
@@ -74,9 +74,9 @@ DIALECTS: tuple[Dialect, ...] = (
 
 
 def create_app(settings: Settings, tracing: Tracing | None = None, dialects: Sequence[Dialect] = DIALECTS) -> Flask:
-    """The application; models named by `settings.preload` begin to load at once, in the background.
+    """The application; the models of `settings.preload` begin to load in the background.
 
-    Raises SettingsError for keys that cannot be read, and for a service without keys that other machines could reach.
+    Raises SettingsError for keys that cannot be read, and for a service without keys that other machines can reach.
     """
     keys = load_keys(settings.keys_file, settings.keys)
     check_exposure(keys, settings.host, settings.open)
@@ -91,12 +91,12 @@ def create_app(settings: Settings, tracing: Tracing | None = None, dialects: Seq
     counts.registry.register(metrics.Gauges(registry, admission, throughput, __version__))
 
     app = _application(settings, keys, tracing)
-    app.extensions["inkwell"] = registry  # wsgi.py and the tests close it at the end of the process
+    app.extensions["inkwell"] = registry  # wsgi.py and the tests close it when the process ends
     request_body.register(app, admission)
     replies.register(app, settings.ping_s)
     metrics.register(app, counts)
     services = Services(
-        generator, registry, settings.default_model, limits, settings.max_requests, _script(settings), __version__
+        generator, registry, settings.default_model, limits, settings.max_requests, _template(settings), __version__
     )
     for dialect in dialects:
         dialect.register(app, services)
@@ -108,7 +108,7 @@ def create_app(settings: Settings, tracing: Tracing | None = None, dialects: Seq
 
 
 def _application(settings: Settings, keys: Keys, tracing: Tracing | None) -> Flask:
-    """An application without endpoints: what happens before and after every view, in this order."""
+    """An application without endpoints: the hooks before and after every view, in this order."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES
     app.json = json = DefaultJSONProvider(app)
@@ -126,8 +126,8 @@ def _application(settings: Settings, keys: Keys, tracing: Tracing | None) -> Fla
     return app
 
 
-def _script(settings: Settings) -> Script:
-    return Script(
+def _template(settings: Settings) -> ChatTemplate:
+    return ChatTemplate(
         settings.chat_user,
         settings.chat_assistant,
         settings.chat_template,

@@ -110,9 +110,12 @@ def test_an_error_is_shown_with_its_reason(visit: Visit, server: str):
 def test_the_form_of_the_answer_can_be_chosen(visit: Visit, server: str):
     visit.page.goto(f"{server}/apidocs/")
     visit.open("generation-get_text_generate")
-    chooser = "#operations-generation-get_text_generate .response[data-code='200'] select.content-type"
-    assert visit.page.input_value(chooser) == "text/plain"
-    visit.page.select_option(chooser, "application/json")
+    visit.open("generation-post_text_generate")
+    chooser = "#operations-generation-{}_text_generate .response[data-code='200'] select.content-type"
+    assert (
+        visit.page.input_value(chooser.format("get")) == visit.page.input_value(chooser.format("post")) == "text/plain"
+    )
+    visit.page.select_option(chooser.format("get"), "application/json")
     status, body = visit.execute("generation-get_text_generate")
     assert status == "200" and '"finish_reason"' in body
 

@@ -129,8 +129,8 @@ def details_schema(spec: dict) -> dict:
 
 def sample_details(client: FlaskClient) -> dict:
     """A reply with all optional fields."""
-    told = {"logprobs": 1, "prompt_logprobs": 1, "finish_sentence": True, "stop": "e"}
-    asked = {"input_text": "ab", "length": 9, "temperature": 0} | told
+    optional = {"logprobs": 1, "prompt_logprobs": 1, "finish_sentence": True, "stop": "e"}
+    asked = {"input_text": "ab", "length": 9, "temperature": 0} | optional
     return client.post("/text-generate", json=asked, headers={"Accept": "application/json"}).json
 
 

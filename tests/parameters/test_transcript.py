@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from inkwell.parameters.transcript import TEMPLATE, Message, Script, check_template, transcribe
+from inkwell.parameters.transcript import TEMPLATE, ChatTemplate, Message, check_template, render_transcript
 
 AMPLE = 10**9
 SYSTEM = Message("system", "A wood.")
@@ -15,8 +15,8 @@ def said(*texts: str) -> list[Message]:
     return [Message("assistant" if place % 2 else "user", text) for place, text in enumerate(texts)]
 
 
-def written(messages: list[Message], script: Script | None = None, room: int = AMPLE) -> tuple[str, int]:
-    transcript = transcribe(messages, script or Script(), len, room)
+def written(messages: list[Message], chat_template: ChatTemplate | None = None, room: int = AMPLE) -> tuple[str, int]:
+    transcript = render_transcript(messages, chat_template or ChatTemplate(), len, room)
     return transcript.text, transcript.dropped_messages
 
 
@@ -53,20 +53,20 @@ def test_two_messages_of_one_side_and_a_greeting_are_written_as_they_came():
 
 
 def test_names_stand_in_the_transcript_and_in_the_stops():
-    script = Script("Hans", "Grethel")
-    assert written(said("Hello"), script)[0] == "Hans: Hello\nGrethel:"
-    assert script.stops == ("\nHans:", "\nGrethel:")
+    chat_template = ChatTemplate("Hans", "Grethel")
+    assert written(said("Hello"), chat_template)[0] == "Hans: Hello\nGrethel:"
+    assert chat_template.stops == ("\nHans:", "\nGrethel:")
 
 
 def test_a_template_writes_messages_and_stops():
-    script = Script(template="### {name}:\n{text}</s>\n")
-    assert written(said("Hello"), script)[0] == "### User:\nHello</s>\n\n### Assistant:"
-    assert script.stops == ("\n### User:", "\n### Assistant:", "</s>")
+    chat_template = ChatTemplate(template="### {name}:\n{text}</s>\n")
+    assert written(said("Hello"), chat_template)[0] == "### User:\nHello</s>\n\n### Assistant:"
+    assert chat_template.stops == ("\n### User:", "\n### Assistant:", "</s>")
 
 
 def test_braces_in_names_and_texts_are_nothing_special():
-    script = Script("{text}", "{0}")
-    assert written(said("{name} {text} {x"), script)[0] == "{text}: {name} {text} {x\n{0}:"
+    chat_template = ChatTemplate("{text}", "{0}")
+    assert written(said("{name} {text} {x"), chat_template)[0] == "{text}: {name} {text} {x\n{0}:"
 
 
 @pytest.mark.parametrize(
@@ -87,19 +87,19 @@ def test_a_template_may_be_200_characters_long():
     ("turns", "first", "dropped"), [(0, "a", 0), (1, "c", 4), (2, "b", 2), (3, "a", 0), (9, "a", 0)]
 )
 def test_max_turns_keeps_the_newest_rounds(turns: int, first: str, dropped: int):
-    text, count = written([SYSTEM, *said("a", "A", "b", "B", "c")], Script(max_turns=turns))
+    text, count = written([SYSTEM, *said("a", "A", "b", "B", "c")], ChatTemplate(max_turns=turns))
     assert text.startswith(f"A wood.\n\nUser: {first}\n") and count == dropped
     assert text.endswith("User: c\nAssistant:")
 
 
 def test_a_round_goes_with_all_its_messages():
     messages = [Message("user", "a"), Message("user", "b"), Message("assistant", "A"), *said("c")]
-    assert written(messages, Script(max_turns=1)) == ("User: c\nAssistant:", 3)
+    assert written(messages, ChatTemplate(max_turns=1)) == ("User: c\nAssistant:", 3)
 
 
 def test_the_oldest_rounds_make_room_and_no_more_than_must():
     messages = [SYSTEM, *said("a", "A", "b", "B", "c")]
-    full, without_a, without_b = (written(messages, Script(max_turns=turns))[0] for turns in (0, 2, 1))
+    full, without_a, without_b = (written(messages, ChatTemplate(max_turns=turns))[0] for turns in (0, 2, 1))
     assert written(messages, room=len(full)) == (full, 0)
     assert written(messages, room=len(full) - 1) == (without_a, 2)
     assert written(messages, room=len(without_a)) == (without_a, 2)
@@ -112,7 +112,7 @@ def test_the_system_text_and_the_last_round_stay_whatever_the_room(room: int):
 
 
 def test_with_error_nothing_is_dropped_for_room():
-    assert written(said("a", "A", "b"), Script(overflow="error"), room=1)[1] == 0
+    assert written(said("a", "A", "b"), ChatTemplate(overflow="error"), room=1)[1] == 0
 
 
 def test_it_fits_as_well_where_parts_count_less_than_the_whole():
@@ -121,7 +121,7 @@ def test_it_fits_as_well_where_parts_count_less_than_the_whole():
 
     messages = said(*["word"] * 21)
     for room in range(20, 400, 7):
-        transcript = transcribe(messages, Script(), count, room)
+        transcript = render_transcript(messages, ChatTemplate(), count, room)
         assert count(transcript.text) <= room or transcript.dropped_messages == 20
 
 
@@ -132,7 +132,7 @@ def test_a_long_history_is_not_tokenised_as_a_whole():
         counted.append(len(text))
         return len(text)
 
-    transcribe(said(*["x" * 100] * 2001), Script(), count, 1000)
+    render_transcript(said(*["x" * 100] * 2001), ChatTemplate(), count, 1000)
     assert sum(counted) < 5000
 
 
@@ -141,6 +141,6 @@ def test_whatever_is_said_the_transcript_keeps_order_and_ends_in_the_cue():
     for _ in range(200):
         roles = dice.choices(["user", "assistant"], k=dice.randint(1, 12))
         messages = [Message(role, f"m{place:02}") for place, role in enumerate(roles)]
-        text, dropped = written(messages, Script(max_turns=dice.randint(0, 4)), dice.randint(1, 200))
+        text, dropped = written(messages, ChatTemplate(max_turns=dice.randint(0, 4)), dice.randint(1, 200))
         kept = [message.text for message in messages[dropped:]]
         assert [line.partition(": ")[2] for line in text.splitlines()] == [*kept, ""]

@@ -1,7 +1,7 @@
-"""The one log record of every HTTP request: its client and route, how it ended, and what its generation took.
+"""The one log record of every HTTP request: its client, route and status, and the outcome of its generation.
 
-Written when the reply was sent, which for a stream is long after its view. Holds no text, no key, and of the address
-in the request only the route that it matched; the field `address` is the peer's.
+Written when the reply has been sent, which for a stream is long after its view. Holds no text, no key and no URL: only
+the route that the URL matched. The field `address` is the address of the peer.
 """
 
 import logging
@@ -15,7 +15,7 @@ from inkwell.observability.outcome import RequestOutcome
 
 log = logging.getLogger(__name__)
 
-OTHER = "other"  # the route of addresses that no rule matches
+OTHER = "other"  # the route of URLs that match no rule
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 PROBES = frozenset({"health", "metrics"})  # blueprints that are polled every few seconds
 COUNTS = ("prompt_tokens", "cached_tokens", "generated_tokens")  # of an outcome, unchanged
@@ -23,21 +23,21 @@ TIMES = ("queue_s", "first_token_s")
 
 
 class AccessLogEntry:
-    """What is known of one request so far."""
+    """The data of one request, collected until its reply has been sent."""
 
     def __init__(self, request_id: str) -> None:
         self.code: str | None = None  # of the error in the reply
-        self.failure: dict[str, Any] | None = None  # of an error of the service: what its operator needs
+        self.failure: dict[str, Any] | None = None  # of a failure of the service: the fields that its operator needs
         self._request_id = request_id
         self._began = time.monotonic()
         self._outcome: RequestOutcome | None = None
 
     def note(self, outcome: RequestOutcome) -> None:
-        """How the request's generation ended."""
+        """Keep the outcome of the request's generation."""
         self._outcome = outcome
 
     def write(self, facts: dict[str, Any], quiet: bool) -> None:
-        """Log that the request has ended; a `quiet` one at the level debug unless it ended in an error."""
+        """Log the end of the request, at the level debug if it is `quiet` and ended without an error."""
         level = logging.DEBUG if quiet and self.code is None else logging.INFO
         fields = {"request_id": self._request_id, **facts, "code": self.code}
         fields |= {"duration_s": _rounded(time.monotonic() - self._began)}
@@ -46,14 +46,14 @@ class AccessLogEntry:
 
 
 def register(app: Flask) -> None:
-    """Begin an entry before any view, and write it when the reply was sent; needs the request's id."""
+    """Begin an entry before any view, and write it when the reply has been sent; needs the request's id."""
 
     def begin() -> None:
         g.log_entry = AccessLogEntry(g.request_id)
 
     def finish(response: Response) -> Response:
         entry, facts, quiet = g.log_entry, _facts(response), request.blueprint in PROBES
-        response.direct_passthrough = False  # the end of a file that the server sends by itself goes unnoticed
+        response.direct_passthrough = False  # the end of a file that the WSGI server sends by itself would go unnoticed
         response.call_on_close(lambda: entry.write(facts, quiet))
         return response
 
@@ -62,23 +62,23 @@ def register(app: Flask) -> None:
 
 
 def listen() -> Callable[[RequestOutcome], None]:
-    """A generation begins in the current request; gives the function that notes its end."""
+    """Called when a generation begins: the function that takes its outcome, for the current request."""
     entry: AccessLogEntry = g.log_entry
     return entry.note
 
 
 def method() -> str | None:
-    """The current request's method; None if it is not one of HTTP's."""
+    """The method of the current request; None if HTTP has no such method."""
     return request.method if request.method in METHODS else None
 
 
 def rule() -> str | None:
-    """The rule that the current request's address matches."""
+    """The rule that the URL of the current request matches."""
     return request.url_rule.rule if request.url_rule else None
 
 
 def route() -> str:
-    """The same, with a name for addresses that match none."""
+    """The same, with a name for URLs that match none."""
     return rule() or OTHER
 
 

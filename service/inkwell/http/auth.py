@@ -1,8 +1,8 @@
 """Authentication and authorisation: a key's client, and the scope that the endpoint needs. Denied by default.
 
-A blueprint declares its scope when it is made, an endpoint outside our blueprints by `declare`; an application with
-an endpoint that does neither is refused at its start. A request is judged by the endpoint that Flask will call, never
-by the text of its address. Sets `g.client` for every request.
+A blueprint declares the scope of its endpoints, and `declare` that of an endpoint outside our blueprints; an endpoint
+without a scope stops the start. A request is checked by the endpoint that Flask will call, never by the text of its
+URL. Sets `g.client` for every request.
 """
 
 import re
@@ -16,13 +16,13 @@ from inkwell.errors import Forbidden, Unauthorized
 
 PUBLIC = "public"  # the scope of endpoints that need no key
 KNOWN = SCOPES | {PUBLIC}
-DECLARED = "inkwell.scopes"  # where the application has those of endpoints outside our blueprints
+DECLARED = "inkwell.scopes"  # key in app.extensions: scopes of endpoints outside our blueprints
 BEARER = re.compile(r"bearer +(\S+)", re.IGNORECASE)
-NEEDED = "a valid key is needed, in the header Authorization: Bearer KEY or X-Api-Key: KEY"
+NEEDED = "a valid key is required, in the header Authorization: Bearer KEY or X-Api-Key: KEY"
 
 
 class ScopedBlueprint(Blueprint):
-    """A blueprint whose endpoints are open to keys of one scope, or to everybody if that is PUBLIC."""
+    """A blueprint whose endpoints are open to keys with one scope or, if that is PUBLIC, to everybody."""
 
     def __init__(self, name: str, import_name: str, *, scope: str, **options: Any) -> None:
         super().__init__(name, import_name, **options)
@@ -30,32 +30,32 @@ class ScopedBlueprint(Blueprint):
 
 
 def register(app: Flask, keys: Keys) -> None:
-    """Judge every request before its view."""
+    """Check every request before its view."""
 
-    def judge() -> None:
+    def check() -> None:
         g.client = _client(keys) if keys.configured else ANYONE
-        if request.endpoint is not None:  # nothing is called without one: Flask answers 404 or 405
+        if request.endpoint is not None:  # without one no view is called: Flask answers 404 or 405
             _check(g.client, scope_of(request.endpoint))
 
     app.extensions[DECLARED] = {}
-    app.before_request(judge)
+    app.before_request(check)
 
 
 def declare(app: Flask, endpoint: str, scope: str) -> None:
-    """The scope of one endpoint that is in none of our blueprints, such as those that a library registers."""
+    """Set the scope of an endpoint outside our blueprints, such as one that a library registers."""
     app.extensions[DECLARED][endpoint] = scope
 
 
 def check_scopes(app: Flask) -> None:
-    """Raise LookupError for endpoints without a scope that exists; call it when all are registered."""
+    """Raise LookupError for endpoints without a known scope; call it when all are registered."""
     with app.app_context():
-        closed = {rule.endpoint for rule in app.url_map.iter_rules() if scope_of(rule.endpoint) not in KNOWN}
-    if closed:
-        raise LookupError(f"no scope is declared for {', '.join(sorted(closed))}; see ScopedBlueprint")
+        undeclared = {rule.endpoint for rule in app.url_map.iter_rules() if scope_of(rule.endpoint) not in KNOWN}
+    if undeclared:
+        raise LookupError(f"no scope is declared for {', '.join(sorted(undeclared))}; see ScopedBlueprint")
 
 
 def scope_of(endpoint: str) -> str | None:
-    """The scope that opens an endpoint of the current application; None, which no key has, if none is declared."""
+    """The declared scope of an endpoint of the current application; None, which no key has, if there is none."""
     blueprint = current_app.blueprints.get(endpoint.rpartition(".")[0])
     if isinstance(blueprint, ScopedBlueprint):
         return blueprint.scope
@@ -64,7 +64,7 @@ def scope_of(endpoint: str) -> str | None:
 
 
 def _check(client: Client, scope: str | None) -> None:
-    """One message for no key, a wrong one and two that differ."""
+    """The message is the same for no key, an unknown one and two that differ."""
     if scope is None:
         raise Forbidden("this address is not open to requests")
     if scope == PUBLIC:
@@ -72,7 +72,7 @@ def _check(client: Client, scope: str | None) -> None:
     if client is ANONYMOUS:
         raise Unauthorized(NEEDED)
     if scope not in client.scopes:
-        raise Forbidden(f"this address needs a key with the scope {scope}")
+        raise Forbidden(f"this address requires a key with the scope {scope}")
 
 
 def _client(keys: Keys) -> Client:
@@ -81,7 +81,7 @@ def _client(keys: Keys) -> Client:
 
 
 def _presented() -> str | None:
-    """The request's key; None where two headers disagree or Authorization holds something else."""
+    """The request's key; None if two headers disagree or Authorization holds something else."""
     given = []
     if (authorization := request.headers.get("Authorization")) is not None:
         bearer = BEARER.fullmatch(authorization)

@@ -1,8 +1,8 @@
-"""`/apidocs/`: Swagger UI over the OpenAPI document that flasgger makes of the blueprints' operations.
+"""`/apidocs/`: Swagger UI for the OpenAPI document, which flasgger collects from the blueprints' operations.
 
-flasgger's own page carries Swagger UI 3.28, which has known script injection holes and loads fonts from the net, so
-it is switched off; the page comes from here and the program from the package flask-swagger-ui. Nothing on it leaves
-this host, and its content security policy says so.
+flasgger's own page is switched off: its Swagger UI 3.28 has known script injection holes and loads fonts from other
+hosts. The page is in templates/, and Swagger UI comes from the package flask-swagger-ui. The page loads nothing from
+other hosts, which its content security policy enforces.
 """
 
 from importlib.resources import files
@@ -14,10 +14,10 @@ from werkzeug.routing import Rule
 from inkwell.http.auth import PUBLIC, ScopedBlueprint, declare
 from inkwell.http.openapi import template
 
-SPEC_PATH = "/apispec_1.json"  # where flasgger puts it by default, and where clients of the old service look
+SPEC_PATH = "/apispec_1.json"  # flasgger's default, and the path that clients of the old service use
 ASSETS = frozenset({"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"})
 HEADERS = {
-    # Swagger UI sets style attributes and draws its icons from data: URLs; it needs nothing else beyond this host.
+    # Swagger UI sets style attributes and has its icons in data: URLs; all else comes from this host.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Frame-Options": "DENY",
@@ -26,13 +26,13 @@ HEADERS = {
 
 
 def register(app: Flask, version: str) -> None:
-    """Serve the document and the page; call it after the other blueprints."""
+    """Serve the document and the page; call it after registering the other blueprints."""
     spec = {"endpoint": "apispec_1", "route": SPEC_PATH, "rule_filter": _documented, "model_filter": lambda tag: True}
     config = {"openapi": "3.0.3", "swagger_ui": False, "specs": [spec], "headers": []}
     Swagger(app, config=config, template=template(version), merge=True)
     declare(app, "flasgger.apispec_1", PUBLIC)
     app.register_blueprint(_blueprint())
-    app.add_url_rule("/", "root", lambda: redirect("apidocs/"))  # relative: right behind a proxy's prefix too
+    app.add_url_rule("/", "root", lambda: redirect("apidocs/"))  # relative: works below a proxy's prefix too
     declare(app, "root", PUBLIC)
 
 

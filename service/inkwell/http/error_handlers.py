@@ -1,8 +1,8 @@
-"""From errors to HTTP: one table, one JSON shape, the same for whole replies and for streams.
+"""Error replies: one table from errors to statuses, and one JSON shape for whole replies and streams.
 
     {"error": {"message": "...", "type": "...", "param": "..." or null, "code": "..."}}
 
-Bodies carry an error's message and never its cause; the cause goes into the request's record.
+A body holds the error's message, never its cause; the cause goes into the access log.
 """
 
 import math
@@ -33,8 +33,8 @@ from inkwell.errors import (
 from inkwell.http.access_log import AccessLogEntry
 from inkwell.parameters.refusals import refusal_of
 
-# The nearest class in an error's line of descent decides: (status, type, seconds until it may pass or None). An error
-# that knows the seconds itself overrules the last one.
+# (status, type, seconds until a retry may succeed or None), by the nearest class among an error's bases. An error that
+# knows the seconds itself overrides them.
 TABLE: dict[type[InkwellError], tuple[int, str, float | None]] = {
     ModelNotFound: (404, "invalid_request_error", None),
     ModelNotDownloaded: (404, "invalid_request_error", None),
@@ -48,18 +48,18 @@ TABLE: dict[type[InkwellError], tuple[int, str, float | None]] = {
     Refused: (503, "overloaded_error", 5),
     LoadTimeout: (503, "overloaded_error", 10),
     ModelUnavailable: (503, "server_error", None),
-    Cancelled: (400, "invalid_request_error", None),  # no status that makes clients send it again
+    Cancelled: (400, "invalid_request_error", None),  # not a status on which clients retry
     DeadlineExceeded: (504, "timeout_error", None),
     GenerationFailed: (500, "server_error", None),
     InkwellError: (500, "server_error", None),
 }
 
-NO_WEBSOCKET = "this address does not speak WebSocket; send a plain HTTP request"
-UNEXPECTED = "something went wrong in the service; the log has more under this request's id"
+NO_WEBSOCKET = "WebSocket is not supported at this address; send a plain HTTP request"
+UNEXPECTED = "internal error; the log has the details under this request's id"
 
 
 def classify(error: InkwellError) -> tuple[int, str, float | None]:
-    """Status, type and seconds until the same request may pass, of an error."""
+    """The status and type of an error, and the seconds until a retry may succeed."""
     status, kind, usual_s = next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
     return status, kind, usual_s if error.retry_after_s is None else error.retry_after_s
 
@@ -70,20 +70,20 @@ def problem(message: str, kind: str, code: str, param: str | None = None) -> dic
 
 
 def error_body(error: InkwellError) -> dict[str, Any]:
-    """The body of one of our own errors, for a reply or for an event of a stream."""
+    """The body of one of our own errors, for a reply or an event of a stream."""
     return problem(error.message, classify(error)[1], error.code, error.param)
 
 
 def unexpected_body() -> dict[str, Any]:
-    """The body of an error that nobody foresaw."""
+    """The body of an unexpected exception."""
     return problem(UNEXPECTED, "server_error", InkwellError.code)
 
 
 def note(error: Exception, entry: AccessLogEntry) -> None:
-    """The error that a request ended in, into its record: a code, and of a failure what the operator needs."""
+    """Put the error of a request into its log entry: the code and, for a failure, the details for the operator."""
     if not isinstance(error, InkwellError):
         entry.code = InkwellError.code
-        # The exception's text might quote a prompt, its type and place cannot.
+        # The exception's text might quote a prompt; its type and location cannot.
         entry.failure = {"error": _place(error)}
         return
     entry.code = error.code
@@ -110,7 +110,7 @@ def _own(error: InkwellError) -> Response:
 
 
 def _retry_headers(retry_after_s: float | None) -> dict[str, str]:
-    """HTTP knows whole seconds only; OpenAI's clients also read milliseconds, and prefer them."""
+    """The standard header has whole seconds; OpenAI's clients prefer the one in milliseconds."""
     if retry_after_s is None:
         return {}
     return {
@@ -120,7 +120,7 @@ def _retry_headers(retry_after_s: float | None) -> dict[str, str]:
 
 
 def _http(error: HTTPException) -> Response:
-    # A body that does not come in time is told by Apache with this status; who has left is told nothing at all.
+    # Apache answers with this status when a body is late; a disconnected client gets no response.
     status = 408 if isinstance(error, ClientDisconnected) else error.code or 500
     if 300 <= status < 400:  # a redirect to the address with its slash
         return current_app.make_response(error)

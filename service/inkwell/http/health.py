@@ -1,4 +1,7 @@
-"""`/livez` and `/readyz`: is the process alive, and should it be sent requests. TGI calls the latter `/health`."""
+"""`/livez` and `/readyz`: is the process alive, and is it ready for requests. TGI calls the latter `/health`."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from flask import Flask, Response, jsonify
 
@@ -9,25 +12,27 @@ from inkwell.http.openapi import Spec, documented, json_reply
 from inkwell.models.preload import Preload
 from inkwell.models.registry import Registry
 
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """The reply of `/readyz`."""
+
+    status: Literal["ready", "loading", "draining", "not_ready"]
+    reason: str | None
+    requests: Annotated[int, "Running and queued requests."]
+
+
 LIVEZ: Spec = {
     "tags": ["health"],
     "summary": "Is the process alive",
     "responses": {
-        "200": json_reply("It is.", {"type": "object", "properties": {"status": {"type": "string", "enum": ["ok"]}}})
-    },
-}
-READINESS: Spec = {
-    "type": "object",
-    "properties": {
-        "status": {"type": "string", "enum": ["ready", "loading", "draining", "not_ready"]},
-        "reason": {"type": "string", "nullable": True},
-        "requests": {"type": "integer", "description": "Requests that run or wait."},
+        "200": json_reply("Yes.", {"type": "object", "properties": {"status": {"type": "string", "enum": ["ok"]}}})
     },
 }
 READYZ: Spec = {
     "tags": ["health"],
-    "summary": "Should it be sent requests",
-    "responses": {"200": json_reply("Yes.", READINESS), "503": json_reply("Not now; `reason` says why.", READINESS)},
+    "summary": "Is the service ready for requests",
+    "responses": {"200": json_reply("Yes.", Readiness), "503": json_reply("No, for this `reason`.", Readiness)},
 }
 
 
@@ -44,25 +49,23 @@ def register(app: Flask, registry: Registry, admission: Admission, preload: Prel
     @routes.get("/health")
     @documented(READYZ)
     def readyz() -> tuple[Response, int]:
-        status, reason = _readiness(registry, admission, preload, default_model)
-        body = {"status": status, "reason": reason, "requests": admission.requests}
-        return jsonify(body), 200 if status == "ready" else 503
+        readiness = _readiness(registry, admission, preload, default_model)
+        return jsonify(readiness), 200 if readiness.status == "ready" else 503
 
     app.register_blueprint(routes)
 
 
-def _readiness(
-    registry: Registry, admission: Admission, preload: Preload, default_model: str
-) -> tuple[str, str | None]:
-    """A status and its reason. A default model that is merely not loaded is ready: its first request loads it."""
+def _readiness(registry: Registry, admission: Admission, preload: Preload, default_model: str) -> Readiness:
+    """Ready even if the default model is merely not loaded: its first request loads it."""
+    requests = admission.requests
     if admission.draining:
-        return "draining", "running requests finish, new ones are refused"
+        return Readiness("draining", "running requests finish, new ones are refused", requests)
     if preload.pending:
-        return "loading", f"loading {', '.join(preload.pending)}"
+        return Readiness("loading", f"loading {', '.join(preload.pending)}", requests)
     try:
         model = registry.model_store.find(default_model)
-        _ = model.tokenizer  # its files are read here, and no worker would notice that they are damaged
+        _ = model.tokenizer  # the web process reads its files; no worker would notice that they are damaged
     except InkwellError as error:
-        return "not_ready", error.message
+        return Readiness("not_ready", error.message, requests)
     failure = registry.failure(model)
-    return ("not_ready", failure.message) if failure else ("ready", None)
+    return Readiness("not_ready", failure.message, requests) if failure else Readiness("ready", None, requests)

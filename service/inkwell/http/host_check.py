@@ -1,8 +1,8 @@
 """DNS-rebinding and cross-site protection for a service without keys.
 
-Any web page can make its visitor's browser send requests to this machine: through a name of its own that resolves to
-this host (DNS rebinding), or cross-site, without reading the reply. The first is recognised by the Host header, the
-second by the browser's Fetch Metadata (https://www.w3.org/TR/fetch-metadata/).
+Any web page can make its visitor's browser send requests to this machine: through a host name of its own that resolves
+to this machine (DNS rebinding), or cross-site, without reading the reply. The Host header reveals the first, the
+browser's Fetch Metadata the second (https://www.w3.org/TR/fetch-metadata/).
 """
 
 import ipaddress
@@ -17,20 +17,20 @@ LOCAL = "localhost"
 
 
 def register(app: Flask, hosts: Collection[str], origins: Collection[str]) -> None:
-    """Refuse names that are neither local, nor addresses, nor among `hosts`; and pages that are not of `origins`."""
+    """Refuse host names that are neither local, nor IP addresses, nor in `hosts`, and pages of other origins."""
     known = {host.lower() for host in hosts}
 
-    def judge() -> None:
+    def check() -> None:
         if request.endpoint is None or scope_of(request.endpoint) == PUBLIC:
-            return  # health and the pages compute nothing, and probes use any name
+            return  # health and pages run no model, and probes use any host name
         name = _name(request.host)
         if not (_is_address(name) or name == LOCAL or name.endswith(f".{LOCAL}") or name in known):
-            raise Forbidden("the service does not answer to the name in the Host header; INKWELL_HOSTS lists others")
+            raise Forbidden("the host name in the Host header is not allowed; add it to INKWELL_HOSTS")
         cross_site = request.headers.get("Sec-Fetch-Site") == "cross-site"
         if cross_site and request.headers.get("Origin") not in origins:
-            raise Forbidden("pages of this origin may not call the service; INKWELL_CORS_ORIGINS lists those that may")
+            raise Forbidden("pages of this origin may not call the service; add the origin to INKWELL_CORS_ORIGINS")
 
-    app.before_request(judge)
+    app.before_request(check)
 
 
 def _name(host: str) -> str:

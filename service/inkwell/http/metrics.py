@@ -23,19 +23,19 @@ from inkwell.system.resources import limit_bytes, resident_bytes
 SPEC: Spec = {
     "tags": ["service"],
     "summary": "Metrics for Prometheus",
-    "description": "In Prometheus' text form, or in that of OpenMetrics where `Accept` prefers it.",
+    "description": "In Prometheus' text format, or in OpenMetrics if `Accept` prefers it.",
     "responses": {"200": {"description": "The metrics.", "content": {"text/plain": {"schema": {"type": "string"}}}}}
     | error_responses(*KEY_ERRORS),
 }
 
 
 def register(app: Flask, metrics: Metrics) -> None:
-    """Serve the page, and count every reply when its first byte leaves. Errors are noted in `g.log_entry`."""
+    """Serve the endpoint, and count every reply when its first byte is sent; error codes are in `g.log_entry`."""
     routes = ScopedBlueprint("metrics", __name__, scope=METRICS)
 
     @routes.get("/metrics")
     @documented(SPEC)
-    def page() -> Response:
+    def scrape() -> Response:
         text, content_type = metrics.text(request.headers.get("Accept", ""))
         return Response(text, content_type=content_type)
 
@@ -50,7 +50,7 @@ def register(app: Flask, metrics: Metrics) -> None:
 
 
 class Gauges(Collector):
-    """Reads the registry and the admission; remembers nothing."""
+    """Reads the registry and the admission at each scrape."""
 
     def __init__(self, registry: Registry, admission: Admission, throughput: ThroughputEstimator, version: str) -> None:
         self._registry = registry
@@ -59,22 +59,22 @@ class Gauges(Collector):
         self._version = version
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """One family after the other, all of the same moment."""
+        """All gauges, of the same moment."""
         loads = self._registry.worker_loads()
         wait_s = self._throughput.queue_s(sum(load.queued for load in loads))
-        yield GaugeMetricFamily("inkwell_requests_admitted", "Requests that have not ended.", self._admission.requests)
-        yield _by_model("requests_queued", "Texts that wait for a slot, or requests for their model's load.",
+        yield GaugeMetricFamily("inkwell_requests_admitted", "Running and queued requests.", self._admission.requests)
+        yield _by_model("requests_queued", "Texts that wait for a slot, or requests that wait for their model to load.",
                         ((load, load.queued) for load in loads))  # fmt: skip
         yield _by_model("requests_running", "Texts in a slot.", ((load, load.running) for load in loads))
-        yield GaugeMetricFamily("inkwell_estimated_wait_seconds", "Until all that is queued has its slot.", wait_s)
+        yield GaugeMetricFamily("inkwell_estimated_wait_seconds", "Time until everything queued has a slot.", wait_s)
         yield _slots(loads)
-        yield _by_model("worker_memory_bytes", "Memory that a model's process holds, beside a GPU's.",
+        yield _by_model("worker_memory_bytes", "Memory of a model's process, without GPU memory.",
                         ((load, load.memory_bytes) for load in loads))  # fmt: skip
-        yield _by_model("worker_gpu_memory_bytes", "Memory of GPUs that a model's weights and cache take.",
+        yield _by_model("worker_gpu_memory_bytes", "GPU memory of a model's weights and cache.",
                         ((load, load.gpu_bytes) for load in loads))  # fmt: skip
         yield GaugeMetricFamily("inkwell_web_memory_bytes", "Memory of the web process.", resident_bytes())
-        yield GaugeMetricFamily("inkwell_memory_limit_bytes", "What all processes may hold together.", limit_bytes())
-        build = GaugeMetricFamily("inkwell_build_info", "Always 1; the label tells the version.", labels=["version"])
+        yield GaugeMetricFamily("inkwell_memory_limit_bytes", "Memory limit of all processes together.", limit_bytes())
+        build = GaugeMetricFamily("inkwell_build_info", "Always 1; the version is in the label.", labels=["version"])
         build.add_metric([self._version], 1)
         yield build
 

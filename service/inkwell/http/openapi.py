@@ -1,13 +1,15 @@
-"""What the OpenAPI descriptions of all dialects share: parameters, bodies, replies, errors, and the document's frame.
+"""The parts of the OpenAPI document that all dialects share: parameters, bodies, replies, errors, and its frame.
 
-A dialect describes its operations in its own openapi.py, and `documented` attaches them to its views. Everything that
-the tables of parameters and errors say comes from them.
+A dialect describes its operations in its own openapi.py, and `documented` attaches them to its views. Parameters and
+errors are described by their tables.
 """
 
 import inspect
 import json
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from dataclasses import is_dataclass
+from types import NoneType
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from flasgger import swag_from
 
@@ -41,9 +43,10 @@ from inkwell.parameters.refusals import REFUSALS
 
 Spec = dict[str, Any]
 View = TypeVar("View", bound=Callable[..., Any])
-BODY_REFUSALS = (413, 415)  # what Flask may answer to a body
-# What an endpoint can raise: if it needs a key, looks a model up, reads parameters, counts as a running request, and
-# all that a generation can.
+JSON_TYPES = {str: "string", int: "integer"}
+BODY_REFUSALS = (413, 415)  # statuses with which Flask may refuse a body
+# What an endpoint can raise if it needs a key, looks up a model, reads parameters, or counts as a running request; and
+# everything that a generation can raise.
 KEY_ERRORS = (Unauthorized, Forbidden)
 MODEL_ERRORS = (ModelNotFound, ModelNotDownloaded, ModelCorrupt, NeedsConversion)
 PARAMETER_ERRORS = (InvalidParameter, UnknownParameter, InvalidBody)
@@ -55,14 +58,14 @@ GENERATION_ERRORS = (
 
 
 def template(version: str) -> Spec:
-    """The document apart from its operations."""
+    """The document without its operations."""
     return {
         "info": {
             "title": "Inkwell",
             "version": version,
-            "description": "Text generation with GPT-2 and GPT-J models. Every reply carries an `X-Request-Id`.",
+            "description": "Text generation with GPT-2 and GPT-J models. Every reply has an `X-Request-Id` header.",
         },
-        # relative to the document, so it is right behind a proxy's prefix too
+        # relative to the document, so that it also holds below a proxy's prefix
         "servers": [{"url": "./", "description": "this service"}],
         "components": {
             "schemas": {"Error": error_schema()},
@@ -71,7 +74,7 @@ def template(version: str) -> Spec:
                 "key": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
             },
         },
-        "security": [{}, {"bearer": []}, {"key": []}],  # none is needed where no keys are configured
+        "security": [{}, {"bearer": []}, {"key": []}],  # {}: without configured keys none is needed
     }
 
 
@@ -100,7 +103,7 @@ def row_schema(row: Parameter) -> Spec:
 
 
 def row_meaning(row: Parameter, as_text: bool = False) -> str:
-    """What a parameter does, with its limits in words: the page does not show those of the schema."""
+    """What a parameter does, with its limits in words: the page does not show the limits of a schema."""
     plain = row.default is not None and not row.schema  # a list or an object is absent by default
     default = f"default {json.dumps(row.default).removesuffix('.0')}" if plain else None
     limits = "; ".join(filter(None, (row.range, default)))
@@ -109,12 +112,12 @@ def row_meaning(row: Parameter, as_text: bool = False) -> str:
 
 
 def body_schema(rows: Sequence[Parameter], form: bool = False) -> Spec:
-    """The JSON object, or the form, that a table reads. In JSON null stands for what holds without the field."""
+    """The JSON object, or the form, that a table reads. In JSON, null is the same as leaving the field out."""
     field = _form_field if form else _json_field
     properties = {row.name: field(row) | {"description": row_meaning(row, as_text=form)} for row in rows}
     required = [row.name for row in rows if row.required]
     schema: Spec = {"type": "object", "additionalProperties": False, "properties": properties}
-    return schema | ({"required": required} if required else {})  # an empty list would be no valid schema
+    return schema | ({"required": required} if required else {})  # an empty list is not valid
 
 
 def text_schema(row: Parameter) -> Spec:
@@ -132,19 +135,23 @@ def _form_field(row: Parameter) -> Spec:
 def _json_field(row: Parameter) -> Spec:
     spec = row_schema(row)
     if not row.required:
-        values = {"enum": [*spec["enum"], None]} if "enum" in spec else {}  # else null would be none of them
-        spec |= values | {"nullable": True}
+        spec |= _nullable(spec)
     return spec | {"example": row.example}
 
 
+def _nullable(spec: Spec) -> Spec:
+    """What allows null beside the values of a schema; an enum must list it."""
+    return {"nullable": True} | ({"enum": [*spec["enum"], None]} if "enum" in spec else {})
+
+
 def event_stream(example: str) -> Spec:
-    """A reply in server-sent events. As is usual before OpenAPI 3.2, the schema is that of one event."""
+    """A reply of server-sent events. The schema describes one event, as is usual before OpenAPI 3.2."""
     event = {"type": "object", "required": ["data"], "properties": {"data": {"type": "string"}}}
     return {"text/event-stream": {"schema": event, "example": example}}
 
 
 def error_responses(*kinds: type[InkwellError], refusals: Sequence[int] = ()) -> Spec:
-    """One response a status; its description lists the codes and when they occur.
+    """One response per status; its description lists the codes and when they occur.
 
     `kinds` are the errors that an endpoint can raise, `refusals` the statuses with which Flask may refuse a request.
     """
@@ -166,8 +173,35 @@ def _error_response(bodies: list[Spec]) -> Spec:
     return {"description": "\n".join(lines), "content": {"application/json": content}}
 
 
-def json_reply(description: str, schema: Spec) -> Spec:
+def json_reply(description: str, reply: Any) -> Spec:
+    """A reply in JSON, described by a schema or by a type."""
+    schema = reply if isinstance(reply, dict) else reply_schema(reply)
     return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def reply_schema(kind: Any) -> Spec:
+    """The schema of the JSON that a type becomes; its objects are dataclasses, whose fields may have a description.
+
+    For replies that exist as dataclasses anyway. For others a type would only repeat the keys of the code that builds
+    the reply, so their schemas are written by hand, and tests compare them with real replies.
+    """
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return reply_schema(arguments[0]) | {"description": arguments[1]}
+    if origin is Literal:
+        return {"type": "string", "enum": list(arguments)}
+    if origin is list:
+        return {"type": "array", "items": reply_schema(arguments[0])}
+    if NoneType in arguments:
+        (other,) = (each for each in arguments if each is not NoneType)
+        schema = reply_schema(other)
+        return schema | _nullable(schema)
+    if kind in JSON_TYPES:
+        return {"type": JSON_TYPES[kind]}
+    if not is_dataclass(kind):
+        raise TypeError(f"{kind} has no schema")
+    properties = {name: reply_schema(hint) for name, hint in get_type_hints(kind, include_extras=True).items()}
+    return {"type": "object", "required": list(properties), "properties": properties}
 
 
 def error_schema() -> Spec:

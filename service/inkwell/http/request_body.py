@@ -1,7 +1,7 @@
-"""Reads what a request carries into plain values, strictly: JSON, a form or a query.
+"""Strict reading of a request's values: from JSON, a form or a query.
 
-Python's own parsers are more lenient than a service can be: `json.loads` takes NaN, repeated keys and UTF-16, and
-query parsers repair broken UTF-8. Here such input is refused with InvalidBody, before anybody looks at a parameter.
+Python's parsers are too lenient for a service: `json.loads` accepts NaN, repeated keys and UTF-16, and query parsers
+repair invalid UTF-8. Such input is refused here with InvalidBody, before any parameter is read.
 """
 
 import json
@@ -21,14 +21,14 @@ from inkwell.parameters import readable
 MAX_DEPTH = 32
 MAX_FIELDS = 64
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
-BOUND = "inkwell.receiving"  # where the application has it
-JSON_ALONE = "send a JSON object in UTF-8 with the header Content-Type: application/json"
+ADMISSION = "inkwell.admission"  # key in app.extensions
+ONLY_JSON = "send a JSON object in UTF-8 with the header Content-Type: application/json"
 BRACKET_OR_STRING = re.compile(r'[\[\]{}]|"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 def register(app: Flask, admission: Admission) -> None:
-    """Let every view of the application read its body under the bound that this has for large ones."""
-    app.extensions[BOUND] = admission
+    """Let the admission limit how many large bodies are received at once."""
+    app.extensions[ADMISSION] = admission
 
 
 def read_query(request: Request) -> dict[str, str]:
@@ -37,7 +37,7 @@ def read_query(request: Request) -> dict[str, str]:
 
 
 def read_body(request: Request) -> tuple[dict[str, Any], bool]:
-    """The body's values, and whether they are typed (JSON) or text (form); raises QueueFull as `read_json`."""
+    """The body's values, and whether they are typed (JSON) or text (form). Raises QueueFull as `read_json` does."""
     _check_query(request)
     if not _is_plain_utf8(request):
         raise UnsupportedMediaType
@@ -49,16 +49,16 @@ def read_body(request: Request) -> tuple[dict[str, Any], bool]:
 
 
 def read_json(request: Request) -> dict[str, Any]:
-    """The values of a body that can be JSON alone; raises QueueFull for one large body too many."""
+    """The values of a body that must be JSON. Raises QueueFull if too many large bodies are being received."""
     _check_query(request)
     if not _is_plain_utf8(request) or request.mimetype != JSON:
-        raise UnsupportedMediaType(JSON_ALONE)
+        raise UnsupportedMediaType(ONLY_JSON)
     return _parsed(request, parse_json_object)
 
 
 def _parsed(request: Request, parse: Callable[[bytes], dict[str, Any]]) -> dict[str, Any]:
-    """Whoever is refused here is refused before the body has come."""
-    admission: Admission = current_app.extensions[BOUND]
+    """Refuses with QueueFull before receiving the body."""
+    admission: Admission = current_app.extensions[ADMISSION]
     with admission.receiving(request.content_length or 0):  # Apache refuses a body of unknown length
         return parse(request.get_data(cache=False))
 
@@ -69,7 +69,7 @@ def _check_query(request: Request) -> None:
 
 
 def _is_plain_utf8(request: Request) -> bool:
-    """Neither compressed nor, as far as its header tells, in another encoding."""
+    """Neither compressed nor declared to be in another encoding."""
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     return charset in ("utf-8", "utf8") and request.headers.get("Content-Encoding", "identity") == "identity"
 
@@ -77,7 +77,7 @@ def _is_plain_utf8(request: Request) -> bool:
 def parse_json_object(data: bytes) -> dict[str, Any]:
     """A JSON object from UTF-8 bytes: no NaN, no infinity, no repeated key, no lone surrogate, no deep nesting.
 
-    Raises InvalidBody for what is no such object and InvalidParameter for a field that holds what no field may.
+    Raises InvalidBody, or InvalidParameter for a field with a value that no field may have.
     """
     try:
         text = data.decode("utf-8")
@@ -106,8 +106,8 @@ def _check_depth(text: str) -> None:
 
 
 def _check_field(name: str, value: Any) -> None:
-    """What JSON can write and no parameter can be, however deep it lies: 1e400, which is read as infinity, and half a
-    pair of surrogates. Writing the value again finds both."""
+    """Refuse, at any depth, values that are valid JSON but never valid parameters: 1e400, which becomes infinity, and
+    half of a surrogate pair. Encoding the value again finds both."""
     try:
         json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -131,7 +131,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _parse_form(data: bytes) -> dict[str, str]:
-    if data.startswith(b"{"):  # what `curl -d` sends unless it is told otherwise
+    if data.startswith(b"{"):  # `curl -d` sends JSON as a form by default
         raise InvalidBody("the body looks like JSON; send it with the header Content-Type: application/json")
     return _read_pairs(data, "the form")
 

@@ -1,7 +1,7 @@
-"""Gives every request an id: the client's own if it is harmless, else a new one; it is in every reply and record.
+"""Gives every request an id, which is in its reply and its log records: the client's own if it is safe, else a new one.
 
-A new one begins with Apache's, which is in the reply where Apache discards ours, and ends in what nobody can guess: who
-knows an id can cancel its request.
+A new id begins with Apache's own, which a reply has when Apache discards ours, and ends in random digits: an id must
+not be guessable, because a request can be cancelled by its id.
 """
 
 import re
@@ -11,8 +11,8 @@ from flask import Flask, Response, g, request
 
 HEADER = "X-Request-Id"
 SECRET_BYTES = 16
-# Nothing that could forge a log line or a header; "@" because Apache's may hold it, and our own must pass.
-HARMLESS = re.compile(r"[A-Za-z0-9@._-]{1,64}")
+# Nothing that could forge a log line or a header. "@" is in some of Apache's ids, and ours must be valid too.
+SAFE = re.compile(r"[A-Za-z0-9@._-]{1,64}")
 
 
 def register(app: Flask) -> None:
@@ -23,13 +23,13 @@ def register(app: Flask) -> None:
 
 def _assign() -> None:
     given = request.headers.get(HEADER, "")
-    g.request_id = given if HARMLESS.fullmatch(given) else _new(request.environ.get("UNIQUE_ID"))
+    g.request_id = given if SAFE.fullmatch(given) else _new(request.environ.get("UNIQUE_ID"))
 
 
-def _new(apaches: str | None) -> str:
-    """Without Apache, as in development, there is nothing that it begins with."""
+def _new(apache_id: str | None) -> str:
+    """A new id; without Apache, as in development, only the random digits."""
     secret = secrets.token_hex(SECRET_BYTES)
-    return f"{apaches}-{secret}" if apaches else secret
+    return f"{apache_id}-{secret}" if apache_id else secret
 
 
 def _announce(response: Response) -> Response:

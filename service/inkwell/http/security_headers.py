@@ -1,17 +1,17 @@
-"""The header that every reply carries for the sake of browsers: a body is of the type that it declares.
+"""Adds `X-Content-Type-Options: nosniff` to every reply.
 
-Without it, a browser may take a generated text that begins like HTML for a page of this origin, and run its scripts.
-Apache gives the same header to the replies that it makes itself.
+Without it, a browser may treat a generated text that begins like HTML as a page of this origin and run its scripts.
+Apache adds the header to the replies that it generates itself.
 """
 
 from flask import Flask, Response
 
 
 def register(app: Flask) -> None:
-    """Mark every reply of the application."""
+    """Add the header to every reply of the application."""
 
-    def mark(response: Response) -> Response:
+    def add_header(response: Response) -> Response:
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
-    app.after_request(mark)
+    app.after_request(add_header)

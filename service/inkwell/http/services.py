@@ -1,20 +1,20 @@
-"""What every dialect is built on: the one argument, beside the application, of its `register(app, services)`."""
+"""`Services`: the parts of the service that every dialect gets, by `register(app, services)`."""
 
 from dataclasses import dataclass
 
 from inkwell.generation import Generator, Limits
 from inkwell.models.registry import Registry
-from inkwell.parameters.transcript import Script
+from inkwell.parameters.transcript import ChatTemplate
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts of a service that its dialects share; built once, in app.py."""
+    """What all dialects share; built once, in app.py."""
 
     generator: Generator
     registry: Registry
     default_model: str
     limits: Limits  # of one request
     max_requests: int  # running or waiting at once
-    script: Script  # how a conversation is written down where the request does not say
+    chat_template: ChatTemplate  # for conversations whose request does not set its own
     version: str

@@ -1,4 +1,4 @@
-"""The span of every HTTP request but probes, from its arrival to its last byte."""
+"""The trace span of every HTTP request except probes, from its arrival to its last byte."""
 
 from functools import partial
 
@@ -9,7 +9,7 @@ from inkwell.observability.tracing import Tracing
 
 
 def register(app: Flask, tracing: Tracing) -> None:
-    """Begin a span before any view, and end it when the reply was sent, which for a stream is long after the view."""
+    """Begin a span before any view; end it when the reply has been sent, for a stream long after the view."""
 
     def begin() -> None:
         probe = request.blueprint in PROBES

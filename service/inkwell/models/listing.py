@@ -1,29 +1,40 @@
-"""What a model's folder holds and what its worker does at present, for the endpoints that list models."""
+"""What a model's folder holds and what its worker is doing, for the endpoints that list models."""
 
 from dataclasses import dataclass, replace
+from typing import Annotated, Literal
 
 from inkwell.checkpoints.catalog import Folder
 from inkwell.errors import InkwellError
 from inkwell.models.model_store import origin
 from inkwell.models.registry import Registry
 
+ModelState = Literal["ready", "loading", "available", "failed", "needs_conversion", "incomplete", "not_downloaded"]
+
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """One model; what is not known in its state is None."""
+    """One model; what is not known in its state is None. The notes of the fields go into the OpenAPI document."""
 
     name: str
-    state: str  # ready, loading, available, failed, needs_conversion, incomplete or not_downloaded
-    source: str  # hub id and revision, or the folder
+    state: ModelState
+    source: Annotated[str, "Hub id and revision, or the folder."]
     family: str | None = None
-    parameters: int | None = None
-    context: int | None = None  # tokens of prompt and text together
-    memory_bytes: int | None = None  # of the worker, GPU memory included
+    parameters: Annotated[int | None, "Number of weights."] = None
+    context: Annotated[int | None, "Tokens of prompt and text together."] = None
+    memory_bytes: Annotated[int | None, "Memory of the model's process, GPU memory included."] = None
     device: str | None = None
     dtype: str | None = None
-    path: str | None = None  # which kernels the worker computes with
-    rows: int | None = None  # sequences that can share a step
-    error: str | None = None  # code of the error in which the last load ended
+    path: Annotated[str | None, "Kernels that the process computes with."] = None
+    rows: Annotated[int | None, "Sequences that can share a step."] = None
+    error: Annotated[str | None, "Error code of the last load, if it failed."] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The reply of `/models`."""
+
+    default_model: str
+    models: list[ModelEntry]
 
 
 def entry(registry: Registry, folder: Folder) -> ModelEntry:

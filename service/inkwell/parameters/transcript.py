@@ -1,14 +1,14 @@
-"""A conversation as a transcript, which a model that was never taught to chat can continue.
+"""A conversation rendered as a transcript, which a base model, one without training for chat, can continue.
 
-    what the system says
+    the system messages
 
     User: a question
     Assistant: an answer
     User: another question
     Assistant:
 
-Takes messages, gives text, and drops the oldest rounds of a conversation that is too long. Knows no HTTP and no model:
-how many tokens a text has is asked of a function.
+Takes messages and gives text; drops the oldest rounds of a conversation that is too long. Knows no HTTP and no model:
+a function counts the tokens of a text.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,18 +23,18 @@ MOST_TEMPLATE_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What one side said; what the system says stands at the top of the transcript."""
+    """One message; those of the system go to the top of the transcript."""
 
     role: Role
     text: str
 
 
-Round = list[Message]  # what the user says until the assistant has answered
+Round = list[Message]  # the user's messages and the assistant's replies to them
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
-    """How a conversation is written down, and how much of it. `max_turns` 0 is all rounds."""
+class ChatTemplate:
+    """How to render a conversation, and how much of it. A `max_turns` of 0 means all rounds."""
 
     user: str = "User"
     assistant: str = "Assistant"
@@ -44,7 +44,7 @@ class Script:
 
     @property
     def stops(self) -> tuple[str, ...]:
-        """What shows that the model has begun the next message: the beginnings of messages, and a template's end."""
+        """Strings by which the model begins the next message: heads of messages, and the end of the template."""
         heads = (f"\n{self._head(name).strip()}" for name in (self.user, self.assistant))
         return tuple(dict.fromkeys(stop for stop in (*heads, self._tail.strip()) if stop))
 
@@ -56,7 +56,7 @@ class Script:
         return (f"{system}\n\n" if system else "") + "\n".join([*turns, cue])
 
     def written(self, round: Round) -> str:
-        """What a round adds to a transcript that begins later."""
+        """The text that a round adds to a transcript beginning with the next one."""
         return "".join(f"{self._turn(message)}\n" for message in round)
 
     @property
@@ -80,20 +80,20 @@ class Transcript:
     dropped_messages: int
 
 
-def transcribe(
-    messages: Sequence[Message], script: Script, count_tokens: Callable[[str], int], room: int
+def render_transcript(
+    messages: Sequence[Message], template: ChatTemplate, count_tokens: Callable[[str], int], room: int
 ) -> Transcript:
-    """Write the conversation down. `room` is the most tokens that it should have.
+    """Render a conversation in at most `room` tokens, where that is possible.
 
-    Drops the oldest rounds, never what the system says and never the last round: with those alone it may be too long.
+    Drops the oldest rounds, but never system messages nor the last round, which alone may exceed `room`.
     """
     system = "\n\n".join(text for message in messages if message.role == "system" and (text := message.text.strip()))
     rounds = _rounds([message for message in messages if message.role != "system"])
-    kept = rounds[-script.max_turns :]  # [-0:] is all
-    if script.overflow == "drop":
-        kept = kept[_first_kept(system, kept, script, count_tokens, room) :]
+    kept = rounds[-template.max_turns :]  # [-0:] is all
+    if template.overflow == "drop":
+        kept = kept[_first_kept(system, kept, template, count_tokens, room) :]
     dropped = rounds[: len(rounds) - len(kept)]
-    return Transcript(script.write(system, kept), sum(map(len, dropped)))
+    return Transcript(template.write(system, kept), sum(map(len, dropped)))
 
 
 def _rounds(messages: Sequence[Message]) -> list[Round]:
@@ -106,25 +106,25 @@ def _rounds(messages: Sequence[Message]) -> list[Round]:
 
 
 def _first_kept(
-    system: str, rounds: Sequence[Round], script: Script, count_tokens: Callable[[str], int], room: int
+    system: str, rounds: Sequence[Round], template: ChatTemplate, count_tokens: Callable[[str], int], room: int
 ) -> int:
-    """From which round on the transcript fits; the number of the last one if it never does."""
+    """Index of the first round from which on the transcript fits; that of the last one if it never does."""
     last = max(len(rounds) - 1, 0)
-    first, left = last, room - count_tokens(script.write(system, rounds[last:]))
+    first, left = last, room - count_tokens(template.write(system, rounds[last:]))
     # From the newest to the oldest, each round once: a long history costs no more than what of it fits.
-    while first > 0 and (left := left - count_tokens(script.written(rounds[first - 1]))) >= 0:
+    while first > 0 and (left := left - count_tokens(template.written(rounds[first - 1]))) >= 0:
         first -= 1
     # Parts may have fewer tokens than the whole, where a vocabulary joins what the parts separate.
-    while first < last and count_tokens(script.write(system, rounds[first:])) > room:
+    while first < last and count_tokens(template.write(system, rounds[first:])) > room:
         first += 1
     return first
 
 
 def check_template(text: str) -> str:
-    """A template as it is; raises ValueError with a reason that begins with "must"."""
+    """The template, unchanged; raises ValueError with a reason that begins with "must"."""
     head, found, tail = text.partition(TEXT)
     if not found or head.count(NAME) != 1 or NAME in tail or TEXT in tail:
-        raise ValueError(f"must hold {NAME} once and behind it {TEXT} once")
+        raise ValueError(f"must hold {NAME} once and, after it, {TEXT} once")
     if len(text) > MOST_TEMPLATE_CHARACTERS:
         raise ValueError(f"must be at most {MOST_TEMPLATE_CHARACTERS} characters long")
     return text

@@ -33,9 +33,9 @@ def test_a_whole_reply_ends_with_what_was_generated(server: str):
         target=lambda: replies.append(requests.post(f"{server}/text-generate", json=LONG, headers=headers).json())
     )
     ask.start()
-    told = cancel_soon(lambda: requests.delete(f"{server}/v1/requests/to-be-cancelled"))
+    reply = cancel_soon(lambda: requests.delete(f"{server}/v1/requests/to-be-cancelled"))
     ask.join(timeout=20)
-    assert told == {"id": "to-be-cancelled", "cancelled": 1}
+    assert reply == {"id": "to-be-cancelled", "cancelled": 1}
     assert replies[0]["samples"][0]["finish_reason"] == "cancelled"
     assert replies[0]["generated_tokens"] < 8192
 
@@ -76,10 +76,10 @@ def test_a_queued_score_has_no_part_to_tell(models_dir: Path):
         replies: list[TestResponse] = []
         ask = threading.Thread(target=lambda: replies.append(app.test_client().post("/v1/score", **asked)))
         ask.start()
-        told = cancel_soon(lambda: client.delete("/v1/requests/score"))
+        reply = cancel_soon(lambda: client.delete("/v1/requests/score"))
         ask.join(timeout=20)
         holder.close()
-        assert told["cancelled"] == 1
+        assert reply["cancelled"] == 1
         problem(replies[0], 400, "request_cancelled")
 
 

@@ -39,7 +39,7 @@ def rounds(number: int) -> list[dict]:
 def test_a_reply_has_openai_s_shape_and_our_facts_at_the_end(client: FlaskClient):
     response = client.post(PATH, json={**LETTERS, "messages": HELLO}, headers={"X-Request-Id": "mine"})
     reply = response.json
-    facts = reply.pop("inkwell")
+    metadata = reply.pop("inkwell")
     message = {"role": "assistant", "content": "abcde", "refusal": None}
     prompt_tokens = len("User: Hello\nAssistant:")
     assert reply == {
@@ -52,8 +52,8 @@ def test_a_reply_has_openai_s_shape_and_our_facts_at_the_end(client: FlaskClient
         "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": 5, "total_tokens": prompt_tokens + 5},
     }
     written = {"template": "{name}: {text}", "max_turns": 0, "chat_overflow": "drop"}
-    assert facts["chat"] == {"user_name": "User", "assistant_name": "Assistant"} | written
-    assert facts["dropped_messages"] == 0 and facts["parameters"]["stop"] == ["\nUser:", "\nAssistant:"]
+    assert metadata["chat"] == {"user_name": "User", "assistant_name": "Assistant"} | written
+    assert metadata["dropped_messages"] == 0 and metadata["parameters"]["stop"] == ["\nUser:", "\nAssistant:"]
 
 
 def test_the_model_sees_the_transcript(client: FlaskClient):
@@ -139,8 +139,8 @@ def test_the_chunks_join_to_the_whole_reply(client: FlaskClient, values: dict):
         assert "".join(piece["delta"].get("content", "") for piece in pieces) == choice["message"]["content"]
         assert (pieces[-1]["delta"], pieces[-1]["finish_reason"]) == ({}, choice["finish_reason"])
         assert all(piece["finish_reason"] is None for piece in pieces[:-1])
-        told = [entry for piece in pieces if piece["logprobs"] for entry in piece["logprobs"]["content"]]
-        assert told == (choice["logprobs"]["content"] if choice["logprobs"] else [])
+        entries = [entry for piece in pieces if piece["logprobs"] for entry in piece["logprobs"]["content"]]
+        assert entries == (choice["logprobs"]["content"] if choice["logprobs"] else [])
 
 
 def test_chunks_tell_the_facts_and_the_usage_as_those_of_completions_do(client: FlaskClient):
@@ -161,8 +161,13 @@ def test_what_tgi_s_clients_send_for_a_model_is_the_default_one(client: FlaskCli
 
 
 def test_settings_say_how_conversations_are_written(models_dir: Path):
-    script = {"chat_user": "Hans", "chat_assistant": "Grethel", "chat_template": "<{name}> {text}", "chat_max_turns": 1}
-    with running_app(models_dir, default_model="demo", chat_overflow="error", **script) as app:
+    template = {
+        "chat_user": "Hans",
+        "chat_assistant": "Grethel",
+        "chat_template": "<{name}> {text}",
+        "chat_max_turns": 1,
+    }
+    with running_app(models_dir, default_model="demo", chat_overflow="error", **template) as app:
         client = app.test_client()
         reply = talk(client, rounds(2))
         assert reply["inkwell"]["dropped_messages"] == 4

@@ -1,16 +1,16 @@
-"""The body of `/v1/chat/completions`: messages, the script they are written by, and what is refused."""
+"""The body of `/v1/chat/completions`: messages, the template that renders them, and what is refused."""
 
 import pytest
 
 from inkwell.dialects.openai.chat_parameters import Chat, parse_chat
 from inkwell.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
-from inkwell.parameters.transcript import Message, Script
+from inkwell.parameters.transcript import ChatTemplate, Message
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
 
 def chat(**values: object) -> Chat:
-    return parse_chat({"messages": HELLO} | values, Script())
+    return parse_chat({"messages": HELLO} | values, ChatTemplate())
 
 
 def refused(kind: type[RequestError], param: str, **values: object) -> str:
@@ -22,7 +22,11 @@ def refused(kind: type[RequestError], param: str, **values: object) -> str:
 
 def test_a_chat_is_its_messages_and_a_request_that_ends_where_the_next_turn_begins():
     asked = chat()
-    assert asked.messages == (Message("user", "Hello"),) and asked.script == Script() and not asked.include_usage
+    assert (
+        asked.messages == (Message("user", "Hello"),)
+        and asked.chat_template == ChatTemplate()
+        and not asked.include_usage
+    )
     wanted = asked.asking("the transcript")
     task = wanted.task
     assert (wanted.prompts, task.stop, task.trim_start) == (("the transcript",), ("\nUser:", "\nAssistant:"), True)
@@ -86,12 +90,12 @@ def refused_message(content: object) -> str:
     return caught.value.message
 
 
-def test_the_script_of_the_settings_holds_where_the_request_says_nothing():
-    script = Script("A", "B", "<{name}> {text}", 3, "error")
-    assert parse_chat({"messages": HELLO}, script).script == script
+def test_the_template_of_the_settings_holds_where_the_request_says_nothing():
+    chat_template = ChatTemplate("A", "B", "<{name}> {text}", 3, "error")
+    assert parse_chat({"messages": HELLO}, chat_template).chat_template == chat_template
     own = {"user_name": "C", "assistant_name": "D", "template": "{name} says {text}", "max_turns": 0}
-    asked = parse_chat({"messages": HELLO, **own, "chat_overflow": "drop"}, script)
-    assert asked.script == Script("C", "D", "{name} says {text}", 0, "drop")
+    asked = parse_chat({"messages": HELLO, **own, "chat_overflow": "drop"}, chat_template)
+    assert asked.chat_template == ChatTemplate("C", "D", "{name} says {text}", 0, "drop")
     assert asked.asking("").task.stop == ("\nC says", "\nD says")
 
 

@@ -49,13 +49,13 @@ def reply(echo: bool, wants_logprobs: bool) -> CompletionReply:
     return CompletionReply(generation, ReplyOptions(None, True, wants_logprobs))
 
 
-def told(made: CompletionReply, *numbers: int) -> list[list[tuple[int, str]]]:
+def pieces_of(made: CompletionReply, *numbers: int) -> list[list[tuple[int, str]]]:
     events = [TextEvent(number, "x", None) for number in numbers]
     return [[(piece["index"], piece["text"]) for piece in made.pieces(event)] for event in events]
 
 
 def test_an_echo_with_logprobs_waits_for_the_first_text_of_its_own_prompt():
-    assert told(reply(True, True), 1, 3, 1, 0, 1, 2, 3) == [
+    assert pieces_of(reply(True, True), 1, 3, 1, 0, 1, 2, 3) == [
         [],
         [],
         [],
@@ -70,4 +70,4 @@ def test_an_echo_with_logprobs_waits_for_the_first_text_of_its_own_prompt():
     ("echo", "wants_logprobs", "text"), [(True, False, "px"), (False, True, "x"), (False, False, "x")]
 )
 def test_others_wait_for_nobody(echo: bool, wants_logprobs: bool, text: str):
-    assert told(reply(echo, wants_logprobs), 3, 1, 3) == [[(3, text)], [(1, text)], [(3, "x")]]
+    assert pieces_of(reply(echo, wants_logprobs), 3, 1, 3) == [[(3, text)], [(1, text)], [(3, "x")]]

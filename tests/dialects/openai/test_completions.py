@@ -33,7 +33,7 @@ def test_a_reply_has_openai_s_shape_and_our_facts_at_the_end(client: FlaskClient
     asked = {"model": "gpt2", "prompt": "ab", "max_tokens": 4, "temperature": 0, "seed": 7, "user": "somebody"}
     response = client.post(PATH, json=asked, headers={"X-Request-Id": "mine"})
     reply = response.json
-    facts, created = reply.pop("inkwell"), reply.pop("created")
+    metadata, created = reply.pop("inkwell"), reply.pop("created")
     assert time.time() - 60 < created <= time.time()
     assert reply == {
         "id": "cmpl-mine",
@@ -44,7 +44,8 @@ def test_a_reply_has_openai_s_shape_and_our_facts_at_the_end(client: FlaskClient
         "usage": {"prompt_tokens": 2, "completion_tokens": 4, "total_tokens": 6},
     }
     assert re.fullmatch(r"inkwell-[\w.]+-cpu-float32-(native|torch)-\w+", reply["system_fingerprint"])
-    assert (facts["request_id"], facts["parameters"]["seed"], facts["finish_reasons"]) == ("mine", 7, ["length"])
+    assert (metadata["request_id"], metadata["finish_reasons"]) == ("mine", ["length"])
+    assert metadata["parameters"]["seed"] == 7
     assert (response.headers["X-Inkwell-Seed"], response.headers["X-Inkwell-Model"]) == ("7", "124M")
 
 
@@ -105,20 +106,20 @@ def test_best_of_shows_no_logprobs_that_nobody_asked_for(client: FlaskClient):
 
 
 def test_logprobs_are_four_lists(client: FlaskClient):
-    told = complete(client, prompt="a", max_tokens=2, logprobs=2)["choices"][0]["logprobs"]
-    assert told["tokens"] == ["b", "c"] and told["text_offset"] == [0, 1]
-    assert told["token_logprobs"] == pytest.approx([SURE, SURE], abs=0.01)
-    assert [list(likeliest)[0] for likeliest in told["top_logprobs"]] == ["b", "c"]
-    assert [len(likeliest) for likeliest in told["top_logprobs"]] == [2, 2]
-    assert min(told["top_logprobs"][0].values()) == pytest.approx(UNSURE, abs=0.01)
+    logprobs = complete(client, prompt="a", max_tokens=2, logprobs=2)["choices"][0]["logprobs"]
+    assert logprobs["tokens"] == ["b", "c"] and logprobs["text_offset"] == [0, 1]
+    assert logprobs["token_logprobs"] == pytest.approx([SURE, SURE], abs=0.01)
+    assert [list(likeliest)[0] for likeliest in logprobs["top_logprobs"]] == ["b", "c"]
+    assert [len(likeliest) for likeliest in logprobs["top_logprobs"]] == [2, 2]
+    assert min(logprobs["top_logprobs"][0].values()) == pytest.approx(UNSURE, abs=0.01)
 
 
 def test_the_chosen_token_is_always_among_the_likeliest(client: FlaskClient):
     for top in (0, 1):
         asked = {"prompt": "a", "max_tokens": 1, "logprobs": top, "logit_bias": {"66": -100}}
-        told = complete(client, **asked)["choices"][0]["logprobs"]
-        token, likeliest = told["tokens"][0], told["top_logprobs"][0]
-        assert token != "b" and likeliest[token] == told["token_logprobs"][0] == pytest.approx(UNSURE, abs=0.01)
+        logprobs = complete(client, **asked)["choices"][0]["logprobs"]
+        token, likeliest = logprobs["tokens"][0], logprobs["top_logprobs"][0]
+        assert token != "b" and likeliest[token] == logprobs["token_logprobs"][0] == pytest.approx(UNSURE, abs=0.01)
         assert set(likeliest) == ({token, "b"} if top else {token})
 
 
@@ -137,15 +138,19 @@ def test_echo_puts_the_prompt_before_the_text(client: FlaskClient):
 
 def test_echo_with_logprobs_begins_with_the_prompt_s_tokens_for_every_sample(client: FlaskClient):
     for choice in complete(client, prompt="ab", echo=True, logprobs=1, max_tokens=2, n=2)["choices"]:
-        told = choice["logprobs"]
-        assert (choice["text"], told["tokens"], told["text_offset"]) == ("abcd", ["a", "b", "c", "d"], [0, 1, 2, 3])
-        assert told["token_logprobs"][0] is None and told["top_logprobs"][0] is None
-        assert told["token_logprobs"][1:] == pytest.approx([SURE] * 3, abs=0.01)
+        logprobs = choice["logprobs"]
+        assert (choice["text"], logprobs["tokens"], logprobs["text_offset"]) == (
+            "abcd",
+            ["a", "b", "c", "d"],
+            [0, 1, 2, 3],
+        )
+        assert logprobs["token_logprobs"][0] is None and logprobs["top_logprobs"][0] is None
+        assert logprobs["token_logprobs"][1:] == pytest.approx([SURE] * 3, abs=0.01)
 
 
 def test_offsets_count_characters_of_the_echo_too(client: FlaskClient):
-    told = complete(client, prompt="é1", echo=True, logprobs=0, max_tokens=1)["choices"][0]["logprobs"]
-    assert told["tokens"] == ["bytes:\\xc3", "bytes:\\xa9", "1", "2"] and told["text_offset"] == [0, 0, 1, 2]
+    logprobs = complete(client, prompt="é1", echo=True, logprobs=0, max_tokens=1)["choices"][0]["logprobs"]
+    assert logprobs["tokens"] == ["bytes:\\xc3", "bytes:\\xa9", "1", "2"] and logprobs["text_offset"] == [0, 0, 1, 2]
 
 
 def test_no_tokens_score_the_prompt(client: FlaskClient):
@@ -198,8 +203,8 @@ def test_why_a_text_ended_in_two_words_and_in_ours(
     client: FlaskClient, values: dict, text: str, reason: str, native: str
 ):
     reply = complete(client, **values)
-    choice, facts = reply["choices"][0], reply["inkwell"]
-    assert (choice["text"], choice["finish_reason"], facts["finish_reasons"]) == (text, reason, [native])
+    choice, metadata = reply["choices"][0], reply["inkwell"]
+    assert (choice["text"], choice["finish_reason"], metadata["finish_reasons"]) == (text, reason, [native])
 
 
 def test_the_stop_string_that_ended_a_text_is_told(client: FlaskClient):

@@ -70,8 +70,8 @@ def test_without_usage_every_chunk_has_a_choice_and_the_last_one_our_facts(clien
     found = chunks(client, prompt=["a", "1"], max_tokens=4, seed=6)
     assert all(len(chunk["choices"]) == 1 for chunk in found)
     assert ["inkwell" in chunk for chunk in found] == [*[False] * (len(found) - 1), True]
-    facts = found[-1]["inkwell"]
-    assert (facts["generated_tokens"], facts["parameters"]["seed"]) == (8, 6)
+    metadata = found[-1]["inkwell"]
+    assert (metadata["generated_tokens"], metadata["parameters"]["seed"]) == (8, 6)
 
 
 def test_the_usage_comes_in_a_last_chunk_without_choices(client: FlaskClient):

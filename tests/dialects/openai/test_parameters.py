@@ -7,7 +7,7 @@ from inkwell.dialects.openai import chat_parameters as chat
 from inkwell.dialects.openai import completion_parameters as completions
 from inkwell.errors import RequestError
 from inkwell.parameters import Generate, GenerationRequest, Score
-from inkwell.parameters.transcript import Script, transcribe
+from inkwell.parameters.transcript import ChatTemplate, render_transcript
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -51,8 +51,8 @@ def test_any_body_of_a_completion(values: dict):
 )
 def test_any_body_of_a_chat(values: dict):
     try:
-        asked = chat.parse_chat(values, Script())
-        transcript = transcribe(asked.messages, asked.script, len, 50)
+        asked = chat.parse_chat(values, ChatTemplate())
+        transcript = render_transcript(asked.messages, asked.chat_template, len, 50)
         assert 0 <= transcript.dropped_messages < len(asked.messages) or not transcript.dropped_messages
         check(asked.asking(transcript.text))
     except RequestError as error:

@@ -59,8 +59,8 @@ def test_the_tokens_together_are_the_text_and_that_of_a_whole_reply(
     events = events_of(client, "Hello ", **asked)
     whole = client.post("/generate", json={"inputs": "Hello ", "parameters": asked}).json
     assert text_of(events) == events[-1]["generated_text"] == whole["generated_text"]
-    told = [event["token"] for event in events if not event["token"]["special"]]
-    assert [token["id"] for token in told] == [token["id"] for token in whole["details"]["tokens"]]
+    tokens = [event["token"] for event in events if not event["token"]["special"]]
+    assert [token["id"] for token in tokens] == [token["id"] for token in whole["details"]["tokens"]]
     assert events[-1]["details"]["finish_reason"] == whole["details"]["finish_reason"]
 
 

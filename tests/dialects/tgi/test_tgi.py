@@ -22,9 +22,9 @@ def test_the_reply_is_the_text_and_what_every_reply_tells(client: FlaskClient):
     response = client.post("/generate", json={"inputs": "Hello ", "parameters": {"max_new_tokens": 20}})
     assert list(response.json) == ["generated_text", "inkwell"]
     assert response.json["generated_text"] == continued("Hello ", 20)
-    facts = response.json["inkwell"]
-    assert (facts["request_id"], facts["prompt_tokens"]) == (response.headers["X-Request-Id"], 6)
-    assert facts["parameters"]["temperature"] == 0 and response.headers["X-Inkwell-Finish-Reason"] == "length"
+    metadata = response.json["inkwell"]
+    assert (metadata["request_id"], metadata["prompt_tokens"]) == (response.headers["X-Request-Id"], 6)
+    assert metadata["parameters"]["temperature"] == 0 and response.headers["X-Inkwell-Finish-Reason"] == "length"
 
 
 def test_at_the_base_address_the_reply_stands_in_a_list(client: FlaskClient):
@@ -109,8 +109,8 @@ def test_messages_use_the_names_of_the_dialect(client: FlaskClient):
 
 
 def test_what_ended_a_text_is_told(client: FlaskClient):
-    facts = reply_of(client, finish_sentence=True, stop=["d"], max_new_tokens=9)["inkwell"]
-    assert (facts["stops"], facts["sentences"], facts["finish_reasons"]) == (["d"], [None], ["stop_sequence"])
+    metadata = reply_of(client, finish_sentence=True, stop=["d"], max_new_tokens=9)["inkwell"]
+    assert (metadata["stops"], metadata["sentences"], metadata["finish_reasons"]) == (["d"], [None], ["stop_sequence"])
     assert reply_of(client, finish_sentence=True, max_new_tokens=2)["inkwell"]["sentences"] == ["open"]
     assert not {"stops", "sentences"} & reply_of(client, max_new_tokens=2)["inkwell"].keys()
 

@@ -37,4 +37,4 @@ def test_spans_cover_the_text_without_a_gap(tokenizer: TextTokenizer, text: str)
 
 @pytest.mark.parametrize("tokens", [[], [0], [223, 173]])
 def test_any_ids_have_spans(tokenizer: TextTokenizer, tokens: list[int]):
-    assert [each.token for each in spans(tokens, tokenizer)] == tokens
+    assert [each.id for each in spans(tokens, tokenizer)] == tokens

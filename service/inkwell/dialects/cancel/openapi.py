@@ -4,9 +4,9 @@ from inkwell.errors import RequestNotFound
 from inkwell.http.openapi import KEY_ERRORS, Spec, error_responses, json_reply
 
 DESCRIPTION = (
-    "Ends every request of this id that runs or waits, and was sent by the same client; an administrator ends "
-    "anybody's. What was generated until then is its reply, with the finish reason `cancelled`. The id is the one "
-    "that was sent as `X-Request-Id`, or that the first bytes of a stream came with in the header of that name."
+    "Cancels every running or queued request with this id that was sent by the same client; an administrator can "
+    "cancel those of all clients. A cancelled request is answered with the text generated so far and the finish reason "
+    "`cancelled`. The id is that of the header `X-Request-Id`, in the request or in the first bytes of its reply."
 )
 
 
@@ -21,13 +21,13 @@ def cancel() -> Spec:
     }
     properties = {
         "id": {"type": "string"},
-        "cancelled": {"type": "integer", "description": "How many were ended."},
+        "cancelled": {"type": "integer", "description": "Number of cancelled requests."},
     }
     return {
         "tags": ["requests"],
         "summary": "Cancel a request",
         "description": DESCRIPTION,
         "parameters": [parameter],
-        "responses": {"200": json_reply("Ended.", {"type": "object", "properties": properties})}
+        "responses": {"200": json_reply("Cancelled.", {"type": "object", "properties": properties})}
         | error_responses(*KEY_ERRORS, RequestNotFound),
     }

@@ -1,4 +1,4 @@
-"""`DELETE /v1/requests/{request id}`: ends a request that runs or waits; its reply is what it has until then."""
+"""`DELETE /v1/requests/{request id}`: cancels a running or queued request, whose reply is the text so far."""
 
 from flask import Flask, Response, g, jsonify
 

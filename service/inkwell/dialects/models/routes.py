@@ -1,6 +1,4 @@
-"""`/models`: every model that can be requested, what it is and what its worker does at present."""
-
-from dataclasses import asdict
+"""`/models`: every model that can be requested, its properties and what its worker is doing."""
 
 from flask import Flask, Response, jsonify
 
@@ -9,7 +7,7 @@ from inkwell.dialects.models import openapi
 from inkwell.http.auth import INFER, ScopedBlueprint
 from inkwell.http.openapi import documented
 from inkwell.http.services import Services
-from inkwell.models.listing import ModelEntry, entry
+from inkwell.models.listing import Listing, ModelEntry, entry
 from inkwell.models.registry import Registry
 
 
@@ -20,14 +18,13 @@ def register(app: Flask, services: Services) -> None:
     @routes.get("/models")
     @documented(openapi.models())
     def models() -> Response:
-        rows = [asdict(each) for each in _entries(services.registry)]
-        return jsonify({"default_model": canonical(services.default_model), "models": rows})
+        return jsonify(Listing(canonical(services.default_model), _entries(services.registry)))
 
     app.register_blueprint(routes)
 
 
 def _entries(registry: Registry) -> list[ModelEntry]:
-    """The models that are here, then those known by name that could be downloaded."""
+    """The models that are present, then the known ones that could be downloaded."""
     folders = registry.model_store.folders()
     absent = [
         ModelEntry(known.name, "not_downloaded", f"{known.hub_id}@{known.revision}", parameters=known.parameters)

@@ -23,9 +23,9 @@ SSE_EXAMPLE = (
     'data: {"request_id":"...","model_name":"demo","generated_tokens":4}\n\ndata: [DONE]\n\n'
 )
 DESCRIPTION = (
-    "Continues `input_text`. The answer is the generated text alone; with the header `Accept: application/json` it is "
-    "a JSON object with the details, and with `stream=true` or `Accept: text/event-stream` it comes as server-sent "
-    "events, of which `data: [DONE]` is the only mark of success."
+    "Continues `input_text`. The reply is the plain generated text; with the header `Accept: application/json` it is a "
+    "JSON object with the details, and with `stream=true` or `Accept: text/event-stream` a stream of server-sent "
+    "events. Only a stream that ends in `data: [DONE]` is complete."
 )
 
 
@@ -46,7 +46,7 @@ def generate_post() -> Spec:
     }
     return {
         "tags": ["generation"],
-        "summary": "Generate text, parameters in the body",
+        "summary": "Generate text, with parameters in the body",
         "description": DESCRIPTION,
         "requestBody": {"required": True, "content": content},
         "responses": _responses(*BODY_REFUSALS),
@@ -59,7 +59,7 @@ def _query_parameter(row: Parameter) -> Spec:
 
 
 def _responses(*refusals: int) -> Spec:
-    """The answer in its three forms and every error; `refusals` are those of Flask that this method can meet."""
+    """The three forms of the reply, and all errors; `refusals` are the statuses of Flask that this method can get."""
     content = {
         "text/plain": {"schema": {"type": "string"}, "example": TEXT_EXAMPLE},
         "application/json": {"schema": _details_schema()},
@@ -80,7 +80,10 @@ def _details_schema() -> Spec:
         "generated_tokens": count,
         "stop": text | {"description": "The stop string that ended the text."},
         "sentence": text
-        | {"nullable": True, "description": "With finish_sentence: whole, extended, cut, or open if none ended."},
+        | {
+            "nullable": True,
+            "description": "With finish_sentence: whole, extended, cut, or open if none ended.",
+        },
         "tokens": {"type": "array", "items": token, "description": "With logprobs."},
         "prompt": {"type": "array", "items": token, "description": "The prompt, with prompt_logprobs."},
     }
@@ -92,8 +95,8 @@ def _details_schema() -> Spec:
             "model_name": text | {"example": "demo"},
             "samples": {"type": "array", "items": {"type": "object", "properties": sample}},
             "prompt_tokens": count,
-            "cached_tokens": count | {"description": "Of the prompt, found computed by an earlier request."},
-            "dropped_tokens": count | {"description": "Cut off the prompt, or slid out of the context."},
+            "cached_tokens": count | {"description": "Prompt tokens reused from the cache of earlier requests."},
+            "dropped_tokens": count | {"description": "Tokens cut off the prompt or moved out of the context."},
             "generated_tokens": count,
             "parameters": {"type": "object", "properties": effective, "description": "As used, with the seed."},
             "queue_s": seconds,

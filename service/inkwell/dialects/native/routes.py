@@ -1,6 +1,6 @@
 """`/text-generate`: the service's own dialect, by GET and POST, answered as text, JSON or a stream.
 
-Views read top to bottom: parse, start, shape the reply. Errors are raised here and answered in http/error_handlers.py.
+Views parse the request, start a generation and shape its reply. http/error_handlers.py turns errors into replies.
 """
 
 from typing import Any
@@ -19,7 +19,7 @@ from inkwell.http.services import Services
 from inkwell.parameters import Generate, GenerationRequest, parse_json, parse_text
 
 TEXT, JSON = "text/plain", "application/json"
-BESIDE_TEXTS = ("finish_reasons", "stops", "sentences")  # facts that each sample tells of itself
+PER_SAMPLE = ("finish_reasons", "stops", "sentences")  # metadata that each sample has for itself
 
 
 def register(app: Flask, services: Services) -> None:
@@ -30,7 +30,7 @@ def register(app: Flask, services: Services) -> None:
     @routes.get("/text-generate")
     @documented(openapi.generate_get())
     def generate_get() -> Response:
-        if request.method == "HEAD":  # Flask adds it to every GET; it would generate a text and throw it away
+        if request.method == "HEAD":  # Flask adds HEAD to every GET route; it would generate a text and discard it
             raise MethodNotAllowed(["GET", "POST"])
         return _answer(generator, parse_text(read_query(request)))
 
@@ -65,15 +65,15 @@ def _media_type(wanted: GenerationRequest[Generate]) -> str:
 
 
 def _plain(generation: Generation[Generate]) -> Response:
-    """The generated text and nothing else; what else a program may want to know is in headers."""
+    """Only the generated text; the metadata is in headers."""
     choice = generation.best[0]
     return Response(_text(generation, choice), content_type=f"{TEXT}; charset=utf-8")
 
 
 def _details(generation: Generation[Generate], with_texts: bool = True) -> dict[str, Any]:
-    """The JSON reply; a stream's last event is the same without the texts, which were sent already."""
-    told = {name: fact for name, fact in metadata(generation).items() if name not in BESIDE_TEXTS}
-    return told | {"samples": [_sample(generation, choice, with_texts) for choice in generation.best]}
+    """The JSON reply. A stream's last event is the same without the texts, which have been sent already."""
+    details = {name: value for name, value in metadata(generation).items() if name not in PER_SAMPLE}
+    return details | {"samples": [_sample(generation, choice, with_texts) for choice in generation.best]}
 
 
 def _sample(generation: Generation[Generate], choice: Choice, with_texts: bool) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def _sample(generation: Generation[Generate], choice: Choice, with_texts: bool) 
         sample["sentence"] = choice.sentence
     if task.logprobs is not None and with_texts:
         sample["tokens"] = [_token(token) for token in choice.tokens]
-    if task.prompt_logprobs is not None and choice is generation.best[0]:  # the others could only repeat it
+    if task.prompt_logprobs is not None and choice is generation.best[0]:  # the others would repeat it
         sample["prompt"] = [_token(token) for token in choice.prompt.text_tokens()]
     return sample
 
@@ -97,13 +97,13 @@ def _text(generation: Generation[Generate], choice: Choice) -> str:
 
 
 def _token(token: TextToken) -> dict[str, Any]:
-    likeliest = [{"id": other, "logprob": logprob} for other, logprob in token.top]
+    top = [{"id": other, "logprob": logprob} for other, logprob in token.top]
     value: dict[str, Any] = {"id": token.id, "text": token.text, "logprob": token.logprob, "offset": token.offset}
-    return value | ({"top": likeliest} if likeliest else {})
+    return value | ({"top": top} if top else {})
 
 
 class _Stream:
-    """One piece of text an event, and the details last; with `echo` a text's first piece begins with the prompt."""
+    """One event per piece of text, and the details last; with `echo` a text's first piece begins with the prompt."""
 
     def __init__(self, generation: Generation[Generate]) -> None:
         self._generation = generation

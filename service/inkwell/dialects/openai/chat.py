@@ -1,4 +1,4 @@
-"""OpenAI's `/v1/chat/completions`, for models that only continue a text: the conversation becomes a transcript."""
+"""OpenAI's `/v1/chat/completions`, for base models: they continue a transcript of the conversation."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from inkwell.http.request_body import read_json
 from inkwell.http.services import Services
 from inkwell.models.model_store import Model
 from inkwell.parameters import MAX_INPUT_BYTES, Generate, GenerationRequest
-from inkwell.parameters.transcript import Transcript, transcribe
+from inkwell.parameters.transcript import Transcript, render_transcript
 
 
 def blueprint(services: Services) -> ScopedBlueprint:
@@ -26,19 +26,19 @@ def blueprint(services: Services) -> ScopedBlueprint:
     @routes.post("/chat/completions")
     @documented(chat_openapi.chat_completions())
     def chat_completions() -> Response:
-        asked = parse_chat(read_json(request), services.script)
+        asked = parse_chat(read_json(request), services.chat_template)
         names = FieldNames(prompt="messages", length=asked.length_name, model="model")
-        told: dict[str, Any] = {"chat": asked.effective}
+        more: dict[str, Any] = {"chat": asked.effective}  # of the metadata
 
         def prepare(model: Model) -> GenerationRequest[Generate]:
-            written = _written(model, asked)
-            told["dropped_messages"] = written.dropped_messages
-            return asked.asking(written.text)
+            transcript = _transcript(model, asked)
+            more["dropped_messages"] = transcript.dropped_messages
+            return asked.asking(transcript.text)
 
         def reply_to(generation: Generation[Generate]) -> ChatReply:
             computed_by = fingerprint(services, generation.model)
             wants_logprobs = generation.task.logprobs is not None
-            return ChatReply(generation, ReplyOptions(computed_by, asked.include_usage, wants_logprobs, told))
+            return ChatReply(generation, ReplyOptions(computed_by, asked.include_usage, wants_logprobs, more))
 
         opened = services.generator.start_on(asked.model_name, prepare, g.request_id, g.client, names)
         return respond(opened, reply_to, asked.stream)
@@ -46,17 +46,17 @@ def blueprint(services: Services) -> ScopedBlueprint:
     return routes
 
 
-def _written(model: Model, asked: Chat) -> Transcript:
-    """The conversation written down; raises ContextLengthExceeded when what must stay is too long to be tokenised."""
+def _transcript(model: Model, asked: Chat) -> Transcript:
+    """Raises ContextLengthExceeded if the part that may not be dropped is too long to be tokenised."""
     context = model.config.context
     room = context - asked.reserve(context)
-    written = transcribe(asked.messages, asked.script, lambda text: _count_tokens(text, model), room)
-    if len(written.text) > MAX_INPUT_BYTES:
-        message = f"messages make a transcript of {len(written.text)} characters; {MAX_INPUT_BYTES} is the limit"
+    transcript = render_transcript(asked.messages, asked.chat_template, lambda text: _count_tokens(text, model), room)
+    if len(transcript.text) > MAX_INPUT_BYTES:
+        message = f"messages make a transcript of {len(transcript.text)} characters; {MAX_INPUT_BYTES} is the limit"
         raise ContextLengthExceeded(message, param="messages")
-    return written
+    return transcript
 
 
 def _count_tokens(text: str, model: Model) -> int:
-    """Exact for every text that may be sent; a longer one, which would keep the tokenizer busy for seconds, is not."""
+    """Exact up to the longest text that may be sent; counts characters beyond it, where tokenising takes seconds."""
     return len(model.tokenizer.encode(text)) if len(text) <= MAX_INPUT_BYTES else len(text)

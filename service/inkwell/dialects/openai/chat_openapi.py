@@ -5,11 +5,11 @@ from inkwell.dialects.openai.openapi import COUNT, GENERATION_RESPONSES, TEXT, f
 from inkwell.http.openapi import Spec, body_schema
 
 DESCRIPTION = (
-    "As OpenAI's endpoint of this name. These models were never taught to chat: they are shown the conversation as a "
-    "transcript, with what the system says on top and then `User:` and `Assistant:` turns, and continue it; the text "
-    "ends where the next turn would begin. Of a conversation that does not fit, the oldest rounds are dropped, and "
-    "`inkwell.dropped_messages` counts them; `inkwell.parameters.transcript` says how it was written down. "
-    "Fields of OpenAI's that cannot be honoured are refused: {refused}."
+    "Compatible with OpenAI's endpoint of this name. These models are not trained for chat: they continue a transcript "
+    "of the conversation, with the system messages on top followed by `User:` and `Assistant:` turns, and their text "
+    "ends where the next turn would begin. The oldest rounds of a conversation that does not fit are dropped; "
+    "`inkwell.dropped_messages` counts their messages, and `inkwell.chat` holds the parameters of the transcript. "
+    "Fields of OpenAI's that are not supported are refused: {refused}."
 )
 EXAMPLE = {
     "model": "demo",
@@ -31,7 +31,7 @@ def chat_completions() -> Spec:
     content = {"schema": body_schema(PARAMETERS), "example": EXAMPLE}
     return {
         "tags": ["openai"],
-        "summary": "OpenAI's chat, as a transcript for base models",
+        "summary": "Chat completions (OpenAI), as a transcript for base models",
         "description": DESCRIPTION.format(refused=", ".join(REFUSED)),
         "requestBody": {"required": True, "content": {"application/json": content}},
         "responses": replies("chat.completion", _choice(), STREAM_EXAMPLE) | GENERATION_RESPONSES,
@@ -45,9 +45,9 @@ def _choice() -> Spec:
         "bytes": {"type": "array", "items": COUNT},
     }
     likeliest = {"type": "array", "items": {"type": "object", "properties": entry}}
-    told = {"type": "object", "properties": entry | {"top_logprobs": likeliest}}
+    token = {"type": "object", "properties": entry | {"top_logprobs": likeliest}}
     message = {"role": TEXT | {"enum": ["assistant"]}, "content": TEXT, "refusal": TEXT | {"nullable": True}}
-    logprobs = {"content": {"type": "array", "items": told}, "refusal": {"type": "object", "nullable": True}}
+    logprobs = {"content": {"type": "array", "items": token}, "refusal": {"type": "object", "nullable": True}}
     return {
         "index": COUNT,
         "message": {"type": "object", "properties": message},

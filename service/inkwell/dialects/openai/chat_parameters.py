@@ -23,7 +23,7 @@ from inkwell.parameters.parameter import Parameter, checked_text, wrong_type
 from inkwell.parameters.reading import read_json
 from inkwell.parameters.request import Generate, GenerationRequest
 from inkwell.parameters.table import BY_NAME
-from inkwell.parameters.transcript import MOST_TEMPLATE_CHARACTERS, TEMPLATE, Message, Script, check_template
+from inkwell.parameters.transcript import MOST_TEMPLATE_CHARACTERS, TEMPLATE, ChatTemplate, Message, check_template
 
 NO_TOOLS, TEXT_ALONE = "these models call no tools", "these models read and write text alone"
 NO_STORE, NO_REASONING = "nothing is stored here", "these models only continue a text"
@@ -51,7 +51,7 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "service_tier": ("auto", "default"),
 }
 _NAME_CHARACTERS = 64
-_FIELDS_OF_SCRIPT = ("user", "assistant", "template", "max_turns", "overflow")
+_TEMPLATE_FIELDS = ("user", "assistant", "template", "max_turns", "overflow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Chat:
     """What was asked of `/v1/chat/completions`. `length_name` is the client's name for the most tokens."""
 
     messages: tuple[Message, ...]
-    script: Script
+    chat_template: ChatTemplate
     include_usage: bool
     length_name: str
     _request: GenerationRequest[Generate]
@@ -83,11 +83,11 @@ class Chat:
     def effective(self) -> dict[str, Any]:
         """How the conversation was written down, by the names that a further request would use."""
         return {
-            "user_name": self.script.user,
-            "assistant_name": self.script.assistant,
-            "template": self.script.template,
-            "max_turns": self.script.max_turns,
-            "chat_overflow": self.script.overflow,
+            "user_name": self.chat_template.user,
+            "assistant_name": self.chat_template.assistant,
+            "template": self.chat_template.template,
+            "max_turns": self.chat_template.max_turns,
+            "chat_overflow": self.chat_template.overflow,
         }
 
     def asking(self, transcript: str) -> GenerationRequest[Generate]:
@@ -157,25 +157,25 @@ PARAMETERS = (
 )  # fmt: skip
 
 
-def parse_chat(values: Mapping[str, Any], script: Script) -> Chat:
-    """What the body of a request asks for; `script` is what holds where it says nothing. Raises RequestErrors."""
+def parse_chat(values: Mapping[str, Any], chat_template: ChatTemplate) -> Chat:
+    """What the body of a request asks for; `chat_template` applies where it is silent. Raises RequestErrors."""
     fields = read_json(PARAMETERS, without(values, NEUTRAL), REFUSED)
     del fields["user"]
     fields["user"] = fields.pop("user_role")
-    own = {name: value for name in _FIELDS_OF_SCRIPT if (value := fields.pop(name)) is not None}
+    own = {name: value for name in _TEMPLATE_FIELDS if (value := fields.pop(name)) is not None}
     said, include_usage = fields.pop("messages"), fields.pop(USAGE)
-    script = replace(script, **own)
+    chat_template = replace(chat_template, **own)
     length_name = "max_tokens" if fields["length"] is not None else "max_completion_tokens"
     fields |= {
         "prompts": (),
         "length": _length(fields["length"], fields.pop("max_completion_tokens")),
         "logprobs": _logprobs(fields["logprobs"], fields.pop("top_logprobs")),
-        "stop": (*fields["stop"], *script.stops),
+        "stop": (*fields["stop"], *chat_template.stops),
         "trim_start": True,
     }
     request = generation_request(fields)
     check_stream_options(values, request)
-    return Chat(said, script, include_usage, length_name, request)
+    return Chat(said, chat_template, include_usage, length_name, request)
 
 
 def _length(old: int | None, new: int | None) -> int | None:

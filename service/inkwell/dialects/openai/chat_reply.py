@@ -20,28 +20,28 @@ class ChatReply(TextReply):
         return {
             "index": index,
             "message": {"role": "assistant", "content": choice.text, "refusal": None},
-            "logprobs": self._told(choice.tokens),
+            "logprobs": self._logprobs(choice.tokens),
             "finish_reason": REASONS[choice.finish] if choice.finish else None,
         }
 
     def pieces(self, event: TextEvent) -> list[Json]:
-        """First who speaks, then what is said, at the end why it ended: each in a piece of its own."""
+        """The role first, then the content, and the finish reason at the end, each in a chunk of its own."""
         pieces: list[Json] = []
         if event.choice not in self._begun:
             self._begun.add(event.choice)
             pieces.append(_piece(event.choice, {"role": "assistant", "content": ""}))
         if event.text or (self.options.logprobs and event.tokens):
-            pieces.append(_piece(event.choice, {"content": event.text}, self._told(event.tokens)))
+            pieces.append(_piece(event.choice, {"content": event.text}, self._logprobs(event.tokens)))
         if event.finish:
             pieces.append(_piece(event.choice, {}, finish_reason=REASONS[event.finish]))
         return pieces
 
-    def _told(self, tokens: Sequence[TextToken]) -> Json | None:
+    def _logprobs(self, tokens: Sequence[TextToken]) -> Json | None:
         return {"content": [self._token(token) for token in tokens], "refusal": None} if self.options.logprobs else None
 
     def _token(self, token: TextToken) -> Json:
-        likeliest = [_entry(self.spelling(other), logprob) for other, logprob in token.top]
-        return _entry(token.data, token.logprob) | {"top_logprobs": likeliest}
+        top = [_entry(self.spelling(other), logprob) for other, logprob in token.top]
+        return _entry(token.data, token.logprob) | {"top_logprobs": top}
 
 
 def _entry(data: bytes, logprob: float | None) -> Json:

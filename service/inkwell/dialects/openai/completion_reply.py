@@ -1,4 +1,4 @@
-"""The choices of `/v1/completions`: texts, the prompt's echo, and log-probabilities with their places in the text."""
+"""The choices of `/v1/completions`: texts, the prompt's echo, and log-probabilities with their offsets in the text."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -28,11 +28,11 @@ class CompletionReply(TextReply):
 
     def choice(self, index: int, choice: Choice) -> Json:
         echo, tokens = self._opening(choice)
-        told = [*tokens, *_shifted(choice.tokens, len(echo))]
-        return self._shape(index, echo + choice.text, told, choice.finish)
+        tokens = [*tokens, *_shifted(choice.tokens, len(echo))]
+        return self._shape(index, echo + choice.text, tokens, choice.finish)
 
     def pieces(self, event: TextEvent) -> list[Json]:
-        """An echo with log-probabilities waits for the first text of its prompt, which alone knows them."""
+        """An echo with log-probabilities waits for the first choice of its prompt, the only one that has them."""
         choice = self.generation.choices[event.choice]
         prompt = choice.prompt.number
         if choice.first:
@@ -46,11 +46,11 @@ class CompletionReply(TextReply):
         choice = self.generation.choices[event.choice]
         echo, tokens = ("", []) if event.choice in self._shifts else self._opening(choice)
         shift = self._shifts.setdefault(event.choice, len(echo))
-        told = [*tokens, *_shifted(event.tokens, shift)]
-        return self._shape(event.choice, echo + event.text, told, event.finish)
+        tokens = [*tokens, *_shifted(event.tokens, shift)]
+        return self._shape(event.choice, echo + event.text, tokens, event.finish)
 
     def _opening(self, choice: Choice) -> tuple[str, list[TextToken]]:
-        """What stands before the text of a choice: the echo, if one was asked for."""
+        """The text and tokens before those of a choice: the echo of the prompt, if it was requested."""
         if not self._echo:
             return "", []
         return choice.prompt.text, choice.prompt.text_tokens() if self.options.logprobs else []
@@ -78,12 +78,12 @@ class ScoredPromptsReply(Reply):
     def last(self) -> list[Json]:
         chunks = [self._chunk(choice) for choice in self.choices()]
         if not self.options.include_usage:
-            chunks[-1]["inkwell"] = self._facts()
+            chunks[-1]["inkwell"] = self._metadata()
         return chunks + self._usage_chunk()
 
     def _choice(self, index: int, prompt: PromptState) -> Json:
-        told = logprobs(prompt.text_tokens(), self.spelling) if self.options.logprobs else None
-        return _shape(index, prompt.text, told, "length")
+        scores = logprobs(prompt.text_tokens(), self.spelling) if self.options.logprobs else None
+        return _shape(index, prompt.text, scores, "length")
 
 
 def _shape(index: int, text: str, logprobs: Json | None, finish: Finish | None) -> Json:
@@ -92,25 +92,25 @@ def _shape(index: int, text: str, logprobs: Json | None, finish: Finish | None) 
 
 
 def logprobs(tokens: Sequence[TextToken], spelling: Spelling) -> Json:
-    """OpenAI's four lists, one entry a token. The first token of a prompt has no probability."""
+    """OpenAI's four lists, with one entry per token. The first token of a prompt has no log-probability."""
     return {
         "tokens": [token_text(token.data) for token in tokens],
         "token_logprobs": [token.logprob for token in tokens],
-        "top_logprobs": [_likeliest(token, spelling) for token in tokens],
+        "top_logprobs": [_top_logprobs(token, spelling) for token in tokens],
         "text_offset": [token.offset for token in tokens],
     }
 
 
 def token_text(data: bytes) -> str:
-    """A token as text; one that holds but a part of a character as its bytes, as OpenAI writes it."""
+    """A token as text; one with an incomplete character as its bytes, in OpenAI's notation."""
     try:
         return data.decode()
     except UnicodeDecodeError:
         return "bytes:" + "".join(f"\\x{byte:02x}" for byte in data)
 
 
-def _likeliest(token: TextToken, spelling: Spelling) -> dict[str, float] | None:
-    """The likeliest tokens and the token itself, the likeliest first."""
+def _top_logprobs(token: TextToken, spelling: Spelling) -> dict[str, float] | None:
+    """The most likely tokens in order, and the token itself."""
     if token.logprob is None:
         return None
     found = {token_text(spelling(other)): logprob for other, logprob in token.top}
@@ -118,5 +118,5 @@ def _likeliest(token: TextToken, spelling: Spelling) -> dict[str, float] | None:
 
 
 def _shifted(tokens: Sequence[TextToken], characters: int) -> list[TextToken]:
-    """The tokens of a text that stands behind so many characters of an echo."""
+    """The tokens of a text that follows an echo of this many characters."""
     return [replace(token, offset=token.offset + characters) for token in tokens]

@@ -1,4 +1,4 @@
-"""OpenAI's `/v1/completions`, by its old address too, and `/v1/models`."""
+"""OpenAI's `/v1/completions`, also at its older address, and `/v1/models`."""
 
 from pathlib import Path
 from typing import Any
@@ -87,32 +87,32 @@ def _options(
 
 
 def _plain(name: str) -> str:
-    """A name from an address, where Apache leaves an encoded slash as it is; no model's name has a percent sign."""
+    """A name from a path, in which Apache leaves encoded slashes as they are; no model name has a percent sign."""
     return name.replace("%2F", "/").replace("%2f", "/")
 
 
 def _with_model(values: dict[str, Any], engine: str) -> dict[str, Any]:
     if values.get("model") not in (None, engine):
-        raise InvalidParameter("model differs from the engine in the address", param="model")
+        raise InvalidParameter("model differs from the engine in the path", param="model")
     return values | {"model": engine}
 
 
 def _model(registry: Registry, folder: Folder) -> dict[str, Any]:
-    """A model as OpenAI describes one, and what a program may want to know of it here."""
-    facts = entry(registry, folder)
+    """A model as OpenAI describes it, with three fields of our own."""
+    found = entry(registry, folder)
     return {
         "id": folder.name,
         "object": "model",
         "created": _created(folder.path),
         "owned_by": "inkwell",
-        "context_length": facts.context,
-        "family": facts.family,
-        "state": facts.state,
+        "context_length": found.context,
+        "family": found.family,
+        "state": found.state,
     }
 
 
 def _created(path: Path) -> int:
     try:
         return int(path.stat().st_mtime)
-    except OSError:  # it went away just now
+    except OSError:  # the folder was removed just now
         return 0

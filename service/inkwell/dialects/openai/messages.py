@@ -1,4 +1,4 @@
-"""Reads the messages of a chat: roles, and texts alone."""
+"""Reads the messages of a chat: their roles and texts."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +12,7 @@ from inkwell.parameters.transcript import Message, Role
 MOST_MESSAGES = 4_096
 ROLES: Mapping[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 REFUSED_ROLES = ("tool", "function")
-# Fields and values that say nothing: clients send back the messages they got as they were.
+# Values without meaning, which clients send because they return the messages that they received unchanged.
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "refusal": (None,),
     "annotations": (None, []),
@@ -22,12 +22,12 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "name": (None,),
 }
 REFUSED = {
-    "name": "user_name and assistant_name name the speakers",
+    "name": "use user_name and assistant_name to name the speakers",
     "tool_calls": "these models call no tools",
     "function_call": "these models call no functions",
-    "audio": "these models read text alone",
-    "annotations": "these models read text alone",
-    "refusal": "these models refuse nothing",
+    "audio": "these models read only text",
+    "annotations": "these models read only text",
+    "refusal": "these models have no refusals",
 }
 _PART = {
     "type": "object",
@@ -50,7 +50,7 @@ SCHEMA: Mapping[str, Any] = {
 
 
 def messages(row: Parameter, given: Any) -> tuple[Message, ...]:
-    """A list of messages, the oldest first; `developer` is another word for `system`."""
+    """A list of messages, the oldest first; the role `developer` is the same as `system`."""
     if not isinstance(given, list) or not given:
         raise InvalidParameter(f"{row.name} must be a list of one or more messages", param=row.name)
     if len(given) > MOST_MESSAGES:
@@ -81,7 +81,7 @@ def _role(row: Parameter, given: Any) -> Role:
 
 
 def _content(row: Parameter, given: Any) -> str:
-    """A text, or text parts, one below the other."""
+    """A text, or text parts, which are joined by line breaks."""
     if isinstance(given, str):
         return checked_text(row, given)
     if not isinstance(given, list) or not given:
@@ -94,7 +94,7 @@ def _part(row: Parameter, given: Any) -> str:
     if not isinstance(given, dict) or not isinstance(given.get("type"), str):
         raise InvalidParameter(f"{row.name} must be an object with type and text", param=row.name)
     if given["type"] != "text":
-        message = f"{row.name}.type must be text: these models read nothing else"
+        message = f"{row.name}.type must be text: these models read only text"
         raise UnsupportedParameter(message, param=f"{row.name}.type")
     if given.keys() != {"type", "text"} or not isinstance(given["text"], str):
         raise InvalidParameter(f"{row.name} must hold type and text, a string, and nothing else", param=row.name)

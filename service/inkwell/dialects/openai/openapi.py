@@ -1,4 +1,4 @@
-"""The OpenAPI descriptions of `/v1/completions` and `/v1/models`, and what all of OpenAI's replies share."""
+"""The OpenAPI descriptions of `/v1/completions` and `/v1/models`, and the parts that chat shares with them."""
 
 from inkwell.dialects.openai.completion_parameters import PARAMETERS, REFUSED
 from inkwell.errors import UnsupportedParameter
@@ -15,11 +15,11 @@ from inkwell.http.openapi import (
 )
 
 DESCRIPTION = (
-    "As OpenAI's endpoint of this name, so its clients work with this service as their base URL. Each text of each "
-    "prompt is a choice: its index is the prompt's number times n, plus the sample's. Every reply ends in `inkwell`, "
-    "which tells the effective parameters with the seed, the native finish reasons and the times. With `stream` the "
-    "chunks come as server-sent events, of which `data: [DONE]` is the only mark of success. Fields of OpenAI's that "
-    "cannot be honoured are refused: {refused}."
+    "Compatible with OpenAI's endpoint of this name: its clients work with this service as their base URL. Each text "
+    "of each prompt is a choice, with the index `prompt * n + sample`. Every reply ends in `inkwell`, which holds the "
+    "effective parameters with the seed, the native finish reasons and the times. With `stream` the reply is a stream "
+    "of server-sent events; only one that ends in `data: [DONE]` is complete. Fields of OpenAI's that are not "
+    "supported are refused: {refused}."
 )
 EXAMPLE = {"model": "demo", "prompt": "Once upon a time", "max_tokens": 24, "temperature": 0.8, "seed": 7}
 SCORING = {"model": "demo", "prompt": "Once upon a time", "max_tokens": 0, "echo": True, "logprobs": 1}
@@ -34,14 +34,14 @@ USAGE: Spec = {
     "type": "object",
     "properties": dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), COUNT),
 }
-INKWELL: Spec = {"type": "object", "description": "What every reply of this service tells; other clients ignore it."}
+INKWELL: Spec = {"type": "object", "description": "As in every reply of this service; other clients ignore it."}
 
 
 def completions() -> Spec:
     examples = {"text": {"value": EXAMPLE}, "scores of a prompt": {"value": SCORING}}
     return {
         "tags": ["openai"],
-        "summary": "OpenAI's completions",
+        "summary": "Text completions (OpenAI)",
         "description": DESCRIPTION.format(refused=", ".join(REFUSED)),
         "requestBody": {
             "required": True,
@@ -53,7 +53,7 @@ def completions() -> Spec:
 
 def engine_completions() -> Spec:
     return completions() | {
-        "summary": "The same for OpenAI's clients before 1.0",
+        "summary": "Text completions, for OpenAI's clients before 1.0",
         "parameters": [_in_path("engine", "The model.")],
     }
 
@@ -65,23 +65,23 @@ def models() -> Spec:
     }
     return {
         "tags": ["openai"],
-        "summary": "OpenAI's list of models",
-        "description": "The models that can be asked for; `/models` also tells why others cannot.",
-        "responses": {"200": json_reply("Models that are here.", schema)} | error_responses(*KEY_ERRORS),
+        "summary": "List the models (OpenAI)",
+        "description": "Models that can be requested. `/models` also lists the others, with the reason.",
+        "responses": {"200": json_reply("The models.", schema)} | error_responses(*KEY_ERRORS),
     }
 
 
 def model() -> Spec:
     return {
         "tags": ["openai"],
-        "summary": "One model, by its name or an alias",
+        "summary": "One model, by its name or an alias (OpenAI)",
         "parameters": [_in_path("model", "Name or alias.")],
         "responses": {"200": json_reply("The model.", _model())} | error_responses(*KEY_ERRORS, *MODEL_ERRORS),
     }
 
 
 def replies(kind: str, choice: Spec, stream_example: str) -> Spec:
-    """A whole reply of such choices, or a stream."""
+    """A whole reply with these choices, or a stream."""
     schema = {
         "type": "object",
         "properties": {
@@ -90,7 +90,7 @@ def replies(kind: str, choice: Spec, stream_example: str) -> Spec:
             "created": COUNT | {"description": "Seconds since 1970."},
             "model": TEXT,
             "system_fingerprint": TEXT
-            | {"nullable": True, "description": "Version, device and number format: a seed's text may change with it."},
+            | {"nullable": True, "description": "Version, device and number format; a seed's text may change with it."},
             "choices": {"type": "array", "items": {"type": "object", "properties": choice}},
             "usage": USAGE,
             "inkwell": INKWELL,

@@ -1,6 +1,6 @@
-"""The envelope of OpenAI's replies, whole and in chunks: ids, usage, reasons, and our own facts at the end.
+"""The envelope of OpenAI's replies, whole and in chunks: ids, usage, finish reasons, and our metadata at the end.
 
-A dialect's subclass shapes what lies within: the choices. Everything here is made of a `Generation` and its events.
+Subclasses shape the choices within. Everything is built from a `Generation` and its events.
 """
 
 import time
@@ -19,7 +19,7 @@ from inkwell.parameters import Generate, Task
 
 Json = dict[str, Any]
 TaskT = TypeVar("TaskT", bound=Task)
-# OpenAI has two words for why a text ended; the native one is among the facts.
+# OpenAI has two finish reasons; the native one is in the metadata.
 REASONS: Mapping[Finish, str] = {
     "stop": "stop",
     "stop_sequence": "stop",
@@ -32,11 +32,11 @@ REASONS: Mapping[Finish, str] = {
 
 @dataclass(frozen=True, slots=True)
 class ReplyOptions:
-    """What a reply says beside its texts. `fingerprint` names what computed them; `more` goes to our own facts."""
+    """What a reply contains beside its texts. `fingerprint` is the system_fingerprint; `more` extends the metadata."""
 
     fingerprint: str | None
     include_usage: bool
-    logprobs: bool  # were asked for
+    logprobs: bool  # were requested
     more: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -54,7 +54,7 @@ class Reply(ABC):
 
     def whole(self) -> Json:
         """The whole reply."""
-        return self._object(self.OBJECT, self.choices()) | {"usage": self._usage(), "inkwell": self._facts()}
+        return self._object(self.OBJECT, self.choices()) | {"usage": self._usage(), "inkwell": self._metadata()}
 
     @abstractmethod
     def choices(self) -> list[Json]:
@@ -76,10 +76,10 @@ class Reply(ABC):
         return self._object(self.CHUNK, [choice]) | ({"usage": None} if self.options.include_usage else {})
 
     def _usage_chunk(self) -> list[Json]:
-        """The chunk with the usage, if it was asked for."""
+        """The chunk with the usage, if it was requested."""
         if not self.options.include_usage:
             return []
-        return [self._object(self.CHUNK, []) | {"usage": self._usage(), "inkwell": self._facts()}]
+        return [self._object(self.CHUNK, []) | {"usage": self._usage(), "inkwell": self._metadata()}]
 
     def _object(self, kind: str, choices: list[Json]) -> Json:
         return {
@@ -95,7 +95,7 @@ class Reply(ABC):
         prompt, generated = self._generation.prompt_tokens, self._generation.generated_tokens
         return {"prompt_tokens": prompt, "completion_tokens": generated, "total_tokens": prompt + generated}
 
-    def _facts(self) -> Json:
+    def _metadata(self) -> Json:
         return metadata(self._generation) | dict(self.options.more)
 
 
@@ -110,11 +110,11 @@ class TextReply(Reply):
         return [self.choice(index, choice) for index, choice in enumerate(self.generation.best)]
 
     def frames(self, event: TextEvent) -> list[Json]:
-        """The chunks of one event. Our facts go with the last one that has choices, unless the usage comes after it:
-        programs that know no usage look for a choice in every chunk."""
+        """The chunks of one event. The metadata is in the last chunk with a choice, or in the one with the usage after
+        it if usage was requested: clients that did not request it expect a choice in every chunk."""
         chunks = [self._chunk(piece) for piece in self.pieces(event)]
         if chunks and not self.options.include_usage and all(choice.finish for choice in self.generation.choices):
-            chunks[-1]["inkwell"] = self._facts()
+            chunks[-1]["inkwell"] = self._metadata()
         return chunks
 
     def last(self) -> list[Json]:
@@ -122,11 +122,11 @@ class TextReply(Reply):
 
     @abstractmethod
     def choice(self, index: int, choice: Choice) -> Json:
-        """A whole text."""
+        """A choice with its whole text."""
 
     @abstractmethod
     def pieces(self, event: TextEvent) -> list[Json]:
-        """What is to be told because of an event: choices of chunks."""
+        """The choices for an event, each of which becomes a chunk."""
 
 
 def respond(opened: Opened[TaskT], reply_to: Callable[[Generation[TaskT]], Reply], stream: bool) -> Response:

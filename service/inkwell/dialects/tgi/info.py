@@ -1,4 +1,4 @@
-"""What `/info` tells: the default model and the service's limits, under TGI's names."""
+"""The reply of `/info`: the default model and the service's limits, under TGI's names."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from inkwell.parameters.table import BY_NAME
 
 
 def info(model: Model, services: Services) -> dict[str, Any]:
-    """One object; what only a running worker knows is null without one."""
+    """Fields that only a running worker knows are null without one."""
     worker = services.registry.worker(model.name)
     ready = worker.ready if worker is not None and worker.alive else None
     context = model.config.context
@@ -24,7 +24,7 @@ def info(model: Model, services: Services) -> dict[str, Any]:
         "max_best_of": min(services.limits.samples, int(BY_NAME["best_of"].high or 1)),
         "max_stop_sequences": MOST_STOPS,
         "max_top_n_tokens": MOST_TOP_TOKENS,
-        "max_input_tokens": context - 1,  # one must be left to generate
+        "max_input_tokens": context - 1,  # one must remain to be generated
         "max_input_length": context - 1,  # its name before TGI 2.1
         "max_total_tokens": context,
         "max_client_batch_size": 1,

@@ -21,7 +21,7 @@ NUMBER: Spec = {"type": "number"}
 COUNT: Spec = {"type": "integer"}
 FACTS: Spec = {
     "type": "object",
-    "description": "What every reply of this service tells: parameters with the seed as used, counts, seconds.",
+    "description": "As in every reply of this service: the parameters with the seed as used, counts, seconds.",
 }
 WHOLE: Spec = {
     "inputs": "Once upon a time",
@@ -29,8 +29,8 @@ WHOLE: Spec = {
 }
 STREAMED: Spec = {"inputs": "Once upon a time", "parameters": {"max_new_tokens": 20, "details": True}}
 DESCRIPTION = (
-    "Continues `inputs`, for clients of Hugging Face's TGI. The likeliest text, unless sampling is asked for. "
-    "The stop string stays in the text, as in TGI; `keep_stop=false` takes it off. `watermark`, `grammar` and "
+    "Continues `inputs`, for clients of Hugging Face's TGI. Decoding is greedy unless sampling is requested. "
+    "As in TGI, the text includes the stop string; `keep_stop=false` removes it. `watermark`, `grammar` and "
     "`adapter_id` are refused. "
 )
 STREAM_EXAMPLE = (
@@ -42,16 +42,16 @@ STREAM_EXAMPLE = (
 
 
 def generate() -> Spec:
-    return _operation("Generate text (TGI)", "With `stream` it comes as server-sent events.", WHOLE, _reply())
+    return _operation("Generate text (TGI)", "With `stream` it is a stream of server-sent events.", WHOLE, _reply())
 
 
 def generate_stream() -> Spec:
-    text = "One server-sent event a token; the last one has `generated_text`. A stream without it failed."
+    text = "One server-sent event per token; the last one has `generated_text`. A stream without it has failed."
     return _operation("Generate text as a stream (TGI)", text, STREAMED, None)
 
 
 def base() -> Spec:
-    text = "For clients that know the base address alone, such as huggingface_hub: a whole reply stands in a list."
+    text = "For clients that know only the base address, such as huggingface_hub. A whole reply is in a list."
     return _operation("Generate text at the base address (TGI)", text, WHOLE, {"type": "array", "items": _reply()})
 
 
@@ -105,10 +105,10 @@ def _reply() -> Spec:
     sequence = {
         "finish_reason": TEXT | {"enum": ["length", "eos_token", "stop_sequence"]},
         "generated_tokens": COUNT,
-        "seed": COUNT | {"nullable": True, "description": "null where nothing was drawn."},
+        "seed": COUNT | {"nullable": True, "description": "null with greedy decoding."},
         "prefill": _list(first, "With decoder_input_details."),
-        "tokens": _list(token, "Their texts together are the generated text."),
-        "top_tokens": {"type": "array", "items": _list(token, "The likeliest in the place of each token.")},
+        "tokens": _list(token, "Their concatenated texts are the generated text."),
+        "top_tokens": {"type": "array", "items": _list(token, "The most likely tokens at each position.")},
     }
     others = {"type": "array", "items": _object({"generated_text": TEXT} | sequence), "description": "With best_of."}
     details = _object(sequence | {"best_of_sequences": others}) | {"description": "With details."}

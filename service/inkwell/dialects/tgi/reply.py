@@ -1,7 +1,7 @@
-"""The replies of TGI's dialect: pure functions from a generation and its events to the JSON that its clients read.
+"""TGI's replies: pure functions from a generation and its events to JSON.
 
-In TGI the token that ends a text is one of its tokens. Here the end-of-text token is never part of a text, so a stream
-that ends without a further token closes with one that is marked `special` and has no log-probability.
+In TGI the end-of-text token is one of a text's tokens. Here it is not, so a stream that ends without another token
+closes with an end-of-text token that is marked `special` and has no log-probability.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from inkwell.generation import Choice, Finish, Generation, PromptState, TextEven
 from inkwell.http.replies import metadata
 from inkwell.parameters import Generate
 
-FINISH_REASONS = {"stop": "eos_token", "stop_sequence": "stop_sequence"}  # of all others: length
+FINISH_REASONS = {"stop": "eos_token", "stop_sequence": "stop_sequence"}  # all others: length
 Shape = dict[str, Any]
 
 
@@ -30,21 +30,21 @@ def reply(generation: Generation[Generate], details: bool) -> Shape:
 
 
 class StreamShape:
-    """The events of one stream: one a token, and what closes it on the last."""
+    """The events of one stream: one per token, the last of which has the fields that close the stream."""
 
     def __init__(self, generation: Generation[Generate], details: bool) -> None:
         self._generation = generation
         self._details = details
         self._index = 0
-        self._text = ""  # told, and not yet given to a token
-        self._base = 0  # characters given to tokens
+        self._text = ""  # generated, and not yet assigned to a token
+        self._base = 0  # characters assigned to tokens
 
     def last(self) -> list[Shape]:
-        """Nothing: the last token's event closes the stream."""
+        """None: the last token's event closes the stream."""
         return []
 
     def frames(self, event: TextEvent) -> list[Shape]:
-        """The events for a piece of text; the texts of all tokens together are the generated text."""
+        """The events of a piece of text. The concatenated texts of all tokens are the generated text."""
         self._text += event.text
         frames = self._tokens(event.tokens)
         if event.finish:
@@ -85,7 +85,7 @@ class StreamShape:
 
 
 def _sequence(generation: Generation[Generate], choice: Choice) -> Shape:
-    """What is told of one text beside itself."""
+    """The details of one text."""
     special = generation.model.config.eos_token_ids
     texts = _pieces(choice.tokens, choice.text, 0)
     value: Shape = {
@@ -107,7 +107,7 @@ def _text(generation: Generation[Generate], choice: Choice) -> str:
 
 
 def _seed(generation: Generation[Generate]) -> int | None:
-    """TGI tells none where nothing is drawn."""
+    """TGI has no seed with greedy decoding."""
     return None if generation.task.sampling.greedy else generation.task.seed
 
 
@@ -133,9 +133,9 @@ def _token(token: TextToken, text: str, special: Sequence[int]) -> Shape:
 
 
 def _pieces(tokens: Sequence[TextToken], text: str, base: int) -> list[str]:
-    """`text`, which begins at character `base`, shared out among its tokens without gap or overlap.
+    """Split `text`, which begins at character `base`, among its tokens, without gaps or overlaps.
 
-    A character goes to the token that completes it, so one that only begins a character has none.
+    A character belongs to the token that completes it.
     """
     if not tokens:
         return []

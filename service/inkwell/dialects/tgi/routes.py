@@ -48,7 +48,7 @@ def register(app: Flask, services: Services) -> None:
 
 
 def _answer(generator: Generator, wanted: TgiRequest, as_list: bool = False) -> Response:
-    """The reply; at the base address a whole one stands in a list, as the hub's own API has it."""
+    """At the base address a whole reply is in a list, as in the API of the Hugging Face Hub."""
     opened = generator.start(wanted.request, g.request_id, g.client, NAMES)
     if wanted.request.stream:
         return sse_response(opened, lambda generation: StreamShape(generation, wanted.details), done=b"")

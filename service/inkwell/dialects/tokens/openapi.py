@@ -1,6 +1,9 @@
 """The OpenAPI description of `/tokenize` and `/detokenize`."""
 
+from typing import Any
+
 from inkwell.dialects.tokens.parameters import DETOKENIZE_PARAMETERS, TOKENIZE_PARAMETERS
+from inkwell.dialects.tokens.token_spans import Span
 from inkwell.http.openapi import (
     ADMISSION_ERRORS,
     BODY_REFUSALS,
@@ -15,31 +18,23 @@ from inkwell.http.openapi import (
 from inkwell.parameters.parameter import Parameter
 
 DESCRIPTION = (
-    "No model runs for it, so it neither waits nor uses up a client's requests or tokens of the minute. While it lasts "
-    "it is one of the service's running requests, and is refused with 429 when there are too many."
+    "Runs no model, so it neither queues nor counts against the client's requests or tokens per minute. It does count "
+    "as a running request of the service, and gets 429 when there are too many."
 )
 ERRORS = (*KEY_ERRORS, *MODEL_ERRORS, *PARAMETER_ERRORS, *ADMISSION_ERRORS)
-CHARACTERS = "The characters that the token has a part in; tokens that share one all have it."
 
 
 def tokenize() -> Spec:
-    properties = {
-        "id": {"type": "integer"},
-        "text": {"type": "string", "description": CHARACTERS},
-        "start": {"type": "integer", "description": "Characters before them."},
-        "stop": {"type": "integer"},
-    }
-    reply = {"type": "array", "items": {"type": "object", "properties": properties}}
-    return _operation("Text to token ids", TOKENIZE_PARAMETERS, "The tokens, in order.", reply)
+    return _operation("Text to token ids", TOKENIZE_PARAMETERS, "The tokens, in order.", list[Span])
 
 
 def detokenize() -> Spec:
-    text = {"type": "string", "description": "With U+FFFD for bytes that are no character."}
+    text = {"type": "string", "description": "With U+FFFD for bytes that are no whole character."}
     reply = {"type": "object", "properties": {"text": text}}
-    return _operation("Token ids to text", DETOKENIZE_PARAMETERS, "What the tokens spell.", reply)
+    return _operation("Token ids to text", DETOKENIZE_PARAMETERS, "The text of the tokens.", reply)
 
 
-def _operation(summary: str, rows: tuple[Parameter, ...], description: str, reply: Spec) -> Spec:
+def _operation(summary: str, rows: tuple[Parameter, ...], description: str, reply: Any) -> Spec:
     return {
         "tags": ["tokens"],
         "summary": summary,

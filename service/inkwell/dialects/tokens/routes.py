@@ -1,15 +1,13 @@
 """`/tokenize` and `/detokenize`: text to token ids and back.
 
-No model runs, so neither waits nor uses up a quota; each takes a place among the admitted requests while it lasts.
+No model runs, so neither queues nor counts against a quota; each is one of the admitted requests while it runs.
 """
-
-from typing import Any
 
 from flask import Flask, Response, jsonify, request
 
 from inkwell.dialects.tokens import openapi
 from inkwell.dialects.tokens.parameters import DETOKENIZE_PARAMETERS, TOKENIZE_PARAMETERS
-from inkwell.dialects.tokens.token_spans import Span, spans
+from inkwell.dialects.tokens.token_spans import spans
 from inkwell.errors import InvalidParameter
 from inkwell.generation import FieldNames
 from inkwell.http.auth import INFER, ScopedBlueprint
@@ -34,7 +32,7 @@ def register(app: Flask, services: Services) -> None:
         with generator.admitted():
             model = generator.model(wanted["model_name"], NAMES)
             found = spans(model.tokenizer.encode(wanted["inputs"]), model.tokenizer)
-        return jsonify([_token(each) for each in found])
+        return jsonify(found)
 
     @routes.post("/detokenize")
     @documented(openapi.detokenize())
@@ -48,15 +46,11 @@ def register(app: Flask, services: Services) -> None:
     app.register_blueprint(routes)
 
 
-def _token(span: Span) -> dict[str, Any]:
-    return {"id": span.token, "text": span.text, "start": span.start, "stop": span.stop}
-
-
 def _text(tokens: tuple[int, ...], model: Model) -> str:
-    """What the tokens spell, with U+FFFD for what is no character; raises InvalidParameter."""
+    """The text of the tokens, with U+FFFD for bytes that are no whole character; raises InvalidParameter."""
     size = model.config.vocab_size
-    strange: Any = next((token for token in tokens if token >= size), None)
-    if strange is not None:
-        message = f"tokens holds {str(strange)[:32]}; {model.name} has tokens from 0 to {size - 1}"
+    unknown = next((token for token in tokens if token >= size), None)
+    if unknown is not None:
+        message = f"tokens holds {str(unknown)[:32]}; {model.name} has tokens from 0 to {size - 1}"
         raise InvalidParameter(message, param="tokens")
     return b"".join(map(model.tokenizer.spelling, tokens)).decode(errors="replace")
