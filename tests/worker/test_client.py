@@ -16,7 +16,9 @@ from inkwell.engine.contract import EngineConfig, FailureEvent, Job
 from inkwell.errors import LoadFailed, LoadTimeout, ModelCorrupt, WorkerDied
 from inkwell.observability.logs import LogOptions
 from inkwell.parameters.sampling import GREEDY
+from inkwell.worker import client
 from inkwell.worker.client import Worker
+from inkwell.worker.messages import Submit, encode
 from tests.engine.tiny import save_tiny
 
 pytestmark = pytest.mark.slow
@@ -110,6 +112,20 @@ def test_whoever_waits_for_an_event_can_be_woken(start):
     stream = worker.submit([])
     threading.Timer(0.1, stream.wake).start()
     assert wait_until(lambda: stream.get(30) is None) < 10
+
+
+def test_jobs_that_were_sent_before_one_that_cannot_be_are_dropped(start, monkeypatch):
+    def encode_one_job(message) -> bytes:
+        if isinstance(message, Submit) and message.job.key > 1:
+            raise MemoryError("a defect of our own")
+        return encode(message)
+
+    worker = start()
+    worker.wait_ready(60)
+    monkeypatch.setattr(client, "encode", encode_one_job)
+    with pytest.raises(MemoryError):
+        worker.submit([LONG, LONG])
+    assert worker.open_jobs == 0
 
 
 def test_a_killed_worker_fails_its_open_jobs_at_once(start):

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -104,14 +105,12 @@ class Worker:
 
     def submit(self, jobs: Sequence[Job]) -> TokenStream:
         """Send jobs, whose keys do not matter; their events come back in one stream, numbered as they stand here."""
-        stream = TokenStream(self)
-        try:
+        with ExitStack() as resources:
+            stream = resources.enter_context(closing(TokenStream(self)))
             for number, job in enumerate(jobs):
                 stream.add(number, job)
-        except WorkerDied:
-            stream.close()
-            raise
-        return stream
+            resources.pop_all()
+            return stream
 
     def enter(self, stream: TokenStream) -> int:
         """A new job key, whose events go to the stream; raises WorkerDied."""
