@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from flask import Flask, g
+from flask import Flask, Response, g
 
 from inkwell.generation import Generation, TextEvent
 from inkwell.http.access_log import AccessLogEntry
@@ -83,3 +83,22 @@ def test_a_response_that_is_lost_before_it_is_sent_is_closed(one: Run):
         sse_response(one.opened(), reply(lambda event: []))
         gc.collect()
     assert len(one.outcomes) == 1
+
+
+def test_a_response_that_an_error_of_a_later_hook_replaces_is_closed_with_the_request(one: Run):
+    app = application()
+
+    @app.after_request
+    def fail(response: Response) -> Response:
+        raise TypeError("a defect of our own")
+
+    @app.get("/")
+    def stream() -> Response:
+        g.log_entry = AccessLogEntry("mine")
+        kept.append(sse_response(one.opened(), reply(lambda event: [])))
+        return kept[0]
+
+    kept: list[Response] = []  # as a traceback may keep it: garbage collection does not close it
+    assert app.test_client().get("/").status_code == 500
+    (outcome,) = one.outcomes
+    assert outcome.result == "internal_error"

@@ -4,11 +4,12 @@ A dialect provides pure functions from a `Generation` and its events to JSON; th
 """
 
 import json
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Protocol, TypeVar
 
-from flask import Flask, Response, current_app, g, jsonify
+from flask import Flask, Response, current_app, g, got_request_exception, jsonify
 
 from inkwell.errors import InkwellError
 from inkwell.generation import Generation, TextEvent
@@ -35,6 +36,7 @@ Opened = AbstractContextManager[Generation[TaskT]]
 def register(app: Flask, ping_s: float) -> None:
     """Let every stream of the application send a comment after `ping_s` of silence."""
     app.extensions[PING_S] = ping_s
+    got_request_exception.connect(_close_lost_stream, app)
 
 
 class StreamReply(Protocol):
@@ -100,7 +102,8 @@ def sse_response(
 ) -> Response:
     """A stream: the frames of each event, then the last ones and `done`; or an error event and nothing after it.
 
-    The response closes the generation; until there is a response, the `with` does.
+    The response closes the generation; until there is a response, the `with` does. If a later error replaces the
+    response, `_close_lost_stream` does.
     """
     with ExitStack() as resources:
         generation = resources.enter_context(opened)
@@ -108,8 +111,17 @@ def sse_response(
         frames = _frames(generation, reply_to(generation), ping_s, done, g.log_entry)
         response = Response(frames, headers=STREAM_HEADERS)
         response.headers.update(_early_headers(generation))
-        response.call_on_close(resources.pop_all().close)  # called even if the client left before the first byte
+        owned = resources.pop_all()
+        g.stream = weakref.ref(owned)
+        response.call_on_close(owned.close)  # called even if the client left before the first byte
         return response
+
+
+def _close_lost_stream(app: Flask, exception: Exception) -> None:
+    """Close a stream whose response Flask replaces by that of a later error: no server will close it."""
+    owned: ExitStack | None = g.stream() if "stream" in g else None
+    if owned is not None:
+        owned.__exit__(type(exception), exception, exception.__traceback__)
 
 
 def _frames(
