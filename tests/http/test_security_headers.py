@@ -25,3 +25,14 @@ def test_every_reply_forbids_to_guess_its_type(client: FlaskClient, method: str,
     response = client.open(path, method=method, buffered=True)
     assert response.status_code == status
     assert response.headers.getlist("X-Content-Type-Options") == ["nosniff"]
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "status"), [("If-None-Match", "*", 304), ("Range", "bytes=99999999-", 416)]
+)
+def test_so_does_every_reply_without_the_file_that_was_asked_for(
+    client: FlaskClient, header: str, value: str, status: int
+):
+    response = client.get("/apidocs/assets/swagger-ui.css", headers={header: value}, buffered=True)
+    assert response.status_code == status
+    assert response.headers.getlist("X-Content-Type-Options") == ["nosniff"]
