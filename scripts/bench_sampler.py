@@ -51,7 +51,7 @@ def main() -> None:
     text = torch.randint(options.vocabulary, (300,), generator=generator).tolist()
     print(f"{options.rows} rows x {options.vocabulary}, {options.threads} threads: minimum and median ms")
     for name, parameters in CASES.items():
-        sampling = Sampling(**parameters)  # type: ignore[arg-type]
+        sampling = Sampling(**parameters)  # type: ignore[arg-type]  # of several types
         jobs = [Job(0, tuple(text[:200]), 128, sampling, seed) for seed in range(options.rows)]
         inputs = [SamplingInput(job, text[200:]) for job in jobs]
         _print(name, _times(partial(choose, logits, inputs), clock, options.repeats))

@@ -1,7 +1,8 @@
 """A service curve: the measured time of an engine step for one model on one machine.
 
 A step takes fixed_s + row_s per decoding row + prompt_token_s per prompt token, the model by which the engine plans
-(`service/engine/costs.py`). The files in `curves/` record machine, date and a W3 run to hold a simulation against.
+(`service/inkwell/engine/step_costs.py`). The files in `curves/` record machine, date and a W3 run with which a
+simulation is compared.
 """
 
 import json
