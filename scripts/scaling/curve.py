@@ -1,8 +1,7 @@
 """A service curve: the measured time of an engine step for one model on one machine.
 
-A step takes fixed_s + row_s per decoding row + prompt_token_s per prompt token, the model by which the engine plans
-(`service/inkwell/engine/step_costs.py`). The files in `curves/` record machine, date and a W3 run with which a
-simulation is compared.
+A step takes fixed_s + row_s per decoding row + prompt_token_s per prompt token, as in the engine's own model
+(engine/step_costs.py). The files in `curves/` record machine, date and a W3 run with which a simulation is compared.
 """
 
 import json
