@@ -68,6 +68,8 @@ def test_no_module_imports_itself_in_a_circle():
         ("app", "def f():\n    import torch"),
         ("app", "from .http import docs"),
         ("app", "import importlib\nimportlib.import_module('torch')"),
+        ("app", "from importlib import import_module\nimport_module(f'inkwell.{name}')"),
+        ("http.docs", "from importlib import import_module\nimport_module(f'inkwell.dialects.{name}')"),
         ("app", "import os\nprint(os.environ)"),
         ("app", "import os\nos.getenv('X')"),
         ("app", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from inkwell.engine.engine import Engine"),
