@@ -13,7 +13,7 @@ from inkwell.checkpoints.catalog import ALIASES, KNOWN_MODELS, Catalog, known_mo
 
 SERVABLE = ("config.json", "tokenizer.json", "model.safetensors")
 HOUR_NS = 3_600_000_000_000
-TICK_S = 0.02  # longer than the time stamps of a file system are coarse
+TICK_S = 0.02  # longer than the resolution of a file system's time stamps
 
 
 def make(folder: Path, *files: str) -> None:
@@ -134,7 +134,7 @@ def test_a_loop_of_links_is_passed_over(tmp_path):
 
 
 def later() -> int:
-    """A clock by which every change was made long ago."""
+    """A clock far ahead, so that no change is recent."""
     return time.time_ns() + HOUR_NS
 
 

@@ -49,7 +49,7 @@ def library(folder: Path) -> Tokenizer:
     return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
-def pieces(tokenizer: TextTokenizer, ids: list[int]) -> list[str]:
+def decoded_parts(tokenizer: TextTokenizer, ids: list[int]) -> list[str]:
     decoder = tokenizer.decoder()
     return [*(decoder.push(token) for token in ids), decoder.finish()]
 
@@ -57,37 +57,37 @@ def pieces(tokenizer: TextTokenizer, ids: list[int]) -> list[str]:
 @given(text)
 def test_any_text_comes_back_whole_and_in_pieces(tokenizer: TextTokenizer, library: Tokenizer, text: str):
     ids = tokenizer.encode(text)
-    assert "".join(pieces(tokenizer, ids)) == library.decode(ids, skip_special_tokens=False) == text
+    assert "".join(decoded_parts(tokenizer, ids)) == library.decode(ids, skip_special_tokens=False) == text
 
 
 @given(text.filter(lambda text: "\ufffd" not in text))
 def test_no_piece_of_a_whole_text_shows_a_broken_character(tokenizer: TextTokenizer, text: str):
-    assert not any("\ufffd" in piece for piece in pieces(tokenizer, tokenizer.encode(text)))
+    assert not any("\ufffd" in part for part in decoded_parts(tokenizer, tokenizer.encode(text)))
 
 
 @given(st.lists(st.integers(0, 299), max_size=40))
 def test_any_ids_give_in_pieces_what_they_give_at_once(tokenizer: TextTokenizer, library: Tokenizer, ids: list[int]):
-    assert "".join(pieces(tokenizer, ids)) == library.decode(ids, skip_special_tokens=False)
+    assert "".join(decoded_parts(tokenizer, ids)) == library.decode(ids, skip_special_tokens=False)
 
 
 def test_an_emoji_appears_with_its_last_byte(tokenizer: TextTokenizer):
     library_ids = {token: index for token, index in trained().get_vocab().items()}
     ids = [library_ids[character] for character in "ðŁĺĢ"]  # F0 9F 98 80, each in its own token
-    assert pieces(tokenizer, ids) == ["", "", "", "😀", ""]
+    assert decoded_parts(tokenizer, ids) == ["", "", "", "😀", ""]
 
 
 def test_half_a_character_at_the_end_is_told_once(tokenizer: TextTokenizer):
     ids = [trained().get_vocab()[character] for character in "ðŁ"]
-    assert pieces(tokenizer, ids) == ["", "", "\ufffd"]
+    assert decoded_parts(tokenizer, ids) == ["", "", "\ufffd"]
 
 
 def test_the_end_of_text_is_one_token_and_reads_as_itself(tokenizer: TextTokenizer):
     assert tokenizer.encode(END_OF_TEXT) == [0]
-    assert pieces(tokenizer, [0]) == [END_OF_TEXT, ""]
+    assert decoded_parts(tokenizer, [0]) == [END_OF_TEXT, ""]
 
 
 def test_ids_beyond_the_vocabulary_have_no_text(tokenizer: TextTokenizer):
-    assert pieces(tokenizer, [tokenizer.highest_id + 1, 10**6]) == ["", "", ""]
+    assert decoded_parts(tokenizer, [tokenizer.highest_id + 1, 10**6]) == ["", "", ""]
 
 
 @given(text)
@@ -112,7 +112,7 @@ def test_vocabulary_and_merges_give_the_same_as_tokenizer_json(folder: Path, tmp
     from_two_files = load_tokenizer(tmp_path)
     ids = from_one_file.encode(sample)
     assert from_two_files.encode(sample) == ids
-    assert pieces(from_two_files, ids) == pieces(from_one_file, ids)
+    assert decoded_parts(from_two_files, ids) == decoded_parts(from_one_file, ids)
 
 
 def test_truncation_and_padding_of_the_file_are_ignored(tmp_path: Path):

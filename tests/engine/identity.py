@@ -1,7 +1,7 @@
-"""Every request has the same bytes alone and in a crowd: a random load is computed both ways and compared.
+"""Every request has the same bytes alone and batched with others: a random load is computed both ways and compared.
 
 Requests differ in length, arrival, sampling and cache salt; some are cancelled, some share a prefix with others or
-continue the text of another. Alone means an engine of its own: one slot, the whole prompt, no drafts. In the crowd they
+continue the text of another. Alone means an engine of its own: one slot, the whole prompt, no drafts. Together they
 share steps and slots, prefixes are reused, prompts are split by a budget that varies at random, and about half of the
 drafts are right. Everything is drawn from one seed, even the measured times. The long version:
 `python -m tests.engine.identity --requests 1000 --dtype bfloat16`.
@@ -37,7 +37,7 @@ DEMO = Path(__file__).parents[2] / "models" / "demo"
 
 @dataclass(frozen=True)
 class Machine:
-    """A decoder and what else an engine is made of."""
+    """A decoder and the other parts of an engine."""
 
     decoder: Decoder
     precision: Precision
@@ -49,7 +49,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Request:
-    """A job, the step before which it comes, and the one before which its client leaves."""
+    """A job, the step before which it is submitted, and the one before which it is cancelled."""
 
     job: Job
     arrival: int
@@ -89,7 +89,7 @@ def machine_of(folder: Path, dtype: str, native: bool) -> Machine:
 
 
 def run_alone(machine: Machine, job: Job) -> list[int]:
-    """The tokens of a job that has an engine for itself."""
+    """The tokens of a job that runs alone in its engine."""
     return drive(machine, [Request(job, 0, None)], Scheduler(1, machine.prefill_chunk), None, random.Random(0)).tokens[
         job.key
     ]
@@ -104,7 +104,7 @@ def drive(
     costs: StepCostModel | None = None,
     slots: int = 1,
 ) -> Outcome:
-    """Run all requests to their end."""
+    """Run all requests until they end."""
     now = 0.0
 
     def clock() -> float:
@@ -202,7 +202,7 @@ def drafter_of(
 
 
 def differences(machine: Machine, count: int, seed: int, drafts: str) -> tuple[list[str], Outcome]:
-    """Descriptions of the requests whose tokens in a crowd of `count` differ from those alone."""
+    """Descriptions of the requests whose tokens differ between running alone and among `count` requests."""
     generator = random.Random(seed)
     requests, alone = load_of(machine, count, generator)
     slots, costs, invariant = generator.randint(2, 10), StepCostModel(), machine.decoder.batch_invariant

@@ -1,4 +1,4 @@
-"""The engine on tiny random models: against transformers, in shifting crowds, and when a step fails."""
+"""The engine on tiny random models: against transformers, in changing batches, and when a step fails."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,7 @@ def greedy(key: int, prompt: tuple[int, ...], max_tokens: int = 16) -> Job:
 
 
 def drive(engine: Engine, arrivals: dict[int, list[Job]], cancels: dict[int, list[int]] | None = None) -> dict:
-    """Step until nothing is left; jobs arrive and leave before the step of that number. Events by key."""
+    """Step until no work is left; jobs arrive and are cancelled before the step of that number. Events by key."""
     events: dict[int, list] = {}
     step = 0
     while engine.has_work or step <= max(arrivals):
@@ -150,7 +150,7 @@ def test_nan_in_one_row_leaves_its_neighbours_alone():
 
 
 class Agreeable(Drafter):
-    """Drafts what the made-up model says: always the same token."""
+    """Drafts what the made-up model generates: always the same token."""
 
     def propose(self, wishes):
         return [(3,) * wish.count for wish in wishes]
@@ -164,7 +164,7 @@ class Monotonous(FailingRunner):
 
     def run(self, plan):
         self.steps += 1
-        ends = [row.start + row.length - back for row in plan.rows for back in reversed(range(row.wanted))]
+        ends = [row.start + row.length - back for row in plan.rows for back in reversed(range(row.logit_count))]
         logits = torch.zeros(len(ends), 10)
         logits[:, 3] = 1
         for place, end in enumerate(ends):

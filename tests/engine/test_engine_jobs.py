@@ -1,4 +1,4 @@
-"""Jobs out of the ordinary: that continue another, that ban every token, whose prompt cannot be scored; and waits."""
+"""Unusual jobs: continuing another, banning every token, with a prompt that cannot be scored; and queue times."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -86,7 +86,7 @@ class Steps:
 
     def run(self, plan: Plan) -> Computed:
         self.count += 1
-        return Computed(torch.zeros(sum(row.wanted for row in plan.rows), 10))
+        return Computed(torch.zeros(sum(row.logit_count for row in plan.rows), 10))
 
 
 def waiting(change: Callable[[Engine], None] = lambda engine: None) -> dict[int, list]:

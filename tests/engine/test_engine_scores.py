@@ -1,4 +1,4 @@
-"""What the engine returns besides tokens, for the demo model: against transformers, alone and in a crowd."""
+"""What the engine returns besides tokens, for the demo model: against transformers, alone and in a batch."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -53,10 +53,10 @@ def test_prompt_and_generated_tokens_have_the_log_probabilities_of_transformers(
     scored, chosen = prompt_events(events), [event for event in events if isinstance(event, TokenEvent)]
     assert events == [*scored, *chosen] and len(chosen) == 12
     text = [*prompt, *(event.token for event in chosen)]
-    told = [value for event in scored for value in event.logprobs] + [event.logprob for event in chosen]
+    returned = [value for event in scored for value in event.logprobs] + [event.logprob for event in chosen]
     tops = [top for event in scored for top in event.top] + [event.top for event in chosen]
     rows = expected(oracle, text)[:-1]
-    assert told == pytest.approx([float(row[token]) for row, token in zip(rows, text[1:], strict=True)], abs=2e-4)
+    assert returned == pytest.approx([float(row[token]) for row, token in zip(rows, text[1:], strict=True)], abs=2e-4)
     assert [event.first for event in scored] == list(range(1, len(prompt), 16))[: len(scored)]
     for row, top, count in zip(rows, tops, [2] * (len(prompt) - 1) + [3] * 12, strict=True):
         assert [value for _, value in top] == pytest.approx(row.topk(count).values.tolist(), abs=2e-4)

@@ -1,4 +1,4 @@
-"""The same bytes alone and in a crowd, for dozens of random requests; `identity.py` explains it and runs thousands."""
+"""The same bytes alone and in a batch, for dozens of random requests; `identity.py` explains it and runs thousands."""
 
 from functools import cache
 from pathlib import Path

@@ -10,8 +10,8 @@ CHUNK = 32
 STORY = tuple(range(100, 200))
 
 
-def job(key: int, prompt: tuple[int, ...], max_tokens: int = 1, salt: str = "") -> Job:
-    return Job(key, prompt, max_tokens, cache_salt=salt)
+def job(key: int, prompt: tuple[int, ...], max_tokens: int = 1, cache_salt: str = "") -> Job:
+    return Job(key, prompt, max_tokens, cache_salt=cache_salt)
 
 
 def run(scheduler: Scheduler, *jobs: Job, steps: int = 1000) -> dict[int, tuple[int, int]]:
@@ -48,10 +48,10 @@ def test_the_same_prompt_again_computes_its_last_token():
 
 def test_another_salt_shares_nothing():
     scheduler = invariant_scheduler()
-    run(scheduler, job(1, STORY, salt="one"))
-    assert run(scheduler, job(2, STORY, salt="two"))[2] == (1, 0)
-    assert run(scheduler, job(3, STORY, salt=""))[3] == (2, 0)
-    assert run(scheduler, job(4, STORY, salt="one"))[4] == (0, len(STORY) - 1)
+    run(scheduler, job(1, STORY, cache_salt="one"))
+    assert run(scheduler, job(2, STORY, cache_salt="two"))[2] == (1, 0)
+    assert run(scheduler, job(3, STORY, cache_salt=""))[3] == (2, 0)
+    assert run(scheduler, job(4, STORY, cache_salt="one"))[4] == (0, len(STORY) - 1)
 
 
 def test_a_beginning_too_short_to_matter_is_computed_again():

@@ -102,7 +102,7 @@ def test_only_rows_that_reach_their_newest_token_need_logits():
     wanted = []
     for _ in range(2):
         plan = scheduler.plan()
-        wanted.append([row.wanted for row in plan.rows])
+        wanted.append([row.logit_count for row in plan.rows])
         commit(scheduler, plan)
     assert wanted == [[0, 1], [1, 1]]
 
@@ -117,7 +117,7 @@ def test_accepted_drafts_count_as_computed_and_the_rest_is_computed_again():
     scheduler.add(job(1, max_tokens=10))
     commit(scheduler, scheduler.plan(), 5)
     plan = with_drafts(scheduler.plan(), 6, 7, 8)
-    assert (plan.decode[0].tokens, plan.decode[0].wanted) == ([5, 6, 7, 8], 4)
+    assert (plan.decode[0].tokens, plan.decode[0].logit_count) == ([5, 6, 7, 8], 4)
     assert commit(scheduler, plan, 6, 7, 20) == [(1, 6, None), (1, 7, None), (1, 20, None)]
     (row,) = scheduler.plan().decode
     assert (row.start, row.tokens) == (6, [20])

@@ -22,9 +22,9 @@ def test_a_prompt_stretches_the_steps_of_those_who_decode_by_no_more_than_the_bo
     scheduler = Scheduler(slots=rows + 1, prefill_chunk=1000, batch_invariant=True, costs=costs)
     decoding(scheduler, rows)
     scheduler.add(job(1, prompt_tokens=3000))
-    piece = scheduler.plan().prefill[0].length
+    chunk = scheduler.plan().prefill[0].length
     alone = 1 + 0.05 * rows
-    assert alone * (MAX_DECODE_SLOWDOWN - 0.1) < alone + 0.01 * piece < alone * (MAX_DECODE_SLOWDOWN + 0.1)
+    assert alone * (MAX_DECODE_SLOWDOWN - 0.1) < alone + 0.01 * chunk < alone * (MAX_DECODE_SLOWDOWN + 0.1)
 
 
 def test_where_many_wait_behind_few_a_step_may_take_as_long_as_one_of_them_all():
@@ -33,10 +33,10 @@ def test_where_many_wait_behind_few_a_step_may_take_as_long_as_one_of_them_all()
     decoding(scheduler, 2)
     for key in range(1, 39):
         scheduler.add(job(key, prompt_tokens=300))
-    pieces = sum(row.length for row in scheduler.plan().prefill)
-    everybody = MAX_FULL_BATCH_SLOWDOWN * (1 + 0.05 * 40)
-    assert everybody > MAX_DECODE_SLOWDOWN * (1 + 0.05 * 2)
-    assert 0.9 * everybody < 1 + 0.05 * 2 + 0.01 * pieces < 1.1 * everybody
+    prompt_tokens = sum(row.length for row in scheduler.plan().prefill)
+    full_batch = MAX_FULL_BATCH_SLOWDOWN * (1 + 0.05 * 40)
+    assert full_batch > MAX_DECODE_SLOWDOWN * (1 + 0.05 * 2)
+    assert 0.9 * full_batch < 1 + 0.05 * 2 + 0.01 * prompt_tokens < 1.1 * full_batch
 
 
 def test_a_prompt_gets_on_however_slow_the_machine_is_and_uses_all_of_it_when_nobody_decodes():

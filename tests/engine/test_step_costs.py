@@ -1,4 +1,4 @@
-"""Estimates of a step's time: learned from steps, usable from the first one, unmoved by one that was disturbed."""
+"""Estimates of a step's time: learned from steps, usable from the first one, robust against a disturbed one."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tiny random checkpoints for tests: `transformers` builds and saves them, so it can also compute what is right.
+"""Tiny random checkpoints for tests: `transformers` builds and saves them, so it also computes the expected results.
 
 Makes folders as a user would have them (config.json and model.safetensors; no tokenizer) and has the loops that the
 oracle tests share. The weights have a wide spread, biases and norms included: with the usual small ones a swapped bias
@@ -73,16 +73,16 @@ def new_cache(decoder: Decoder, slots: int = 1) -> KVCache:
 
 
 def run_chunks(decoder: Decoder, cache: KVCache, slot: int, tokens: Sequence[int], chunk: int) -> Tensor:
-    """Logits [len(tokens), vocab] of one sequence computed from position 0, `chunk` tokens a step."""
+    """Logits [len(tokens), vocab] of one sequence computed from position 0, `chunk` tokens per step."""
     parts = []
     for start in range(0, len(tokens), chunk):
-        piece = torch.tensor(tokens[start : start + chunk])
-        parts.append(decoder.logits(decoder(piece, [Segment(slot, start, len(piece))], cache)))
+        part = torch.tensor(tokens[start : start + chunk])
+        parts.append(decoder.logits(decoder(part, [Segment(slot, start, len(part))], cache)))
     return torch.cat(parts)
 
 
 def greedy(decoder: Decoder, prompt: Sequence[int], count: int) -> list[int]:
-    """The `count` most probable tokens after the prompt, one sequence by itself."""
+    """The `count` most probable tokens after the prompt, for one sequence alone."""
     cache = new_cache(decoder)
     tokens = list(prompt)
     done = 0

@@ -30,7 +30,7 @@ class ScriptedChannel:
         self.dead = False
         self._keys = itertools.count(1)
 
-    def enter(self, stream: TokenStream) -> int:
+    def register(self, stream: TokenStream) -> int:
         if self.dead:
             raise WorkerDied("gone")
         return next(self._keys)

@@ -16,13 +16,13 @@ HOUR_NS = 3_600_000_000_000
 
 
 def later() -> int:
-    """A clock by which every change was made long ago."""
+    """A clock far ahead, so that no change is recent."""
     return time.time_ns() + HOUR_NS
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A model with files that nothing is served from."""
+    """A model with additional files that are not served."""
     folder = tmp_path / "models" / "mine"
     save_servable(folder)
     for name in ("training.json", "README.md", "notes.txt", "inkwell.json", "generation_config.json"):
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def reloaded(folder: Path, change: Callable[[], object], clock_ns: Callable[[], int] = later) -> Model | None:
-    """The model after a change if it is another one than before."""
+    """The model after a change, if it is a different object than before."""
     store = ModelStore(folder.parent, clock_ns=clock_ns)
     before = store.find("mine")
     assert store.find("mine") is before

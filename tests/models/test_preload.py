@@ -11,7 +11,7 @@ from inkwell.models.preload import Preload
 
 
 class Registry:
-    """Models that load or fail as told; `failure` is what the last load of the default model ended in."""
+    """Models that load or fail as configured; `failure` is what the last load of the default model ended in."""
 
     def __init__(self, failing: dict[str, list[Exception]]) -> None:
         self.failing = failing
@@ -23,8 +23,8 @@ class Registry:
         self.tokenizer = None
 
     def find(self, name: str) -> "Registry":
-        if name == "nobody":
-            raise ModelNotFound("nobody")
+        if name == "absent":
+            raise ModelNotFound("absent")
         self.name = name
         return self
 
@@ -56,6 +56,6 @@ def test_a_default_model_that_failed_is_tried_until_it_loads(error):
 
 def test_a_model_that_cannot_be_had_does_not_keep_the_others_from_loading():
     registry = Registry({"other": [LoadFailed("broken")]})
-    Preload(registry, ["nobody", "other", "main"], "main", retry_s=600).start()
+    Preload(registry, ["absent", "other", "main"], "main", retry_s=600).start()
     assert registry.settled.wait(10)
     assert registry.tried == ["other", "main"]

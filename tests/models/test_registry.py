@@ -1,4 +1,4 @@
-"""The registry with real worker processes: one load for everybody, eviction, failure and restart."""
+"""The registry with real worker processes: one load for all requests, eviction, failure and restart."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Settings: what the environment may say, what is taken when it says nothing, and how a mistake is told."""
+"""Settings: what the environment may contain, what the defaults are, and how mistakes are reported."""
 
 from contextlib import nullcontext
 from dataclasses import FrozenInstanceError, fields

@@ -1,4 +1,4 @@
-"""The worker as a real process: what its jobs see when it, they or its parent end."""
+"""The worker as a real process: which events its jobs get when they, the worker or its parent end."""
 
 import json
 import os
@@ -214,7 +214,7 @@ def test_the_worker_tells_how_much_memory_it_holds(start):
 def test_a_worker_that_hangs_with_work_is_killed_and_its_jobs_fail(folder):
     worker = Worker(folder, CONFIG, lambda worker: None, hang_s=0.5)
     worker.wait_ready(60)
-    time.sleep(0.6)  # idle for longer than that is no hang
+    time.sleep(0.6)  # longer than that, but an idle worker does not hang
     stream = worker.submit([LONG])
     assert stream.get(10)
     os.kill(worker.process.pid, signal.SIGSTOP)

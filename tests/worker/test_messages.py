@@ -1,4 +1,4 @@
-"""What goes over the line comes out as it went in."""
+"""Every message is decoded to the value that was encoded."""
 
 import pytest
 

@@ -13,10 +13,10 @@ from typing import Literal
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 
-ORIGIN_FILE = "inkwell.json"  # in a folder that scripts/download_model.py brought: from which hub and revision
+ORIGIN_FILE = "inkwell.json"  # written by scripts/download_model.py: hub and revision of the folder
 UNREADABLE = (OSError, RuntimeError)  # Path.resolve raises RuntimeError for a loop of links (Python 3.11)
 
-COARSEST_NS = 2_000_000_000  # the coarsest time stamps of a file system, those of FAT; others have milliseconds
+COARSEST_TIMESTAMP_NS = 2_000_000_000  # those of FAT; other file systems have milliseconds
 CLOCK_SKEW_NS = 60_000_000_000
 
 FolderState = Literal["available", "needs_conversion", "incomplete"]
@@ -81,8 +81,8 @@ def canonical(name: str) -> str:
 class Catalog:
     """The checkpoint folders below one directory. A directory is listed again only after it has changed. Thread-safe.
 
-    Folders whose names do not fit (dot folders above all: downloads in progress) and links that lead out of the
-    directory are skipped.
+    Folders whose names do not match NAME_PATTERN (mainly dot folders, which are downloads in progress) and links that
+    lead out of the directory are skipped.
     """
 
     def __init__(self, models_dir: Path, clock_ns: Callable[[], int] = time.time_ns) -> None:
@@ -141,7 +141,7 @@ class _Listing:
         self._found: dict[str, _Found] = {}
 
     def folder(self, name: str) -> _Found | None:
-        """The folder of that entry, listed again if it has changed; None if it is no checkpoint folder."""
+        """The folder of that entry, listed again if it has changed; None if it is not a checkpoint folder."""
         entry = self.entries.get(name)
         if entry is None:
             return None
@@ -164,7 +164,7 @@ class _Listing:
 
 
 def scan(models_dir: Path) -> dict[str, Folder]:
-    """Every checkpoint folder below `models_dir`, for a caller that looks once."""
+    """Every checkpoint folder below `models_dir`, for a caller that needs them once."""
     return Catalog(models_dir).folders()
 
 
@@ -179,8 +179,8 @@ def served_files(files: frozenset[str]) -> tuple[str, ...]:
 
 
 def is_recent(time_ns: int, now_ns: int) -> bool:
-    """Whether a change after `now_ns` could bear the same time stamp; clocks of file servers may be ahead of ours."""
-    return now_ns - COARSEST_NS < time_ns < now_ns + CLOCK_SKEW_NS
+    """Whether a change after `now_ns` could have the same time stamp; clocks of file servers may be ahead of ours."""
+    return now_ns - COARSEST_TIMESTAMP_NS < time_ns < now_ns + CLOCK_SKEW_NS
 
 
 # Of a directory: device, inode, time of change, time of modification. The first two change with the target of a link,

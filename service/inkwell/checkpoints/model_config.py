@@ -1,9 +1,9 @@
-"""The shape of a checkpoint: `config.json` read by our own rules into one frozen value.
+"""The shape of a checkpoint: `config.json` parsed by our own rules into one frozen value.
 
-Takes a folder (or the decoded object) and gives a `ModelConfig`, or refuses before anything is allocated: every number
-has a range, and a config that asks for code, quantisation or another architecture is not opened at all. What it does
-not know: torch, transformers, the weights. A config file alone has been remote code execution in a library
-(CVE-2026-4372), so no library reads ours.
+Takes a folder (or the decoded object) and returns a `ModelConfig`, or refuses before anything is allocated: every
+number has a range, and a config that asks for code, quantisation or another architecture is rejected. Knows no torch,
+no transformers and no weights. A config file alone has led to remote code execution in a library (CVE-2026-4372), so it
+is not parsed by a library here.
 """
 
 import json
@@ -15,8 +15,8 @@ from inkwell.errors import ModelCorrupt
 
 CONFIG_BYTES_MAX = 1 << 20
 
-# Those of published GPT-2 and GPT-J checkpoints, by the names that transformers gives them; engine/model/linear.py has
-# the functions.
+# Those of published GPT-2 and GPT-J checkpoints, by their names in transformers; engine/model/linear.py has the
+# functions.
 ACTIVATIONS = ("gelu", "gelu_fast", "gelu_new", "gelu_pytorch_tanh", "relu")
 
 # transformers up to 4.x wrote these two itself: where the config came from. Harmless, so dropped; any other key with a
@@ -81,7 +81,7 @@ class ModelConfig:
         return tables + outside + self.layers * (attention + norms + mlp) + 2 * self.width
 
     def cache_bytes_per_token(self, bytes_per_value: int) -> int:
-        """Room for the keys and values of one token in all layers."""
+        """Bytes of the keys and values of one token in all layers."""
         return 2 * self.layers * self.width * bytes_per_value
 
 
@@ -110,11 +110,11 @@ def parse_config(data: dict[str, Any]) -> ModelConfig:
         activation=_activation(data),
         layer_norm_epsilon=_epsilon(data),
         rotary_dim=None if gpt2 else _rotary_dim(data, width // heads),
-        # GPT-J's code never looked at these three, whatever its config says
+        # GPT-J's code never used these three, even if its config has them
         scale_attention=_flag(data, "scale_attn_weights", True) if gpt2 else True,
         scale_by_inverse_layer=_flag(data, "scale_attn_by_inverse_layer_idx", False) if gpt2 else False,
         upcast_attention=_flag(data, "reorder_and_upcast_attn", False) if gpt2 else False,
-        # GPT-J's head has a bias, and transformers ties the matrix alone when asked to
+        # GPT-J's head has a bias, and transformers ties only the matrix if the config asks for it
         tied_head=_flag(data, "tie_word_embeddings", gpt2),
         bos_token_id=next(iter(_token_ids(data, "bos_token_id", vocab_size)), None),
         eos_token_ids=_token_ids(data, "eos_token_id", vocab_size),
@@ -189,7 +189,7 @@ def _rotary_dim(data: dict[str, Any], head_dim: int) -> int:
 
 
 def _token_ids(data: dict[str, Any], key: str, vocab_size: int) -> tuple[int, ...]:
-    """One id, a list or null; ids past the vocabulary are dropped, for they can never be produced.
+    """One id, a list or null; ids past the vocabulary are dropped, because they can never be produced.
 
     Small models made from the default config carry 50256 with a vocabulary of a few thousand.
     """

@@ -1,7 +1,7 @@
 """Text to token ids and back, for one checkpoint folder.
 
-Takes the folder's tokenizer files, gives ids, and gives text piece by piece through a `TextDecoder` that never splits
-a character. It knows nothing of models, requests or torch.
+Takes the folder's tokenizer files, returns ids, and returns text incrementally through a `TextDecoder` that never
+splits a character. Knows no models, requests or torch.
 """
 
 import codecs
@@ -13,14 +13,14 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from inkwell.errors import ModelCorrupt
 
 END_OF_TEXT = "<|endoftext|>"
-HIGHEST_ID = (1 << 24) - 1  # a file may claim any id up to 2**32, and the table of bytes has a place for each below it
+HIGHEST_ID = (1 << 24) - 1  # a file may claim any id up to 2**32, and the table of bytes has an entry for each lower id
 
 
 class TextTokenizer:
-    """A byte-level BPE tokenizer; `tokenizers` computes, this class fixes what a service needs of it."""
+    """A byte-level BPE tokenizer: the `tokenizers` library, restricted to what the service needs."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        tokenizer.no_truncation()  # files saved by a training script may carry both, and would cut prompts silently
+        tokenizer.no_truncation()  # files saved by a training script may enable both, which would silently cut prompts
         tokenizer.no_padding()
         self._tokenizer = tokenizer
         self._bytes_of_id = _byte_table(tokenizer)
@@ -52,7 +52,7 @@ class TextDecoder:
     """Turns the ids of one sequence into text as they come.
 
     A byte-level token may end inside a UTF-8 character; its bytes are then held back until the character is whole.
-    Bytes that can never become a character come out as U+FFFD, the same that decoding all bytes at once would give.
+    Bytes that can never become a character come out as U+FFFD, as if all bytes were decoded at once.
     """
 
     def __init__(self, tokenizer: TextTokenizer) -> None:
@@ -64,7 +64,7 @@ class TextDecoder:
         return self._utf8.decode(self._tokenizer.spelling(token))
 
     def finish(self) -> str:
-        """What is still held back, as U+FFFD; call it once, at the end."""
+        """Incomplete bytes that are still held back, as U+FFFD; call it once, at the end."""
         return self._utf8.decode(b"", final=True)
 
 
@@ -73,13 +73,13 @@ def load_tokenizer(folder: Path) -> TextTokenizer:
     try:
         file = folder / "tokenizer.json"
         return TextTokenizer(_from_one_file(file) if file.exists() else _from_vocabulary(folder))
-    except Exception as error:  # the library raises bare Exception for whatever is wrong with a file
+    except Exception as error:  # the library raises bare Exception for any defect of a file
         raise ModelCorrupt("the model's tokenizer files are damaged", cause=f"{folder.name}: {error}") from error
 
 
 def _from_one_file(file: Path) -> Tokenizer:
-    """What `tokenizers` saves. With affixes in it the library (0.23) can abort the process, so they are refused first;
-    what was checked is what is loaded."""
+    """The format that `tokenizers` saves. With affixes the library (0.23) can abort the process, so they are refused
+    first, and exactly the checked data is loaded."""
     data = json.loads(file.read_text(encoding="utf-8"))
     model = data["model"]
     if model.get("type", "BPE") != "BPE" or model.get("continuing_subword_prefix") or model.get("end_of_word_suffix"):

@@ -22,7 +22,7 @@ class Job:
     max_tokens: int  # 0 computes the prompt and generates nothing: the job ends with "length"
     sampling: Sampling = Sampling()
     seed: int = 0  # no effect in greedy decoding
-    sample: int = 0  # number of this text in its request: texts with the same seed use different random numbers
+    sample: int = 0  # index of this text in its request, so that texts with the same seed use different random numbers
     stop_tokens: tuple[int, ...] = ()  # ids that end the text; without any, only max_tokens does
     # Alternatives to return with the log-probability of each generated token; None: no log-probabilities
     logprobs: int | None = None
@@ -44,17 +44,19 @@ class Job:
         return self.max_tokens > 0 or self.inspect is not None
 
     @property
-    def reuses(self) -> bool:
-        """Whether it can use cached prefixes: log-probabilities of a prompt need all of its positions computed."""
+    def reuses_prefixes(self) -> bool:
+        """Whether it can use cached prefixes; log-probabilities of the prompt require all of its positions."""
         return self.prompt_logprobs is None
 
 
-TopTokens = tuple[tuple[int, float], ...]  # pairs of id and log-probability, by falling probability, then rising id
+TopTokens = tuple[
+    tuple[int, float], ...
+]  # pairs of id and log-probability, by descending probability, then ascending id
 
 
 @dataclass(frozen=True, slots=True)
 class TokenEvent:
-    """A sequence has one more token, or has ended, or both.
+    """A sequence has generated a token, or has ended, or both.
 
     `token` is None if the sequence ended on a stop token, which is not part of the text, or generated none. The first
     event of a job also has `cached_tokens`, the number of prompt tokens taken from the cache, and `queue_s`, the time
@@ -74,7 +76,7 @@ class TokenEvent:
 class PromptEvent:
     """Log-probabilities of the prompt's own tokens at the positions `first`, `first` + 1, and so on.
 
-    Those of a job come in order, before its first TokenEvent. `first` is at least 1: the first token has none.
+    A job's PromptEvents come in order, before its first TokenEvent. `first` is at least 1: the first token has none.
     """
 
     key: int
@@ -91,7 +93,7 @@ class Stage:
     probabilities: tuple[float, ...]  # of the inspection's tokens, 0 for removed ones
     kept: int  # tokens with a probability above 0
     removed: int  # tokens that this step removed
-    removed_mass: float  # their probability before this step
+    removed_mass: float  # their total probability before this step
 
 
 @dataclass(frozen=True, slots=True)

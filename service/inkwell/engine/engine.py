@@ -22,9 +22,9 @@ from inkwell.errors import EngineFailed, InkwellError
 
 
 class Engine:
-    """The scheduler and the runner of one model, and the loop body that joins them.
+    """The scheduler and the runner of one model, and the loop body that connects them.
 
-    `costs` learns from every step, for the scheduler and the speculation that share it.
+    `costs` is updated after every step; the scheduler and the speculation share it.
     """
 
     def __init__(
@@ -69,9 +69,9 @@ class Engine:
         self._queue_times.admitted(plan.admitted)
         try:
             return self._compute(self._speculation.add_drafts(plan) if self._speculation else plan)
-        except torch.AcceleratorError:  # after one failure a GPU is unusable in this process: the process must end
+        except torch.AcceleratorError:  # after a failure the GPU is unusable in this process, so the process must end
             raise
-        except Exception as error:  # whatever torch raises fails the rows of this plan and no others
+        except Exception as error:  # any error in torch fails the rows of this plan and no others
             failed = EngineFailed("the engine failed in this step")
             keys = self._scheduler.fail(plan)
             for key in keys:
@@ -104,7 +104,7 @@ class Engine:
     def _token_events(
         self, outputs: Iterable[SequenceOutput], logprobs: Mapping[int, Sequence[TokenLogprob]]
     ) -> Iterator[TokenEvent]:
-        """One event for each generated token, with its log-probability where the job asked for it."""
+        """One event for each generated token, with its log-probability if the job requested it."""
         remaining = {key: iter(items) for key, items in logprobs.items()}
         for output in outputs:
             key = output.sequence.job.key

@@ -1,6 +1,6 @@
 """Builds the engine of one checkpoint folder: config, decoder, cache, scheduler.
 
-Takes a folder and what the engine may use, returns a ready `Engine` and the decisions made on the way. Raises
+Takes a folder and the engine's settings, returns a ready `Engine` and the decisions made on the way. Raises
 ModelCorrupt, or LoadFailed when memory runs out.
 """
 
@@ -37,7 +37,7 @@ class LoadedModel:
     """A ready engine and the decisions made while it was loaded."""
 
     engine: Engine
-    device: str  # of a model that is spread: all its devices, the first one first
+    device: str  # for a model spread over several devices: all of them, that of the embedding first
     precision: Precision
     rows: int
     gpu_bytes: int
@@ -55,7 +55,7 @@ class LoadedModel:
 
     @property
     def kernels(self) -> str:
-        """What computes, and for which instructions, as one word; another one may round sums differently."""
+        """The program and instruction set that compute, as one word; a different one may round sums differently."""
         return f"{'native' if self.precision.native else 'torch'}-{'-'.join(self._processor.lower().split())}"
 
     @property
@@ -65,7 +65,7 @@ class LoadedModel:
 
 
 def load_model(folder: Path, config: EngineConfig) -> LoadedModel:
-    """Load the checkpoint and generate a few tokens, so that the first request finds everything warm."""
+    """Load the checkpoint and generate a few tokens, so that the first request is not slowed down by first calls."""
     threads = config.threads or usable_threads()
     torch.set_num_threads(threads)
     model = read_config(folder)
@@ -78,7 +78,7 @@ def load_model(folder: Path, config: EngineConfig) -> LoadedModel:
     try:
         decoder, cache = _decoder_and_cache(folder, model, config, device, precision, kernels)
         draft = _load_draft(config, rows, device, kernels, model.vocab_size) if _speculates(decoder, config) else None
-    except (MemoryError, RuntimeError) as error:  # on a CPU, torch reports it with a plain RuntimeError
+    except (MemoryError, RuntimeError) as error:  # torch reports exhausted CPU memory as a plain RuntimeError
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
         raise LoadFailed("the model does not fit into the memory that is free", cause=repr(error)) from error
@@ -92,7 +92,7 @@ def load_model(folder: Path, config: EngineConfig) -> LoadedModel:
 
 
 def usable_threads() -> int:
-    """One thread for each core, but no more than a CPU quota keeps busy: further ones would only be throttled."""
+    """One thread for each core, but no more than the CPU quota allows: additional threads would only be throttled."""
     cores = torch.get_num_threads()
     return min(cores, processors() or cores)
 
@@ -143,7 +143,7 @@ def _assemble(decoder: CausalLM, cache: KVCache, rows: int, config: EngineConfig
 
 
 def _speculates(decoder: CausalLM, config: EngineConfig) -> bool:
-    """Whether tokens are drafted: verification splits a sequence differently, so that must not change its bits."""
+    """Whether tokens are drafted. Verification splits a sequence differently, which must not change its bits."""
     return decoder.batch_invariant and config.speculation != "off"
 
 
@@ -162,7 +162,7 @@ def _device(wanted: str) -> torch.device:
 
 
 def _rows(model: ModelConfig, dtype: torch.dtype, config: EngineConfig) -> int:
-    """The rows asked for, but no more than whole contexts fit into the cache limit; at least one."""
+    """The configured number of rows, limited by how many whole contexts fit into the cache; at least one."""
     slot_bytes = model.context * model.cache_bytes_per_token(dtype.itemsize)
     return max(1, min(config.max_rows, config.cache_bytes // slot_bytes))
 
@@ -172,8 +172,8 @@ def _gpu_bytes(decoder: Decoder, cache: KVCache) -> int:
 
 
 def _warm_up(engine: Engine) -> None:
-    """A prompt of one token and two new ones: the first call of each kernel is slow, and a model that cannot compute
-    should fail while it is loaded."""
+    """Generate two tokens: the first call of each kernel is slow, and a model that cannot compute should fail while it
+    is loaded."""
     engine.submit(Job(0, (0,), 2, GREEDY))
     while engine.has_work:
         for event in engine.step():

@@ -18,7 +18,7 @@ from inkwell.errors import InkwellError, InvalidLogits
 class Computed:
     """The result of a step: float32 logits of the positions that need them, and scores of prompts."""
 
-    logits: Tensor  # [wanted, vocab]: the last `row.wanted` positions of every row, in the order of the rows
+    logits: Tensor  # [positions, vocab]: the last `row.logit_count` positions of every row, in the order of the rows
     scores: tuple[PromptEvent, ...] = ()
     failures: tuple[tuple[int, InkwellError], ...] = ()  # keys of jobs whose prompt cannot be scored, and why
 
@@ -41,14 +41,14 @@ class Runner:
         return Computed(self._logits(plan, hidden), *self._scores(plan, hidden))
 
     def _logits(self, plan: Plan, hidden: Tensor) -> Tensor:
-        places: list[int] = []
+        indices: list[int] = []
         end = 0
         for row in plan.rows:
             end += row.length
-            places += range(end - row.wanted, end)
-        if not places:
+            indices += range(end - row.logit_count, end)
+        if not indices:
             return hidden.new_empty(0, self._decoder.config.vocab_size, dtype=torch.float32)
-        return self._decoder.logits(hidden[torch.tensor(places, device=hidden.device)])
+        return self._decoder.logits(hidden[torch.tensor(indices, device=hidden.device)])
 
     def _scores(
         self, plan: Plan, hidden: Tensor

@@ -16,9 +16,9 @@ from inkwell.engine.slots import MIN_REUSED_TOKENS, Copy, Slots
 from inkwell.engine.step_costs import StepCostModel
 
 MAX_DECODE_SLOWDOWN = 1.75  # prefill may lengthen a decode step by at most this factor
-# or, if that allows more, to at most this multiple of a step in which all admitted sequences decode
+# or, if that is longer, to at most this multiple of a step in which all admitted sequences decode
 MAX_FULL_BATCH_SLOWDOWN = 1.2
-MIN_PREFILL_TOKENS = 4  # prompt tokens in a step at least, so that prompts make progress on machines of any speed
+MIN_PREFILL_TOKENS = 4  # minimum prompt tokens per step, so that prompts make progress on machines of any speed
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,14 @@ class Row:
         return self.start + self.length - len(self.drafts) == len(self.sequence.tokens)
 
     @property
-    def wanted(self) -> int:
-        """How many of its last positions need logits."""
+    def logit_count(self) -> int:
+        """For how many of its last positions logits are computed."""
         return 1 + len(self.drafts) if self.completes and self.sequence.job.needs_logits else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One step: copies of cached prefixes, made in this order before anything is computed, then the rows."""
+    """One step: first the copies of cached prefixes, in this order, then the rows to compute."""
 
     copies: tuple[Copy, ...]
     prefill: tuple[Row, ...]
@@ -61,7 +61,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class SequenceOutput:
-    """A token that a sequence has generated, if it was to generate any, and the finish reason if it ended."""
+    """A generated token and, if the sequence ended, the finish reason; no token if the job generates none."""
 
     sequence: Sequence
     token: int | None
@@ -71,7 +71,7 @@ class SequenceOutput:
 class Scheduler:
     """The waiting and running sequences of one model.
 
-    `batch_invariant` is the decoder's; `costs` limits the prompt tokens of a step.
+    `batch_invariant` is that of the decoder; `costs` limits the prompt tokens of a step.
     """
 
     def __init__(
@@ -122,14 +122,14 @@ class Scheduler:
         budget = self._prefill_budget(len(decode))
         prefill: list[Row] = []
         prompts = [sequence for sequence in self._running.values() if not sequence.decodes]
-        for place, sequence in enumerate(prompts):
-            if self._awaits_prefix(sequence, prompts[:place]):
+        for index, sequence in enumerate(prompts):
+            if self._awaits_prefix(sequence, prompts[:index]):
                 continue
             if sequence.cached == sequence.reused:
                 copies += filter(None, [self._slots.extend_prefix(sequence)])
             prefill.append(self._prefill_row(sequence, budget))
             budget -= prefill[-1].length
-            # without batch invariance each prompt part takes a pass of its own, so one is enough
+            # without batch invariance each part of a prompt needs a pass of its own, so one per step is enough
             if budget <= 0 or not self._batch_invariant:
                 break
         return Plan(tuple(copies), tuple(prefill), decode, admitted)
@@ -143,11 +143,11 @@ class Scheduler:
         return copies
 
     def _prefill_budget(self, decoding: int) -> int:
-        """Prompt tokens in this step. Measured only for a batch-invariant decoder: it must not change any bits."""
+        """Prompt tokens in this step. Measured costs are used only where splitting a prompt changes no bits."""
         if not (decoding and self._batch_invariant and self._costs):
             return self._prefill_chunk
-        # Once all prompts are done, every step is a full batch. Without that second bound the first few sequences to
-        # decode would delay the many prompts after them, with the weights read for only a few rows in each step.
+        # Without the second bound, the first few sequences to decode would delay the many prompts after them, and each
+        # step would read all weights for only a few rows. Once all prompts are done, every step is a full batch anyway.
         seconds = max(
             MAX_DECODE_SLOWDOWN * self._costs.seconds(decoding),
             MAX_FULL_BATCH_SLOWDOWN * self._costs.seconds(len(self._running)),
@@ -155,7 +155,7 @@ class Scheduler:
         return min(max(MIN_PREFILL_TOKENS, self._costs.prompt_tokens_within(decoding, seconds)), self._prefill_chunk)
 
     def _awaits_prefix(self, sequence: Sequence, earlier: list[Sequence]) -> bool:
-        """Whether an earlier prompt is about to compute a longer prefix, which is cheaper to copy than to repeat."""
+        """Whether an earlier prompt is about to compute a longer prefix, which is cheaper to copy than to recompute."""
         if sequence.cached > sequence.reused:
             return False
         prefixes = [(other, self._slots.in_flight_prefix(sequence, other)) for other in earlier]
@@ -166,7 +166,7 @@ class Scheduler:
     def _prefill_row(self, sequence: Sequence, budget: int) -> Row:
         if self._batch_invariant:
             return Row(sequence, sequence.cached, min(sequence.pending, budget))
-        # Chunks end at fixed positions, so a prompt is split the same way whatever else runs, and its bits are fixed.
+        # Chunks end at fixed positions: neither the split of a prompt nor its bits depend on what else runs.
         border = (sequence.cached // self._prefill_chunk + 1) * self._prefill_chunk
         return Row(sequence, sequence.cached, min(border, len(sequence.tokens)) - sequence.cached)
 

@@ -1,6 +1,6 @@
 """The mutable state of one sequence while it is generated. Plain Python: a token list and a few counts.
 
-Everything else about a sequence is derived from these. Knows no tensors, slots' contents or drafts.
+Everything else about a sequence is derived from these. Knows no tensors, cache contents or drafts.
 """
 
 import collections.abc
@@ -13,7 +13,7 @@ from inkwell.engine.contract import FinishReason, Job
 class Sequence:
     """The tokens of a job and how many of them are in the cache: `cached < len(tokens)` until the sequence ends.
 
-    Sequences compare by identity, so that other parts can attach their own state to one.
+    Sequences compare by identity, so that other modules can attach their own state to one.
     """
 
     job: Job

@@ -3,8 +3,8 @@
 A sequence that ends leaves its tokens in its slot until the slot is assigned again. A new sequence with the same prefix
 takes the slot over or copies the prefix. Slots with different cache salts share nothing.
 
-A slot that was never used occupies no memory yet, and a used one keeps what it was filled with. So a new slot is opened
-only while fewer are open than the largest number that ever ran at once, or than MIN_OPEN_SLOTS: memory follows the
+A slot that was never used occupies no memory, and a used one keeps its memory. A new slot is therefore opened only
+while the number of open slots is below the highest concurrency so far or below MIN_OPEN_SLOTS: memory grows with the
 concurrency that was needed, and the last few texts of a single client stay cached. Otherwise the least recently used
 text is evicted, which costs at most its recomputation. Pages are never returned to the system.
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from inkwell.engine.contract import Job
 from inkwell.engine.sequence import Sequence
 
-MIN_REUSED_TOKENS = 16  # computing a shorter prefix together with the rest takes no longer than copying it
+MIN_REUSED_TOKENS = 16  # a shorter prefix is computed with the rest in no more time than copying it takes
 MIN_OPEN_SLOTS = 4  # texts that a single client can continue; each may occupy the memory of a whole context
 _COMPARE_BLOCK = 64  # tokens compared at once
 
@@ -56,9 +56,9 @@ class Slots:
         return any(slot.free for slot in self._slots)
 
     def take(self, job: Job) -> tuple[Sequence, Copy | None]:
-        """Assign a slot to a job: the one with its longest prefix, or the best to evict, with the prefix copied.
+        """Assign a slot to a job: the one that holds its longest prefix, or else the best one to evict.
 
-        There must be a free slot.
+        In the second case the prefix is copied into it. There must be a free slot.
         """
         source, length = self._longest_prefix(job)
         slot = self._choose_slot(source, length)
@@ -82,8 +82,8 @@ class Slots:
         return Copy(source.number, sequence.slot, length)
 
     def in_flight_prefix(self, sequence: Sequence, other: Sequence) -> int:
-        """Number of tokens of `sequence` that can be copied from `other` once its prompt is computed."""
-        if other.job.cache_salt != sequence.job.cache_salt or not sequence.job.reuses:
+        """How many tokens `sequence` can copy from `other` once the prompt of `other` is computed."""
+        if other.job.cache_salt != sequence.job.cache_salt or not sequence.job.reuses_prefixes:
             return 0
         return self._shared_prefix(sequence.job, other.job.prompt, self._round_down(len(other.job.prompt)))
 
@@ -98,7 +98,7 @@ class Slots:
     def _longest_prefix(self, job: Job) -> tuple[_Slot | None, int]:
         """The slot with the longest reusable prefix of the job's prompt."""
         best, best_length = None, 0
-        for slot in self._slots if job.reuses else ():
+        for slot in self._slots if job.reuses_prefixes else ():
             if slot.holder is not None and slot.holder.job.cache_salt == job.cache_salt:
                 length = self._shared_prefix(job, slot.holder.tokens, self._reusable_length(slot.holder))
                 if length > best_length:
@@ -141,7 +141,7 @@ class Slots:
 
 
 def _eviction_rank(slot: _Slot, may_open: bool) -> int:
-    """The order in which free slots are assigned; `may_open`: new slots are opened before texts are evicted."""
+    """The order in which free slots are assigned; with `may_open`, new slots are opened before texts are evicted."""
     if slot.opened:
         return 2 if slot.holder is not None else 0
     return 1 if may_open else 3
@@ -153,6 +153,6 @@ def common_length(left: collections.abc.Sequence[int], right: collections.abc.Se
     while start < limit:
         stop = min(start + _COMPARE_BLOCK, limit)
         if list(left[start:stop]) != list(right[start:stop]):
-            return next(place for place in range(start, stop) if left[place] != right[place])
+            return next(index for index in range(start, stop) if left[index] != right[index])
         start = stop
     return limit

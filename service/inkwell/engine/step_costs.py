@@ -11,18 +11,21 @@ _PRIOR = (1.0, 0.6, 1.3)  # before the first step: 16 rows add 0.6 of the fixed 
 _PRIOR_DEVIATION = (0.5, 1.2, 8.0)
 _DRIFT = 0.02  # how much a weight may change from one step to the next, relative to itself
 _NOISE = 0.15  # deviation of a measured time from the model, relative to the time
-_MAX_ERROR = 1.0  # relative to the expected time: a step during which the machine was suspended teaches nothing
+_MAX_ERROR = (
+    1.0  # relative to the expected time: limits outliers, such as a step during which the machine was suspended
+)
 
 
 class StepCostModel:
     """Seconds = fixed + per decoding row + per prompt token.
 
-    The three weights are tracked by a Kalman filter (Kalman 1960, with drifting weights): it knows which weights a step
-    carries information about, even when rows and prompts always occur together, and adapts to a shared machine's load.
+    The three weights are tracked by a Kalman filter (Kalman 1960, with drifting weights): it corrects the weights that
+    a step carries information about, even if rows and prompts always occur together, and adapts to a shared machine's
+    load.
     """
 
     def __init__(self) -> None:
-        self._weights: list[float] = []  # seconds a unit
+        self._weights: list[float] = []  # seconds per unit
         self._covariance: list[list[float]] = []
 
     @property
@@ -51,12 +54,12 @@ class StepCostModel:
         self._weights = [max(pair) for pair in zip(updated, halves, strict=True)]
         self._covariance = [[self._covariance[i][j] - gain[i] * gain[j] / total for j in range(3)] for i in range(3)]
         for i, weight in enumerate(self._weights):  # the variance grows again, up to that of the prior
-            most = (_PRIOR_DEVIATION[i] / _PRIOR[i] * weight) ** 2
-            grown = min(self._covariance[i][i] + (_DRIFT * weight) ** 2, most)
+            limit = (_PRIOR_DEVIATION[i] / _PRIOR[i] * weight) ** 2
+            grown = min(self._covariance[i][i] + (_DRIFT * weight) ** 2, limit)
             self._covariance[i][i] = max(self._covariance[i][i], grown)
 
     def prompt_tokens_within(self, rows: int, seconds: float) -> int:
-        """How many prompt tokens fit beside `rows` rows in a step of `seconds`; 0 before the first step."""
+        """How many prompt tokens fit into a step of `seconds` in addition to `rows` rows; 0 before the first step."""
         spare = max(0.0, seconds - self.seconds(rows))
         return int(spare / (self._weights[2] * _UNITS[2])) if self._weights else 0
 

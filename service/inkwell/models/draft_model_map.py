@@ -1,6 +1,6 @@
-"""Which small model drafts for which large one, as the operator configured it.
+"""Maps each large model to the small model that drafts for it, as configured by the operator.
 
-A draft is a row of token ids, so both must have the same vocabulary; that is checked here, before a process starts.
+Drafts are token ids, so both must have the same vocabulary; that is checked here, before a process starts.
 """
 
 from collections.abc import Iterable
@@ -14,16 +14,16 @@ class DraftModelMap:
     """Pairs of (large model, small model), by name or alias."""
 
     def __init__(self, store: ModelStore, pairs: Iterable[tuple[str, str]]) -> None:
-        self._library = store
+        self._store = store
         self._draft_of = {_canonical(name): draft for name, draft in pairs}
 
     def folder_of(self, model: Model) -> str:
-        """The folder of the model that drafts for this one; empty when none does. Raises LoadFailed if it cannot."""
+        """The folder of the draft model of this one; empty if there is none. Raises LoadFailed if it cannot be used."""
         name = self._draft_of.get(model.name)
         if name is None:
             return ""
         try:
-            draft = self._library.find(name)
+            draft = self._store.find(name)
             fits = draft.tokenizer.agrees_with(model.tokenizer)
         except InkwellError as error:
             raise LoadFailed(f"{name}, which should draft for {model.name}, cannot be used: {error.message}") from error

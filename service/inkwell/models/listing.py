@@ -1,4 +1,4 @@
-"""What a model's folder holds and what its worker is doing, for the endpoints that list models."""
+"""The contents of a model's folder and the state of its worker, for the endpoints that list models."""
 
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
@@ -13,7 +13,7 @@ ModelState = Literal["ready", "loading", "available", "failed", "needs_conversio
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """One model; what is not known in its state is None. The notes of the fields go into the OpenAPI document."""
+    """One model; fields that are unknown in its state are None. The notes of the fields go into the OpenAPI document."""
 
     name: str
     state: ModelState

@@ -19,7 +19,7 @@ from inkwell.errors import InkwellError, ModelCorrupt, ModelNotDownloaded, Model
 Stamp = tuple[tuple[str, int, int], ...]  # of each file: name, size in bytes, time of modification in ns
 ABSENT = (-1, -1)
 REVISION_CHARACTERS = 8
-SMALL_SUFFIXES = (".json", ".txt")  # of the files that this process reads itself
+SMALL_SUFFIXES = (".json", ".txt")  # of the files that this process itself reads
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class Model:
 
 
 @dataclass(slots=True)
-class _Known:
-    """A model that was read, and what its files were like then.
+class _CachedModel:
+    """A model that was read, and the state of its files at that time.
 
-    `digest` is that of the small files while their time stamps are so recent that a later change could bear the same.
-    For weights no digest is needed: a worker reads them seconds later than this process looks at their time stamps.
+    `digest` is that of the small files while their time stamps are so recent that a later change could have the same
+    one. Weights need no digest: a worker reads them seconds after this process has read their time stamps.
     """
 
     stamp: Stamp
@@ -68,7 +68,7 @@ class _Known:
 
 
 class ModelStore:
-    """The models directory as it is at each call, with what was read of it kept.
+    """The models directory, as it is at each call; models that were read are cached.
 
     `aliases` are the operator's own names of models; they take precedence over all others.
     """
@@ -83,7 +83,7 @@ class ModelStore:
         self._clock_ns = clock_ns
         self._aliases = aliases
         self._lock = threading.Lock()
-        self._models: dict[str, _Known] = {}
+        self._models: dict[str, _CachedModel] = {}
 
     def folders(self) -> dict[str, Folder]:
         """All folders by name, servable or not."""
@@ -96,10 +96,10 @@ class ModelStore:
         return self._catalog.folder(name) or (self._catalog.folder(known.name) if known else None)
 
     def find(self, name: str) -> Model:
-        """The model of that name or alias; raises why it cannot be served."""
+        """The model of that name or alias; raises the reason if it cannot be served."""
         folder = self.folder(name)
         if folder is None:
-            raise _absence(self._aliases.get(name, name), sorted(self.folders()))
+            raise _not_found(self._aliases.get(name, name), sorted(self.folders()))
         if folder.state == "needs_conversion":
             raise NeedsConversion(
                 f"{folder.name} holds pickled weights, which are never served; "
@@ -117,7 +117,7 @@ class ModelStore:
             known = self._models.get(folder.name)
             if known is None or not known.matches(stamp):
                 digest = _digest(folder.path, stamp)  # first: content that changes meanwhile counts as changed
-                known = _Known(stamp, digest, Model(folder.name, folder.path, read_config(folder.path)))
+                known = _CachedModel(stamp, digest, Model(folder.name, folder.path, read_config(folder.path)))
                 self._models[folder.name] = known
             if not any(is_recent(modified_ns, now_ns) for _, _, modified_ns in stamp):
                 known.digest = None
@@ -153,7 +153,7 @@ def _size_and_time(file: Path) -> tuple[int, int]:
 
 
 def _digest(folder: Path, stamp: Stamp) -> bytes:
-    """Of the content of the small files; one that cannot be read counts as empty."""
+    """The digest of the small files; one that cannot be read counts as empty."""
     digest = hashlib.blake2b()
     for name, _, _ in stamp:
         if name.endswith(SMALL_SUFFIXES):
@@ -165,7 +165,7 @@ def _digest(folder: Path, stamp: Stamp) -> bytes:
     return digest.digest()
 
 
-def _absence(name: str, present: list[str]) -> InkwellError:
+def _not_found(name: str, present: list[str]) -> InkwellError:
     listing = ", ".join(present) or "none"
     known = known_model(name)
     if known:

@@ -1,4 +1,4 @@
-"""Loads the models that the settings name while the service already answers, one after another.
+"""Loads the models of the settings one after another, while the service already accepts requests.
 
 Afterwards it watches the default model: readiness depends on it, and while the service is not ready, a load balancer
 sends no request that could trigger another load.
@@ -30,7 +30,7 @@ class Preload:
         return self._pending
 
     def start(self) -> None:
-        """Begin, and go on as long as the process lives."""
+        """Start the thread, which runs as long as the process."""
         threading.Thread(target=self._run, name="preload", daemon=True).start()
 
     def _run(self) -> None:
@@ -48,16 +48,16 @@ class Preload:
     def _default_failed(self) -> bool:
         try:
             return self._registry.failure(self._registry.model_store.find(self._default_model)) is not None
-        except InkwellError:  # there is nothing to load; /readyz says why
+        except InkwellError:  # there is nothing to load; /readyz reports why
             return False
 
     def _load(self, name: str) -> None:
         try:
             model = self._registry.model_store.find(name)
-            _ = model.tokenizer  # read by this process, and so no part of the worker's load
+            _ = model.tokenizer  # this process reads it, so it is not part of the worker's load
             with self._registry.lease(model):  # returns when the model is loaded
                 pass
-        except InkwellError as error:  # the service continues without it; /readyz and /models say why
+        except InkwellError as error:  # the service continues without it; /readyz and /models report why
             log.error("a model could not be loaded", extra={"model": name, "code": error.code, "cause": error.cause})
-        except Exception:  # this thread must outlive whatever one model does
+        except Exception:  # a failing model must not end this thread
             log.exception("a model could not be loaded", extra={"model": name})

@@ -1,6 +1,6 @@
-"""Which models run: loads a model on its first request, shares it, makes room, and starts a dead worker again.
+"""Which models run: loads a model on its first request, shares it, evicts idle ones and restarts dead workers.
 
-Takes models, gives running workers for the time of a lease. Single-flight: however many requests ask for a model that
+Takes models, returns running workers for the duration of a lease. Single-flight: if several requests need a model that
 is not loaded, one worker is started and all wait for it. Knows no HTTP and no tensors.
 """
 
@@ -27,14 +27,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Running:
-    """A started worker and who uses it; guarded by the registry's lock."""
+    """A started worker and its users; guarded by the registry's lock."""
 
     model: Model
     worker: Worker
     users: int = 0
     last_use: int = 0  # a counter, not a clock: only the order matters
-    retired: bool = False  # its folder was replaced: it ends with its last user
-    loaded: bool = False  # somebody has found it ready
+    retired: bool = False  # its folder was replaced: it is stopped after its last user
+    loaded: bool = False  # a request has found it ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Registry:
     def lease(
         self, model: Model, patience_s: float = math.inf, gives_up: Callable[[], bool] = lambda: False
     ) -> Iterator[Worker]:
-        """A ready worker of the model, which is not evicted while the context lasts; raises why there is none.
+        """A ready worker of the model, which is not evicted while the context lasts; raises why if there is none.
 
         Blocks while the model loads, for at most `patience_s` seconds and until `gives_up` returns true.
         """
@@ -103,7 +103,7 @@ class Registry:
             return [worker_load(name, running.worker, running.users) for name, running in self._running.items()]
 
     def failure(self, model: Model) -> InkwellError | None:
-        """Why the last load of this content of the folder failed, as long as no later one succeeded."""
+        """The error of the last load of the folder in its present state; None once a later load has succeeded."""
         with self._lock:
             failure = self._failures.get(model.name)
         return failure.error if failure and failure.model is model else None
@@ -143,7 +143,7 @@ class Registry:
             raise error_of(failure.error.code, failure.error.message)
         if running is not None:
             self._drop(model.name, running.worker)
-        config = replace(self._config, draft_folder=self._drafts.folder_of(model))  # raises before anybody makes room
+        config = replace(self._config, draft_folder=self._drafts.folder_of(model))  # raises before a model is evicted
         self._make_room()
         log.info("starting a worker", extra={"model": model.name})
         running = self._running[model.name] = _Running(model, self._start(model, config))
@@ -171,7 +171,7 @@ class Registry:
             raise LoadFailed("the model's folder was replaced while the request was on its way; send it again")
 
     def _retire(self, running: _Running) -> None:
-        """The folder has another content than the worker loaded; ids of the one mean nothing to the other."""
+        """The folder has changed since the worker loaded it, so the worker does not know its present token ids."""
         log.info("the model's folder was replaced", extra={"model": running.model.name})
         del self._running[running.model.name]
         running.retired = True
@@ -206,7 +206,7 @@ class Registry:
         )
 
     def _drop(self, name: str, worker: Worker) -> None:
-        """Take a worker that has ended out of the table; a request may see its end before its reader tells of it."""
+        """Take a worker that has ended out of the table; a request may see its end before its reader does."""
         if name in self._running and self._running[name].worker is worker:
             del self._running[name]
             if exit_reason(worker) in CRASHED:
@@ -214,7 +214,7 @@ class Registry:
 
     def _note_failure(self, running: _Running, error: InkwellError) -> None:
         name = running.model.name
-        if isinstance(error, LoadTimeout | Cancelled):  # it still loads; a later request may find it ready
+        if isinstance(error, LoadTimeout | Cancelled):  # it is still loading; a later request may find it ready
             return
         with self._lock:
             if self._running.get(name) is running:

@@ -8,7 +8,7 @@ from inkwell.worker.client import Worker
 
 @dataclass(frozen=True, slots=True)
 class WorkerLoad:
-    """A worker at one moment. `queued` counts texts without a slot or, while the model loads, requests for it."""
+    """The load of a worker. `queued` counts texts without a slot or, while the model loads, requests for it."""
 
     model: str
     slots: int
@@ -21,7 +21,7 @@ class WorkerLoad:
 def worker_load(model: str, worker: Worker, users: int) -> WorkerLoad:
     """The load of a worker that `users` requests have leased.
 
-    Its scheduler assigns free slots at once, so the counts follow from the jobs that were sent.
+    The scheduler assigns free slots at once, so the counts can be derived from the number of jobs sent.
     """
     ready, jobs = worker.ready, worker.open_jobs
     if ready is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 SOURCE_ROOT = Path(__file__).resolve().parents[2]  # the folder that holds the package
 PROJECT_ROOT = SOURCE_ROOT.parent
 WHOLE_NUMBER = re.compile(r"-?[0-9]{1,18}")
-# As browsers write an origin: lower case, no path. Another spelling would be accepted here and never match there.
+# As browsers write an origin: lower case, no path. Any other spelling would be accepted here but never match.
 ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?")
 DEFAULT_PORTS = {("http", "80"), ("https", "443")}
 Pairs = tuple[tuple[str, str], ...]
@@ -54,7 +54,7 @@ def device(text: str) -> str:
 def path(text: str) -> Path:
     if not text:
         raise ValueError("must not be empty")
-    return PROJECT_ROOT / text  # an absolute path stays what it is
+    return PROJECT_ROOT / text  # an absolute path remains unchanged
 
 
 def word(text: str) -> str:

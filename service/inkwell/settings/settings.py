@@ -1,7 +1,7 @@
-"""Every setting of the service: its variable, type, default and meaning. The only file that knows the environment.
+"""Every setting of the service: its variable, type, default and meaning. The only file that reads the environment.
 
-Takes a mapping such as `os.environ`, gives one frozen `Settings`. A variable that begins with INKWELL_ and is not in
-the table, or a value that does not fit, raises `SettingsError` with one line that names it: a typo stops the start.
+Takes a mapping such as `os.environ`, returns one frozen `Settings`. A variable that begins with INKWELL_ and is not in
+the table, or an invalid value, raises `SettingsError` with one line that names it: a typo prevents the start.
 """
 
 import difflib
@@ -20,7 +20,7 @@ from inkwell.settings.parsers import SOURCE_ROOT as SOURCE_ROOT
 from inkwell.settings.parsers import Pairs
 
 PREFIX = "INKWELL_"
-MAX_CONNECTIONS = 400  # Apache holds two descriptors for each, of the 1,024 that a process may have by default
+MAX_CONNECTIONS = 400  # Apache needs two descriptors for each, and a process may have 1,024 by default
 FREE_CONNECTIONS = 8  # threads that remain for probes and refusals when as many requests run as are admitted
 TYPES = {
     int: "integer",
@@ -171,7 +171,7 @@ class Settings:
 
 
 def _check_combinations(settings: Settings) -> None:
-    """Refuse values that are valid alone and not together."""
+    """Refuse values that are valid separately but not in combination."""
     if settings.max_memory and settings.device != "spread":
         raise SettingsError("INKWELL_MAX_MEMORY is for INKWELL_DEVICE=spread alone")
     requests, connections = settings.max_requests, settings.max_connections
@@ -183,14 +183,14 @@ def _check_combinations(settings: Settings) -> None:
 
 
 def log_format(environ: Mapping[str, str] = os.environ) -> str:
-    """The format of the record that says why the settings cannot be read."""
+    """The format of the log record that reports invalid settings."""
     return "text" if environ.get("INKWELL_LOG_FORMAT") == "text" else "json"
 
 
 def otel_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The standard variables of OpenTelemetry, whose library reads them by itself in the web process.
 
-    Raises SettingsError for what the service does not have.
+    Raises SettingsError for options that the service does not support.
     """
     found = {name: value for name, value in environ.items() if name.startswith("OTEL_") and value}
     check(found)

@@ -22,14 +22,14 @@ def resident_bytes(process: int | str = "self") -> int | None:
 
 
 def limit_bytes() -> int:
-    """Memory limit of all the service's processes together: the lowest limit of a control group around them, or the
-    machine's memory."""
+    """Memory limit of all the service's processes together: the lowest limit of the control groups that contain them,
+    or the machine's memory."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min(machine, memory_limit_bytes() or machine)
 
 
 def memory_limit_bytes(mounted: Path = MOUNTED, own: Path = OWN) -> int | None:
-    """The lowest limit of a group around this process."""
+    """The lowest limit of the control groups that contain this process."""
     limits = [
         int(text)
         for version, folder in _groups("memory", mounted, own)
@@ -39,7 +39,7 @@ def memory_limit_bytes(mounted: Path = MOUNTED, own: Path = OWN) -> int | None:
 
 
 def processors(mounted: Path = MOUNTED, own: Path = OWN) -> int | None:
-    """How many processors the lowest quota of time around this process keeps busy, rounded up."""
+    """How many processors the lowest CPU quota of those groups allows, rounded up."""
     shares = [share for version, folder in _groups("cpu", mounted, own) if (share := _share(version, folder))]
     return math.ceil(min(shares)) if shares else None
 

@@ -1,1 +1,1 @@
-"""The process that holds one loaded model, and the web tier's side of the line to it."""
+"""The process that holds one loaded model, and the web tier's client for it."""

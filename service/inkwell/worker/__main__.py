@@ -1,4 +1,4 @@
-"""Entry of a worker process: `python -m inkwell.worker FD LEVEL FORM MODEL`.
+"""Entry point of a worker process: `python -m inkwell.worker FD LEVEL FORM MODEL`.
 
 FD is the worker's end of a socket pair. LEVEL and FORM are the service's log options, and MODEL, the folder's name, is
 part of every record.
@@ -28,7 +28,7 @@ log = logging.getLogger("inkwell.worker")
 
 
 def main(descriptor: int) -> None:
-    """Load, report it, and serve; returns only when the model could not be loaded."""
+    """Load the model, report the result, and serve; returns only if the model could not be loaded."""
     connection = Connection(descriptor)
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(connection, inbox), name="inbox", daemon=True).start()
@@ -58,7 +58,7 @@ def _load(load: Message, connection: Connection) -> LoadedModel | None:
         _send(connection, LoadError(error.code, error.message, error.cause))
         return None
     except Exception as error:
-        log.exception("the model could not be loaded")  # the web tier is given the cause without its place
+        log.exception("the model could not be loaded")  # the web tier gets the cause without the traceback
         _send(connection, LoadError(LoadFailed.code, "the model could not be loaded", repr(error)))
         return None
     log.info("the model is loaded", extra={"device": loaded.device, "path": loaded.path, "rows": loaded.rows})
@@ -67,7 +67,7 @@ def _load(load: Message, connection: Connection) -> LoadedModel | None:
 
 
 def _serve(engine: Engine, inbox: "queue.SimpleQueue[Message]", connection: Connection) -> None:
-    """Step while there is work, wait while there is none. Steps without events are reported too, as a sign of life."""
+    """Step while there is work, wait while there is none. Steps without events are reported too, as heartbeats."""
     while True:
         _take_messages(engine, inbox)
         if engine.has_work:
@@ -97,5 +97,5 @@ if __name__ == "__main__":
     try:
         main(int(sys.argv[1]))
     except Exception:  # such as a GPU that failed, after which nothing can be computed in this process
-        log.exception("the worker ends, because it cannot go on")
+        log.exception("the worker cannot continue and exits")
         sys.exit(EX_SOFTWARE)

@@ -43,7 +43,7 @@ class Cancel:
 class Ready:
     """The model is loaded. `path` describes the computation path; `gpu_bytes` is its memory on GPUs.
 
-    `kernels` names the program and the instructions that compute; the last bits of sums depend on them.
+    `kernels` names the program and the instruction set that compute; the last bits of sums depend on them.
     """
 
     device: str
@@ -94,7 +94,7 @@ def _event(event: Event) -> list[Any]:
 
 
 def decode(data: bytes) -> Message:
-    """The inverse of `encode`. The sender is our own program: an unknown message is a bug and raises KeyError."""
+    """The inverse of `encode`. The sender is this package too: an unknown message is a bug and raises KeyError."""
     name, *values = json.loads(data)
     return _READERS[name](values)
 

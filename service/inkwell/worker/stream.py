@@ -15,12 +15,12 @@ from inkwell.errors import InkwellError
 class JobChannel(Protocol):
     """What a stream needs of its worker."""
 
-    def enter(self, stream: "TokenStream") -> int:
+    def register(self, stream: "TokenStream") -> int:
         """A new job key, whose events come to the stream from now on; raises WorkerDied."""
         ...
 
     def send(self, job: Job) -> None:
-        """Send a job whose key was entered."""
+        """Send a job whose key was registered."""
         ...
 
     def cancel(self, keys: Sequence[int]) -> None:
@@ -33,9 +33,9 @@ class JobChannel(Protocol):
 
 
 class TokenStream:
-    """A queue of events with an idempotent end. The queue is bounded by what the jobs may generate.
+    """A queue of events, closed idempotently. Its length is bounded by what the jobs may generate.
 
-    Callers know a job by a number of their own; a job that goes on in another one keeps it.
+    Callers identify a job by a number of their own; a job that continues another one keeps its number.
     """
 
     def __init__(self, channel: JobChannel) -> None:
@@ -45,7 +45,7 @@ class TokenStream:
 
     def add(self, number: int, job: Job) -> None:
         """Send one more job; its key is replaced by one of the worker's own."""
-        key = self._channel.enter(self)
+        key = self._channel.register(self)
         self._number_of_key[key] = number
         self._channel.send(replace(job, key=key))
 
@@ -59,7 +59,7 @@ class TokenStream:
         self._events.put(event)
 
     def fail(self, key: int, error: InkwellError) -> None:
-        """Reader thread: the job ended for a reason that the engine could not tell."""
+        """Reader thread: the job ended for a reason that the engine could not report."""
         self._events.put(FailureEvent(key, error.code, error.message, error.cause))
 
     def get(self, timeout_s: float) -> tuple[int, Event] | None:
@@ -72,13 +72,13 @@ class TokenStream:
         return (self._number_of_key[event.key], event) if event is not None else None
 
     def wake(self) -> None:
-        """Any thread: let the one that waits in `get` look around."""
+        """Any thread: make a waiting `get` return None."""
         self._events.put(None)
 
     def cancel(self, number: int) -> None:
-        """Drop the jobs of one number; events of theirs may still be under way."""
+        """Drop the jobs of one number; their events may still be in transit."""
         self._channel.cancel([key for key, mine in self._number_of_key.items() if mine == number])
 
     def close(self) -> None:
-        """Drop the jobs that still run. Any thread may call it, and again: the worker knows which have ended."""
+        """Drop the jobs that still run. Any thread may call it, also repeatedly; jobs that have ended are ignored."""
         self._channel.cancel(list(self._number_of_key))

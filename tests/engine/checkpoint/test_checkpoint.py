@@ -1,4 +1,4 @@
-"""Loading: every form in which `transformers` saves a model gives the same decoder."""
+"""Loading: every form in which `transformers` saves a model produces the same decoder."""
 
 import os
 from collections.abc import Callable
@@ -74,7 +74,7 @@ def test_other_float_types_are_converted_on_the_way(dtype: torch.dtype, copy: Ca
 def test_the_layout_names_every_parameter_once(kind: str, originals: dict[str, Path]) -> None:
     config = read_config(originals[kind])
     file = load_file(originals[kind] / "model.safetensors")
-    assert {piece.name: piece.shape for piece in weight_map(config)} == {
+    assert {mapping.name: mapping.shape for mapping in weight_map(config)} == {
         name.removeprefix("transformer."): tuple(tensor.shape) for name, tensor in file.items()
     }
     assert config.parameters == sum(tensor.numel() for tensor in file.values())

@@ -1,4 +1,4 @@
-"""The decoder against `transformers`: same logits at every position, same greedy text, alone and in a crowd."""
+"""The decoder against `transformers`: same logits at every position, same greedy text, alone and in a batch."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

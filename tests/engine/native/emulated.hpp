@@ -1,6 +1,6 @@
-// AVX-512 for processors that have none: every instruction that the kernels ask for by name, as two of AVX2.
+// AVX-512 for processors without it: every intrinsic that the kernels use, as two AVX2 intrinsics.
 //
-// Given to the compiler with -include, so the kernels' own sources are compiled as they are, for 16 lanes.
+// Passed to the compiler with -include, so the kernels' own sources are compiled as they are, for 16 lanes.
 #pragma once
 #include <cstring>
 #include <immintrin.h>

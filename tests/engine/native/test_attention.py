@@ -51,11 +51,11 @@ def test_however_a_sequence_is_cut_its_bits_are_the_same(
     parts = sequence(2, 70, head_dim)
     whole = attend(kernels, parts, new_cache(dtype, head_dim), [[0, 0, 70, 0]])
     cache = new_cache(dtype, head_dim)
-    pieces = []
+    chunks = []
     for start in range(0, 70, cut):
-        piece = tuple(part[start : start + cut] for part in parts)
-        pieces.append(attend(kernels, piece, cache, [[0, start, len(piece[0]), 0]]))  # type: ignore[arg-type]
-    assert torch.equal(torch.cat(pieces), whole)
+        chunk = tuple(part[start : start + cut] for part in parts)
+        chunks.append(attend(kernels, chunk, cache, [[0, start, len(chunk[0]), 0]]))  # type: ignore[arg-type]
+    assert torch.equal(torch.cat(chunks), whole)
 
 
 def test_spans_of_one_step_do_not_touch_each_other(kernels: Kernels) -> None:

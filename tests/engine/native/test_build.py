@@ -27,7 +27,7 @@ def test_changed_sources_have_another_library(tmp_path: Path) -> None:
 
 
 def test_a_process_that_can_no_longer_read_the_sources_finds_its_library(tmp_path: Path) -> None:
-    """As when a test or a server that root started gives up root's rights, and the checkout is below /root."""
+    """As when a server started by root drops root's privileges, and the checkout is below /root."""
     package = tmp_path / "inkwell"
     shutil.copytree(build.SOURCES, package / "engine" / "native")
     for folder in (package, package / "engine"):

@@ -1,4 +1,4 @@
-"""The native linear layer: right in every format, and the same bits for a row whatever the other rows are."""
+"""The native linear layer: right in every format, and the same bits for a row next to any others."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ SHAPES = [(7, 5), (101, 30), (24, 96), (49, 1024), (25, 2592)]
 
 
 @dataclass(frozen=True)
-class Matrix:
+class Weights:
     """Weights in one format, and the floats that they represent."""
 
     weight: Tensor
@@ -25,16 +25,16 @@ class Matrix:
     floats: Tensor
 
 
-def matrix(kind: str, outputs: int, inputs: int) -> Matrix:
+def matrix(kind: str, outputs: int, inputs: int) -> Weights:
     floats = torch.randn(outputs, inputs, generator=torch.Generator().manual_seed(outputs)) * 0.3
     if kind in ("float32", "bfloat16"):
         weight = floats.to(getattr(torch, kind))
-        return Matrix(weight, None, weight.float())
+        return Weights(weight, None, weight.float())
     dtype = torch.int8 if kind == "int8" else torch.uint8
     weight = torch.empty(outputs, packed_width(inputs, dtype), dtype=dtype)
     scale = torch.empty(outputs) if kind == "int8" else None
     quantize(floats, weight, scale)
-    return Matrix(weight, scale, unpacked(weight) if scale is None else weight.float() * scale[:, None])
+    return Weights(weight, scale, unpacked(weight) if scale is None else weight.float() * scale[:, None])
 
 
 def unpacked(weight: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""All layers in one call: the norms and positions that only this call computes, and the same bits in any company."""
+"""All layers in one call: the norms and positions that only this call computes, and the same bits in any batch."""
 
 from dataclasses import replace
 
@@ -105,9 +105,9 @@ def test_what_is_not_a_number_stays_in_its_row(kernels: Kernels) -> None:
 
 def test_a_program_runs_steps_of_any_size_one_after_the_other(kernels: Kernels) -> None:
     layers = layers_of(96, 2)
-    program, cache = NativeModel(kernels, layers), new_cache(layers, 96)
+    native, cache = NativeModel(kernels, layers), new_cache(layers, 96)
     addresses = torch.tensor([[part.data_ptr() for part in layer] for layer in cache])
     for length in (3, 40, 1, 17):
         hidden, segments = random(length, 96), [[0, 0, length, 0]]
-        out = program.run(hidden.clone(), torch.tensor(segments), addresses, cache.dtype)
+        out = native.run(hidden.clone(), torch.tensor(segments), addresses, cache.dtype)
         assert torch.equal(out, run(kernels, layers, hidden, segments))

@@ -1,4 +1,4 @@
-"""What the sampler is given for a token, from a `Sampling` and a text."""
+"""The sampler's input for a token, made from a `Sampling` and a text."""
 
 from collections.abc import Sequence
 

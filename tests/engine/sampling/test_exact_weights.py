@@ -1,4 +1,4 @@
-"""Weights: the sums are exact in any order, and a weight does not depend on where it stands."""
+"""Weights: the sums are exact in any order, and a weight does not depend on its position."""
 
 import math
 
@@ -41,7 +41,7 @@ def test_the_largest_sum_is_exact_too():
 def test_a_weight_is_that_power_of_e():
     given_ = exponents(100_000, 1)
     expected = given_.double().exp()
-    # One rounding to float32 by exp, one by adding the rounder, and half a step.
+    # One rounding to float32 by exp, one by adding the offset, and half a step.
     assert ((to_weights_(given_.clone()).double() - expected).abs() <= expected * 2**-22 + 2**-37).all()
     assert to_weights_(torch.tensor([0.0, -math.inf, -1e30])).tolist() == [1.0, 0.0, 0.0]
 
@@ -65,15 +65,15 @@ def test_rounded_values_add_up_exactly_too(values: list[float], random):
 @pytest.mark.parametrize("vocabulary", [1, 2, 255, 256, 257, 700])
 def test_the_draw_by_blocks_is_the_draw_by_one_long_sum(vocabulary: int):
     logits = torch.randn(40, vocabulary, generator=torch.Generator().manual_seed(4)) * 3
-    points = torch.rand(40, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
-    points[:2] = torch.tensor([[0.0], [1 - 2.0**-53]])
+    uniforms = torch.rand(40, 1, dtype=torch.float64, generator=torch.Generator().manual_seed(5))
+    uniforms[:2] = torch.tensor([[0.0], [1 - 2.0**-53]])
     ones = torch.ones(40, 1)
     weights, sums = weights_of_all(logits, ones)
     flat = weights.flatten(1)[:, :vocabulary].double()
     cumulative = flat.cumsum(-1)
     assert torch.equal(cumulative[:, -1], sums.sum(-1))
-    expected = (cumulative <= points * cumulative[:, -1:]).sum(-1).clamp(max=vocabulary - 1)
-    assert draw_from_all(logits, ones, points).tolist() == expected.tolist()
+    expected = (cumulative <= uniforms * cumulative[:, -1:]).sum(-1).clamp(max=vocabulary - 1)
+    assert draw_from_all(logits, ones, uniforms).tolist() == expected.tolist()
 
 
 def test_the_last_point_stays_below_the_total():

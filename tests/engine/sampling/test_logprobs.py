@@ -15,20 +15,20 @@ def test_they_are_those_of_torch_in_double_precision(vocabulary: int, spread: fl
     logits = random_logits(4, vocabulary, spread)
     expected = logits.double().log_softmax(dim=-1)
     tokens = [0, vocabulary - 1, 1, int(logits[3].argmax())]
-    for row, told in enumerate(token_logprobs(logits, tokens, [0] * 4)):
-        assert told.logprob == pytest.approx(float(expected[row, tokens[row]]), abs=1e-6)
-        assert told.logprob <= 0 and told.top == ()
+    for row, returned in enumerate(token_logprobs(logits, tokens, [0] * 4)):
+        assert returned.logprob == pytest.approx(float(expected[row, tokens[row]]), abs=1e-6)
+        assert returned.logprob <= 0 and returned.top == ()
 
 
 def test_the_likeliest_come_in_order_and_as_many_as_were_asked_for():
     logits = random_logits(3)
     expected = logits.double().log_softmax(dim=-1)
-    for row, (told, count) in enumerate(
+    for row, (returned, count) in enumerate(
         zip(token_logprobs(logits, [0, 1, 2], [5, 0, 2000]), [5, 0, 1000], strict=True)
     ):
         order = expected[row].sort(descending=True).indices.tolist()[:count]
-        assert [token for token, _ in told.top] == order
-        assert [value for _, value in told.top] == pytest.approx(expected[row][order].tolist(), abs=1e-6)
+        assert [token for token, _ in returned.top] == order
+        assert [value for _, value in returned.top] == pytest.approx(expected[row][order].tolist(), abs=1e-6)
 
 
 def test_of_equal_ones_the_lowest_ids_are_told():
@@ -41,8 +41,8 @@ def test_of_equal_ones_the_lowest_ids_are_told():
 def test_a_token_is_told_alike_by_itself_and_among_the_likeliest():
     logits = random_logits(1)
     token = int(logits.argmax())
-    (told,) = token_logprobs(logits, [token], [1])
-    assert told.top == ((token, told.logprob),)
+    (returned,) = token_logprobs(logits, [token], [1])
+    assert returned.top == ((token, returned.logprob),)
 
 
 def test_a_row_is_told_the_same_alone_and_among_others():

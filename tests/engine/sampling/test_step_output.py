@@ -1,4 +1,4 @@
-"""The choices of a step that count as results."""
+"""Which choices of a step count as results."""
 
 import pytest
 

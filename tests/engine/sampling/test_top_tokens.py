@@ -1,4 +1,4 @@
-"""The cuts against transformers' processors, edge by edge of the distribution, and against ranking more tokens."""
+"""The cuts against transformers' processors, at every boundary of the distribution, and against ranking more tokens."""
 
 import math
 from typing import Any
@@ -15,7 +15,7 @@ from transformers.generation.logits_process import (
 )
 
 from inkwell.engine.sampling.processors import cut_columns
-from inkwell.engine.sampling.top_tokens import UNDECIDED, draw_ranked, few, likeliest
+from inkwell.engine.sampling.top_tokens import UNDECIDED, draw_ranked, likeliest, rank_top
 from inkwell.parameters.sampling import Sampling
 
 
@@ -27,15 +27,15 @@ def random_logits(rows: int, vocabulary: int, spread: float, seed: int = 3) -> t
     return torch.randn(rows, vocabulary, generator=torch.Generator().manual_seed(seed)) * spread
 
 
-def column(points: list[float]) -> torch.Tensor:
-    return torch.tensor(points, dtype=torch.float64).unsqueeze(1)
+def column(uniforms: list[float]) -> torch.Tensor:
+    return torch.tensor(uniforms, dtype=torch.float64).unsqueeze(1)
 
 
-def draw(logits: torch.Tensor, wanted: Sampling, points: list[float], ranks: int) -> list[int]:
-    """The tokens at some points of one distribution [vocab]; more than `ranks` tokens are never looked at."""
-    rows = logits.expand(len(points), -1)
-    cuts = cut_columns([wanted] * len(points), len(logits), logits.device)
-    return draw_ranked(rows, few(rows, ranks), cuts, column(points)).tolist()
+def draw(logits: torch.Tensor, wanted: Sampling, uniforms: list[float], ranks: int) -> list[int]:
+    """The tokens of one distribution [vocab] for some random numbers, from the first `ranks` tokens alone."""
+    rows = logits.expand(len(uniforms), -1)
+    cuts = cut_columns([wanted] * len(uniforms), len(logits), logits.device)
+    return draw_ranked(rows, rank_top(rows, ranks), cuts, column(uniforms)).tolist()
 
 
 def of_transformers(logits: torch.Tensor, wanted: Sampling) -> torch.Tensor:
@@ -81,21 +81,21 @@ def test_every_token_has_the_interval_that_transformers_gives_it(vocabulary: int
     order = logits.argsort(descending=True, stable=True)
     upper = expected[order].cumsum(0)
     lower = upper - expected[order]
-    wide = expected[order] > 1e-5  # a narrower interval may move by its own width, float32 being what it is
-    points = ((lower + upper) / 2)[wide].tolist()
+    wide = expected[order] > 1e-5  # a narrower interval may move by its own width, because of float32 rounding
+    uniforms = ((lower + upper) / 2)[wide].tolist()
     assert expected[order][wide].sum() > 0.95
-    assert draw(logits, wanted, points, vocabulary) == order[wide].tolist()
-    # What a few ranks decide is the same, and what they do not decide, all of them do.
-    some = draw(logits, wanted, points, 256)
+    assert draw(logits, wanted, uniforms, vocabulary) == order[wide].tolist()
+    # A few ranks either decide on the same token or leave it undecided.
+    some = draw(logits, wanted, uniforms, 256)
     assert all(token in (UNDECIDED, right) for token, right in zip(some, order[wide].tolist(), strict=True))
 
 
 @pytest.mark.parametrize("wanted", CUTS)
-@pytest.mark.parametrize("point", [0.0, 1 - 2.0**-53])
-def test_the_ends_of_the_stream_give_tokens_that_are_kept(wanted: Sampling, point: float):
+@pytest.mark.parametrize("uniform", [0.0, 1 - 2.0**-53])
+def test_the_ends_of_the_stream_give_tokens_that_are_kept(wanted: Sampling, uniform: float):
     logits = random_logits(1, 500, 2.0)[0]
     logits[::7] = -math.inf
-    token = draw(logits, wanted, [point], 500)[0]
+    token = draw(logits, wanted, [uniform], 500)[0]
     assert of_transformers(logits, wanted)[token] > 0
 
 
@@ -106,10 +106,10 @@ def test_ranking_fewer_tokens_gives_the_same_or_nothing(spread: float, rounding:
     for seed in range(SEEDS):
         logits = random_logits(1, 4100, spread, seed)[0].to(rounding).float()  # bfloat16 makes many equal
         for wanted in CUTS:
-            point = (seed + 0.5) / SEEDS
-            (right,) = draw(logits, wanted, [point], 4100)
+            uniform = (seed + 0.5) / SEEDS
+            (right,) = draw(logits, wanted, [uniform], 4100)
             assert right != UNDECIDED
-            for token in (*draw(logits, wanted, [point], 16), *draw(logits, wanted, [point], 256)):
+            for token in (*draw(logits, wanted, [uniform], 16), *draw(logits, wanted, [uniform], 256)):
                 assert token in (UNDECIDED, right)
                 decided += token == right
     assert decided > SEEDS * len(CUTS) / 3 or spread < 1  # or this would prove nothing
@@ -117,16 +117,16 @@ def test_ranking_fewer_tokens_gives_the_same_or_nothing(spread: float, rounding:
 
 def test_top_k_within_the_ranks_is_always_decided():
     logits = random_logits(1, 5000, 1.0)[0]
-    points = [number / 100 for number in range(100)]
-    assert UNDECIDED not in draw(logits, sampling(top_k=200, top_p=0.9), points, 256)
+    uniforms = [number / 100 for number in range(100)]
+    assert UNDECIDED not in draw(logits, sampling(top_k=200, top_p=0.9), uniforms, 256)
 
 
 def test_of_equal_tokens_those_with_the_lowest_ids_are_kept():
     logits = torch.zeros(1000)
     logits[[700, 800]] = 1.0
-    points = [number / 50 for number in range(50)]
+    uniforms = [number / 50 for number in range(50)]
     for ranks in (256, 1000):
-        kept = draw(logits, sampling(top_k=5), points, ranks)
+        kept = draw(logits, sampling(top_k=5), uniforms, ranks)
         assert set(kept) <= {700, 800, 0, 1, 2, UNDECIDED}
     assert set(kept) == {700, 800, 0, 1, 2}
 
@@ -157,8 +157,8 @@ def test_the_few_are_the_first_of_a_stable_sort(vocabulary: int, ranks: int):
     logits[1] = logits[1].round()
     logits[2, 0], logits[2, -1] = -0.0, 0.0
     order = logits.sort(dim=-1, descending=True, stable=True)
-    ranked = few(logits, ranks)
+    ranked = rank_top(logits, ranks)
     assert torch.equal(ranked.logits, order.values[:, :ranks])
     for row in range(5):
-        sure = int(ranked.sure[row])
-        assert ranked.tokens[row, :sure].tolist() == order.indices[row, :sure].tolist()
+        certain = int(ranked.certain[row])
+        assert ranked.tokens[row, :certain].tolist() == order.indices[row, :certain].tolist()

@@ -14,7 +14,7 @@ from inkwell.parameters.sampling import GREEDY, Sampling
 from tests.engine.tiny import TINY, greedy, load_tiny, new_cache, random_tokens, save_tiny
 
 VOCABULARY = TINY["vocab_size"]
-PIECE = 16
+CHUNK = 16
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -25,8 +25,8 @@ def decoder(tmp_path_factory):
     return load_tiny(folder)
 
 
-def sequence(prompt: list[int], slot: int = 0, salt: str = "", temperature: float = 0.0) -> Sequence:
-    return Sequence(Job(slot, tuple(prompt), 50, Sampling(temperature), 3, cache_salt=salt), slot)
+def sequence(prompt: list[int], slot: int = 0, cache_salt: str = "", temperature: float = 0.0) -> Sequence:
+    return Sequence(Job(slot, tuple(prompt), 50, Sampling(temperature), 3, cache_salt=cache_salt), slot)
 
 
 class Reading:
@@ -45,7 +45,7 @@ def drafts_of(model: DraftModel, *requests: DraftRequest) -> list[list[int]]:
 
 
 def test_it_drafts_what_the_small_model_would_say(decoder):
-    model = DraftModel(decoder, new_cache(decoder, 2), 2, PIECE, VOCABULARY)
+    model = DraftModel(decoder, new_cache(decoder, 2), 2, CHUNK, VOCABULARY)
     prompts = [random_tokens(9, seed=1), random_tokens(5, seed=2)]
     requests = [DraftRequest(sequence(prompt, slot), 6 - 2 * slot) for slot, prompt in enumerate(prompts)]
     assert drafts_of(model, *requests) == [greedy(decoder, prompts[0], 6), greedy(decoder, prompts[1], 4)]
@@ -54,7 +54,7 @@ def test_it_drafts_what_the_small_model_would_say(decoder):
 @pytest.mark.parametrize("right", [0, 2, 5])
 def test_it_goes_on_from_what_was_accepted(decoder, right: int):
     reading = Reading(decoder)
-    model = DraftModel(reading, new_cache(decoder), 1, PIECE, VOCABULARY)
+    model = DraftModel(reading, new_cache(decoder), 1, CHUNK, VOCABULARY)
     text = sequence(random_tokens(9))
     (draft,) = drafts_of(model, DraftRequest(text, 5))
     text.tokens += [*draft[:right], 7]
@@ -66,13 +66,13 @@ def test_it_goes_on_from_what_was_accepted(decoder, right: int):
 
 def test_a_long_text_is_read_in_pieces_and_all_but_the_end_of_it_before_anything_is_drafted(decoder):
     reading = Reading(decoder)
-    model = DraftModel(reading, new_cache(decoder), 1, PIECE, VOCABULARY)
-    text = sequence(random_tokens(3 * PIECE + 4))
-    assert model.unread(text) == 3 * PIECE + 4
-    assert [model.read([text], room) for room in (5, 1000, 1000, 3)] == [5, PIECE, PIECE, 3]
-    assert (model.unread(text), reading.tokens) == (0, 2 * PIECE + 8)
+    model = DraftModel(reading, new_cache(decoder), 1, CHUNK, VOCABULARY)
+    text = sequence(random_tokens(3 * CHUNK + 4))
+    assert model.unread(text) == 3 * CHUNK + 4
+    assert [model.read([text], room) for room in (5, 1000, 1000, 3)] == [5, CHUNK, CHUNK, 3]
+    assert (model.unread(text), reading.tokens) == (0, 2 * CHUNK + 8)
     assert drafts_of(model, DraftRequest(text, 2)) == [greedy(decoder, text.tokens, 2)]
-    assert reading.tokens == 3 * PIECE + 4 + 1
+    assert reading.tokens == 3 * CHUNK + 4 + 1
 
 
 def test_several_texts_share_the_room_and_the_last_token_of_each_is_left(decoder):
@@ -85,14 +85,14 @@ def test_several_texts_share_the_room_and_the_last_token_of_each_is_left(decoder
 
 
 def test_another_sequence_in_the_slot_reuses_the_beginning_that_both_have_unless_the_salts_differ(decoder):
-    for salt, expected in (("", 3), ("other", PIECE - 1)):
+    for cache_salt, expected in (("", 3), ("other", CHUNK - 1)):
         reading = Reading(decoder)
-        model = DraftModel(reading, new_cache(decoder), 1, PIECE, VOCABULARY)
-        prompt = random_tokens(PIECE - 1)
+        model = DraftModel(reading, new_cache(decoder), 1, CHUNK, VOCABULARY)
+        prompt = random_tokens(CHUNK - 1)
         drafts_of(model, DraftRequest(sequence(prompt), 1))
         other = [*prompt[:-3], 1, 2, 3]
         before = reading.tokens
-        assert drafts_of(model, DraftRequest(sequence(other, salt=salt), 1)) == [greedy(decoder, other, 1)]
+        assert drafts_of(model, DraftRequest(sequence(other, cache_salt=cache_salt), 1)) == [greedy(decoder, other, 1)]
         assert reading.tokens - before == expected
 
 
@@ -106,7 +106,7 @@ def test_it_drafts_nothing_for_tokens_and_lengths_that_it_does_not_have(decoder)
 
 
 def test_it_draws_with_the_numbers_that_the_large_model_draws_with(decoder):
-    first, second = (DraftModel(decoder, new_cache(decoder), 1, PIECE, VOCABULARY) for _ in range(2))
+    first, second = (DraftModel(decoder, new_cache(decoder), 1, CHUNK, VOCABULARY) for _ in range(2))
     text = sequence([4, 5, 6], temperature=0.9)
     (whole,) = drafts_of(first, DraftRequest(text, 8))
     one_by_one = []
@@ -118,14 +118,14 @@ def test_it_draws_with_the_numbers_that_the_large_model_draws_with(decoder):
 
 
 def test_damaged_weights_of_a_small_model_end_nothing(decoder):
-    class Broken(Reading):
+    class Failing(Reading):
         def __call__(self, tokens, segments, cache):
             return self._decoder(tokens, segments, cache) * torch.nan
 
     assert (
         len(
             drafts_of(
-                DraftModel(Broken(decoder), new_cache(decoder), 1, PIECE, VOCABULARY), DraftRequest(sequence([1]), 3)
+                DraftModel(Failing(decoder), new_cache(decoder), 1, CHUNK, VOCABULARY), DraftRequest(sequence([1]), 3)
             )[0]
         )
         == 3
@@ -158,6 +158,6 @@ def test_a_draft_model_with_spare_rows_proposes_no_token_that_the_large_one_does
     save_tiny(tmp_path)
     decoder = load_tiny(tmp_path)
     for large in (5, 40):
-        model = DraftModel(decoder, new_cache(decoder), 1, PIECE, large)
+        model = DraftModel(decoder, new_cache(decoder), 1, CHUNK, large)
         drafts = drafts_of(model, DraftRequest(sequence([1, 2, 3]), 6))[0]
         assert len(drafts) == 6 and max(drafts) < large

@@ -1,4 +1,4 @@
-"""Prompt lookup: what is found, how far it is read, and that an index that grew with its text equals a new one."""
+"""Prompt lookup: what is found, how much is drafted, and that an index extended with its text equals a new one."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -33,7 +33,7 @@ class Reader(Fixed):
     def __init__(self) -> None:
         super().__init__()
         self.now, self.left = 0.0, 400
-        self.pieces: list[int] = []
+        self.reads: list[int] = []
 
     def clock(self) -> float:
         return self.now
@@ -43,7 +43,7 @@ class Reader(Fixed):
 
     def read(self, sequences: list[Sequence], room: int) -> int:
         size = min(room, self.left)
-        self.pieces.append(size)
+        self.reads.append(size)
         self.left -= size
         self.now += 0.02 * size
         return size
@@ -134,9 +134,9 @@ def test_a_drafter_reads_no_longer_in_a_step_than_a_piece_of_a_prompt_may_take_a
         lengths.append(len(with_drafts(speculation, [OFTEN]).decode[0].drafts))
     assert not any(lengths[:-1])
     most = (MAX_DECODE_SLOWDOWN - 1) * 1.05 / 0.02
-    assert reader.pieces[0] == MIN_PREFILL_TOKENS and len(reader.pieces) > 5
-    assert all(0.9 * most < piece < 1.1 * most for piece in reader.pieces[1:-1])
-    # Reading does not count as a cost of drafts: it gets as many as a drafter that has nothing to read.
+    assert reader.reads[0] == MIN_PREFILL_TOKENS and len(reader.reads) > 5
+    assert all(0.9 * most < read < 1.1 * most for read in reader.reads[1:-1])
+    # Reading does not count as a cost of drafts: as many are made as by a drafter that has nothing to read.
     cheap = with_drafts(Speculation(fixed, costs(0.05)), [OFTEN])
     assert len(with_drafts(speculation, [OFTEN]).decode[0].drafts) == len(cheap.decode[0].drafts)
 
@@ -149,7 +149,7 @@ def test_those_who_are_read_get_drafts_while_another_text_is_read():
     reader = Half()
     rows = with_drafts(Speculation(reader, costs(0.05), reader.clock), [OFTEN, OFTEN]).decode
     assert len(rows[0].drafts) > 0 == len(rows[1].drafts)
-    assert reader.pieces == [MIN_PREFILL_TOKENS]
+    assert reader.reads == [MIN_PREFILL_TOKENS]
 
 
 def test_a_machine_that_slept_during_a_draft_does_not_end_drafting_for_long():
@@ -161,7 +161,7 @@ def test_a_machine_that_slept_during_a_draft_does_not_end_drafting_for_long():
 
 def test_the_row_is_lengthened_by_its_drafts():
     (row,) = with_drafts(Speculation(Fixed(), costs(0.05)), [OFTEN]).decode
-    assert row.length == 1 + len(row.drafts) and row.tokens == [7, *row.drafts] and row.wanted == row.length
+    assert row.length == 1 + len(row.drafts) and row.tokens == [7, *row.drafts] and row.logit_count == row.length
 
 
 def test_misses_end_drafting_and_it_is_tried_again_later():

@@ -1,8 +1,8 @@
 """Which tensor of a checkpoint fills which parameter of the `Decoder`, and the shape it must have.
 
 Plain Python: a `ModelConfig` in, a list of `WeightMapping` out. The loader checks files against this list, and
-scripts/make_random_model.py writes files by it. Files and decoder differ in two ways: GPT-2 stores its products as
-[in, out] (transposed when read), and GPT-J stores query, key and value separately (fused when read).
+scripts/make_random_model.py writes files according to it. Files and decoder differ in two ways: GPT-2 stores its linear
+weights as [in, out] (transposed when read), and GPT-J stores query, key and value separately (fused when read).
 """
 
 from dataclasses import dataclass

@@ -10,7 +10,7 @@ import torch
 from inkwell.errors import LoadFailed
 
 FLOATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-# int8: one scale a row. int4: groups of 32 in bytes, see native/int4.hpp.
+# int8: one scale per row. int4: groups of 32 in bytes, see native/int4.hpp.
 INTEGERS = {"int8": torch.int8, "int4": torch.uint8}
 
 
@@ -19,7 +19,7 @@ class Precision:
     """The dtype of each kind of tensor."""
 
     name: str  # that of the setting
-    matrices: torch.dtype  # weights of the products
+    matrices: torch.dtype  # weights of linear layers and embedding
     vectors: torch.dtype  # norms, biases, positions and everything between the layers
     cache: torch.dtype
     native: bool  # computed by the kernels of native/ and not by torch
@@ -33,8 +33,8 @@ def torch_precision(dtype: torch.dtype) -> Precision:
 def resolve_precision(wanted: str, stored: str | None, device: torch.device | str, kernels: bool) -> Precision:
     """The requested precision; for "auto", the smallest float type that this device computes fast.
 
-    `stored` is the checkpoint's own type, `kernels` whether the native kernels run here. Raises LoadFailed for a
-    precision that needs them where they do not.
+    `stored` is the checkpoint's own type, `kernels` whether the native kernels run here. Raises LoadFailed if
+    the precision needs them and they do not.
     """
     on_cpu = torch.device(device).type == "cpu"
     name = wanted if wanted != "auto" else _auto_dtype(stored, device, kernels and on_cpu)
@@ -51,7 +51,7 @@ def resolve_precision(wanted: str, stored: str | None, device: torch.device | st
 def _auto_dtype(stored: str | None, device: torch.device | str, native: bool) -> str:
     if torch.device(device).type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
-    # A 16-bit checkpoint in float32 would take twice its size in memory without gaining a digit.
+    # A 16-bit checkpoint in float32 would take twice its size in memory without gaining precision.
     return "bfloat16" if native or stored in ("float16", "bfloat16") or _cpu_has_bfloat16() else "float32"
 
 

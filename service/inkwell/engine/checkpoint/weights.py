@@ -1,6 +1,6 @@
 """The decoder's tensors while a checkpoint is read: allocated in the right precision, filled one by one, assigned.
 
-Takes the tensors of a checkpoint as floats, gives a decoder its parameters. Knows no files.
+Takes the tensors of a checkpoint as floats and sets the parameters of a decoder. Knows no files.
 """
 
 import torch
@@ -56,5 +56,5 @@ def _dtype_of(name: str, shape: torch.Size, precision: Precision) -> torch.dtype
     if len(shape) < 2 or name == "positions":
         return precision.vectors
     if precision.matrices == torch.uint8 and (name in ("embedding", "head.weight") or shape[1] % GROUP):
-        return torch.int8  # 4 bits degrade the embedding more than the speed is worth, and need whole groups
+        return torch.int8  # 4 bits degrade the embedding more than the speed is worth, and rows must be whole groups
     return precision.matrices

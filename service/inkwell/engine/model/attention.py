@@ -1,9 +1,9 @@
 """Causal self-attention over a ragged batch: every segment has its own length and reads its own cache slot.
 
-Takes hidden states [T, width] of a step's segments laid end to end, returns [T, width]. Linear layers see all rows at
+Takes the concatenated hidden states [T, width] of a step's segments, returns [T, width]. Linear layers take all rows at
 once; attention itself is computed for each segment separately, so its result does not depend on the other segments. On
-a GPU, where a launch for each segment and layer would cost more than the work, single tokens are computed together.
-Knows no sampling and no requests.
+a GPU, where a kernel launch per segment and layer would take longer than the computation, single tokens are computed
+together. Knows no sampling and no requests.
 """
 
 import torch
@@ -63,7 +63,7 @@ class Attention(nn.Module):
         return torch.cat(attended)
 
     def _attend_padded(self, queries: Tensor, batch: Batch, padded: PaddedContext, cache: KVCache) -> Tensor:
-        """Single tokens [rows, heads, head_dim] to the same, in one call and without a length on the host."""
+        """Single tokens [rows, heads, head_dim] to the same, in one call and without reading a length on the host."""
         past = cache.gather(self._layer, batch.slots, padded.positions)  # [rows, bucket, heads, head_dim] each
         keys, values = (part.transpose(1, 2).to(queries.dtype) for part in past)
         attended = F.scaled_dot_product_attention(

@@ -44,9 +44,9 @@ class PlacedSegment:
 
 @dataclass(frozen=True, slots=True)
 class PaddedContext:
-    """What single tokens of several sequences attend to, in tensors whose shapes hide the sequences' lengths."""
+    """What single tokens of several sequences attend to, in tensors whose shapes are independent of the lengths."""
 
-    positions: Tensor  # [rows, bucket]: 0, 1, 2 and so on; from the row's own position on, always that one
+    positions: Tensor  # [rows, bucket]: 0, 1, 2 and so on, limited to the row's own position
     mask: Tensor  # [rows, 1, 1, bucket], True = visible
 
 
@@ -74,7 +74,7 @@ class Batch:
 def split_segments(segments: Sequence[Segment]) -> list[list[Segment]]:
     """Split a step into passes: single tokens together, each longer segment by itself.
 
-    So the shape of every product depends either on one sequence alone or only on MAX_SHARED_ROWS.
+    The shape of every matrix product then depends either on one sequence alone or only on MAX_SHARED_ROWS.
     """
     groups: list[list[Segment]] = []
     for segment in segments:
@@ -86,7 +86,7 @@ def split_segments(segments: Sequence[Segment]) -> list[list[Segment]]:
 
 
 def native_batch(segments: Sequence[Segment]) -> Batch:
-    """The segments end to end, for the native kernels, which need no masks."""
+    """The concatenated segments, for the native kernels, which need no masks."""
     slots, positions = _token_places(segments)
     return Batch((), torch.tensor(slots), torch.tensor(positions), segment_table(segments))
 
@@ -103,8 +103,8 @@ def segment_table(segments: Sequence[Segment]) -> Tensor:
 def single_token_batch(slots: Tensor, positions: Tensor, bucket: int) -> Batch:
     """One token of each of several sequences, in slots [rows] at positions [rows], which must be below `bucket`.
 
-    Reads nothing back to the host and has no shapes but [rows] and `bucket`, so that a CUDA graph can record it. After
-    its own position, a row reads that position again, masked: the cache is stale there, and 0 * nan is nan.
+    Reads nothing back to the host, and shapes depend only on [rows] and `bucket`, so that a CUDA graph can record it.
+    After its own position, a row reads that position again, masked: the cache is stale there, and 0 * nan is nan.
     """
     places = torch.arange(bucket, device=positions.device)
     own = positions.unsqueeze(1)
@@ -120,7 +120,7 @@ def bucket_length(longest: int, context: int) -> int:
 
 
 def ragged_batch(segments: Sequence[Segment], device: torch.device) -> Batch:
-    """The segments end to end, for torch, with a mask for each."""
+    """The concatenated segments, for torch, with a mask for each."""
     placed, begin = [], 0
     for segment in segments:
         placed.append(PlacedSegment(segment, slice(begin, begin + segment.length), _mask(segment, device)))

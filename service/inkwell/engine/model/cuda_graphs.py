@@ -5,9 +5,9 @@ there is one for each (number of rows, bucket length), with input buffers of its
 number of rows with rows of a spare cache slot. Prompts and steps with too many rows are passed to the decoder as they
 are, and so is everything once a recording has failed.
 
-A graph is recorded when its shape first occurs: recording while a model is loaded would make about thirty of them, most
-of which never run, while one costs the step that needs it the time of about three ordinary steps. Never run on a GPU so
-far: docs/decisions/0011-cuda.md.
+A graph is recorded when its shape first occurs: recording them while a model is loaded would make about thirty, most of
+which never run, whereas recording one lengthens the step that needs it by about three ordinary steps. Never run on a
+GPU so far: docs/decisions/0011-cuda.md.
 """
 
 import logging
@@ -96,7 +96,7 @@ class RecordedDecoder:
     def __call__(self, tokens: Tensor, segments: Sequence[Segment], cache: KVCache) -> Tensor:
         """See `CausalLM.__call__`; the single tokens at the end of the step are replayed."""
         assert cache is self._cache, "a graph contains the addresses of its cache"
-        longer = max((place for place, segment in enumerate(segments, 1) if segment.length > 1), default=0)
+        longer = max((index for index, segment in enumerate(segments, 1) if segment.length > 1), default=0)
         recording = self._recording(segments[longer:])
         if recording is None:
             return self._compute(tokens, segments)

@@ -1,6 +1,6 @@
 """The decoder of GPT-2 and GPT-J: token ids of a ragged batch in, hidden states and logits out.
 
-A step's tokens are one flat tensor [T]: the tokens of all segments end to end, without padding, each segment with its
+A step's tokens are one flat tensor [T]: the concatenated tokens of all segments, without padding, each segment with its
 own length and its own past in the cache. The result of a segment does not depend on the others. Does not know sampling,
 requests or files, and never chooses what is computed. `checkpoint.py` puts the weights into it.
 """
@@ -35,7 +35,7 @@ from inkwell.engine.native.quantization import dequantize_rows
 
 
 class CausalLM(Protocol):
-    """What the rest of the engine uses of a decoder, whether or not it replays CUDA graphs."""
+    """The interface of a decoder to the rest of the engine, with or without CUDA graphs."""
 
     @property
     def config(self) -> ModelConfig: ...

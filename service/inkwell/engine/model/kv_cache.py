@@ -29,7 +29,7 @@ class KVCache:
         devices = [device] * config.layers if isinstance(device, torch.device | str) else device
         assert len(devices) == config.layers
         # Position next to head_dim: a head's past is one contiguous block for the attention kernel.
-        # torch.empty leaves the pages untouched, so on a CPU a slot costs memory only as far as it was ever filled.
+        # torch.empty leaves the pages untouched, so on a CPU a slot takes only the memory that was ever written.
         shape = (slots, config.heads, config.context, config.head_dim)
         self._keys = [torch.empty(shape, device=device, dtype=dtype) for device in devices]
         self._values = [torch.empty(shape, device=device, dtype=dtype) for device in devices]

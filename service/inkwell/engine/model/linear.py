@@ -1,12 +1,12 @@
 """Linear layers, computed by the native kernels or by torch.
 
 Takes and returns [rows, features]. With the native kernels, a row's bits never depend on the other rows. With torch in
-16 bits they may: a kernel may add a sum up in another order for one row than for several, and the last bit decides
-between two nearly equal tokens, so a request would get another text in a batch than alone. Whether that happens depends
-on CPU and shape: `choose_min_rows` tests it while a model is loaded, and pads products that are affected to the number
-of rows from which on their bits are constant. In float32 the difference is a millionth and decides nothing, while
-padding would double the time. Knows no layers and no sequences. Measured: docs/lab-notes.md, "rows that share a
-product".
+16 bits they may: a kernel may sum in a different order for one row than for several, and the last bit can decide
+between two nearly equal tokens, so a request would get a different text in a batch than alone. Whether that happens
+depends on CPU and shape: `choose_min_rows` tests it while a model is loaded, and affected products are padded to the
+smallest number of rows from which their bits are constant. In float32 the difference is a millionth and changes no
+choice, while padding would double the time. Knows no layers and no sequences. Measured: docs/lab-notes.md, "rows that
+share a product".
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from inkwell.engine.native.library import Kernels
 from inkwell.engine.native.model import LinearWeights
 
 MAX_SHARED_ROWS = 32  # rows of different sequences in one product; larger products are of one sequence
-_TRIED_ROWS = (1, 2, 3, 4, 8, 16, MAX_SHARED_ROWS)  # each number costs most of a megabyte of generated code
+_TRIED_ROWS = (1, 2, 3, 4, 8, 16, MAX_SHARED_ROWS)  # each number adds almost a megabyte of generated code
 _TRIED_MINIMA = (1, 2, 4, 8, 16)
 
 Activation = Callable[[Tensor], Tensor]
@@ -31,8 +31,8 @@ def gelu_tanh(x: Tensor) -> Tensor:
     return F.gelu(x, approximate="tanh")
 
 
-# By the names of `ACTIVATIONS` in checkpoints/model_config.py, a list for readers without torch. Three names are one
-# function: they differ in how transformers writes it down, not in what it computes.
+# By the names of `ACTIVATIONS` in checkpoints/model_config.py, a list for code without torch. Three names are one
+# function: they differ in how transformers implements it, not in what it computes.
 ACTIVATION_FUNCTIONS: MappingProxyType[str, Activation] = MappingProxyType(
     {"gelu": F.gelu, "gelu_fast": gelu_tanh, "gelu_new": gelu_tanh, "gelu_pytorch_tanh": gelu_tanh, "relu": F.relu}
 )
@@ -59,7 +59,7 @@ class Linear(nn.Module):
         return LinearWeights(self.weight, self.scale, self.bias)
 
     def forward(self, rows: Tensor, residual: Tensor | None = None) -> Tensor:
-        """[n, in] to [n, out], added to `residual` if that is given, which may be changed in place."""
+        """Map [n, in] to [n, out], added to `residual` if given, which may be changed in place."""
         if self.kernels is not None:
             fused = self._activation is gelu_tanh
             out = self.kernels.linear(rows, self.weight, self.scale, self.bias, residual, fused)
@@ -76,7 +76,7 @@ def _product(rows: Tensor, weight: Tensor, bias: Tensor | None, min_rows: int) -
 
 
 def choose_min_rows(model: nn.Module, device: torch.device | str, dtype: torch.dtype) -> None:
-    """Set how many rows every product of `model` is padded to. Weights may still be on the meta device."""
+    """Set the number of rows that each product of `model` is padded to. Weights may still be on the meta device."""
     minima: dict[tuple[torch.Size, bool], int] = {}
     for linear in model.modules():
         if isinstance(linear, Linear) and dtype != torch.float32:
@@ -88,17 +88,17 @@ def choose_min_rows(model: nn.Module, device: torch.device | str, dtype: torch.d
 
 @torch.inference_mode()
 def _min_rows(shape: torch.Size, has_bias: bool, device: torch.device | str, dtype: torch.dtype) -> int:
-    """The number of rows from which on a row's bits do not depend on it, measured with sums that reveal their order.
+    """The smallest number of rows from which a row's bits are constant, measured with sums that reveal their order.
 
-    The exact result is zero everywhere: the second half of each sum takes the first half back. So the output is only
-    the rounding of the sums, and another order of summation shows; added to a large result, it would be rounded away in
-    all but one of a thousand outputs.
+    The exact result is zero everywhere, because the second half of each sum cancels the first. The output is then only
+    the rounding error of the sums, which reveals a different order of summation; added to a large result, it would be
+    rounded away in all but one of a thousand outputs.
     """
     outputs, inputs = shape
     half = inputs // 2
     noise = torch.randn(outputs + half - 1, generator=torch.Generator().manual_seed(0))
     weight = torch.zeros(outputs, inputs, device=device, dtype=dtype)
-    weight[:, :half] = weight[:, half : 2 * half] = noise.unfold(0, half, 1)  # every row begins one number later
+    weight[:, :half] = weight[:, half : 2 * half] = noise.unfold(0, half, 1)  # each row is shifted by one number
     bias = torch.zeros(outputs, device=device, dtype=dtype) if has_bias else None
     rows = torch.zeros(MAX_SHARED_ROWS, inputs, device=device, dtype=dtype)
     rows[:, :half] = torch.randn(MAX_SHARED_ROWS, half, generator=torch.Generator().manual_seed(1))
@@ -108,7 +108,7 @@ def _min_rows(shape: torch.Size, has_bias: bool, device: torch.device | str, dty
 
 
 def _is_batch_invariant(rows: Tensor, weight: Tensor, bias: Tensor | None, min_rows: int) -> bool:
-    """Whether the first and last row of every number of rows have the same bits as alone."""
+    """Whether, for every number of rows tried, the first and the last row have the same bits as alone."""
     for count in _TRIED_ROWS:
         together = _product(rows[:count], weight, bias, min_rows)
         for row in (0, count - 1):

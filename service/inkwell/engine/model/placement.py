@@ -69,7 +69,7 @@ def spread(decoder: Decoder, placement: Placement) -> None:
     parts = (*zip(decoder.blocks, placement.blocks, strict=True), (decoder.norm, placement.norm))
     for module, device in (*parts, (decoder.head, placement.head)):
         add_hook_to_module(module, AlignDevicesHook(device, place_submodules=True))
-    decoder.tie_head()  # moving made two tensors of them
+    decoder.tie_head()  # moving duplicated the shared tensor
 
 
 def _memory(limits: str) -> dict[int | str, int]:

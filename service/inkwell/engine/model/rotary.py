@@ -12,7 +12,7 @@ _BASE = 10_000.0
 
 
 class Rotary(nn.Module):
-    """Cosine and sine of every position's angles, in float32 whatever the precision of the weights."""
+    """Cosine and sine of every position's angles, in float32 for any precision of the weights."""
 
     cos: Tensor  # [context, dims / 2]
     sin: Tensor

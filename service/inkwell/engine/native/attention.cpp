@@ -27,12 +27,12 @@ void write_cache(const AttentionArgs &args, const Segment &segment, int64_t toke
 // Replaces scores by weights e^(scale (score - largest)), with zeros from `visible` to `padded`; returns their sum.
 float softmax_row(float *scores, int64_t visible, int64_t padded, float scale) {
     std::fill(scores + visible, scores + padded, -INFINITY);
-    Floats most = load(scores);
+    Floats maxima = load(scores);
     for (int64_t j = LANES; j < visible; j += LANES) {
         Floats next = load(scores + j);
-        most = next > most ? next : most;
+        maxima = next > maxima ? next : maxima;
     }
-    Floats peak = broadcast(largest(most)), total = {};
+    Floats peak = broadcast(largest(maxima)), total = {};
     for (int64_t j = 0; j < visible; j += LANES) store(scores + j, exp((load(scores + j) - peak) * scale));
     std::fill(scores + visible, scores + padded, 0.0f);
     for (int64_t j = 0; j < visible; j += LANES) total += load(scores + j);

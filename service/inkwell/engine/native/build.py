@@ -1,8 +1,8 @@
 """Compiles the kernels: `python -m inkwell.engine.native.build`, which `make` runs when the sources have changed.
 
-Builds one shared library for each level of x86 instructions, in the lib folder of the Python environment, where every
-process of that environment finds them, whatever account it runs under. The name contains a hash of sources and flags:
-a library that does not fit the code is never loaded. Knows no torch.
+Builds one shared library for each level of x86 instructions, in the lib folder of the Python environment, where
+every process of that environment finds them, under any user account. The name contains a hash of sources and flags: a
+library that does not match the code is never loaded. Knows no torch.
 """
 
 import hashlib
@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 SOURCES = Path(__file__).resolve().parent
-# By torch's names for the levels. The kernels need at least AVX2; there is no version for Arm yet.
+# Keys are torch's names for the levels. The kernels need at least AVX2; there is no version for Arm yet.
 LEVELS = {"AVX2": "x86-64-v3", "AVX512": "x86-64-v4"}
-# contract=off: the sources state explicitly where a product and a sum are one operation.
+# contract=off: the sources state explicitly where a multiplication and an addition are fused.
 # uninitialized: gcc 12 warns about its own AVX-512 header.
 FLAGS = (
     "-std=c++20 -O3 -ffp-contract=off -fPIC -shared -pthread -Wall -Wextra -Wno-maybe-uninitialized -Wno-uninitialized"
@@ -34,13 +34,14 @@ def digest_of(folder: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-# Computed at import, together with the code that calls the kernels: the process may later give up the right to read its
-# own files, and an edit of the sources must not make a running process look for another library than its code fits.
+# Computed at import, together with the code that calls the kernels: the process may later drop the privileges needed to
+# read its own files, and an edit of the sources must not make a running process look for a library that does not match
+# the code it has loaded.
 DIGEST = digest_of(SOURCES)
 
 
 def library_path(level: str) -> Path:
-    """The library of a level for this code, whether or not it was built."""
+    """Where the library of a level for this code belongs; it may not have been built."""
     return Path(sys.prefix) / "lib" / "inkwell" / f"kernels-{level.lower()}-{DIGEST}.so"
 
 

@@ -22,17 +22,17 @@ inline __m256i dot_bytes(__m256i unsigned_bytes, __m256i signed_bytes) {  // 8 l
 }
 
 inline void quantize_activations(const float *x, QuantizedActivations &group) {
-    float most = 0, total = 0;
+    float maximum = 0, total = 0;
     for (int i = 0; i < Int4::GROUP; ++i) {
         float size = __builtin_fabsf(x[i]);
-        most = size > most ? size : most;
+        maximum = size > maximum ? size : maximum;
         total += x[i];
     }
-    float steps = most > 0 ? 127 / most : 0;
+    float steps = maximum > 0 ? 127 / maximum : 0;
     for (int i = 0; i < Int4::GROUP; ++i) group.numbers[i] = (int8_t)__builtin_lrintf(x[i] * steps);
-    group.scale = most / 127 + 0 * total;  // NaN if one of the activations is not finite
-    __m256i back = dot_bytes(_mm256_set1_epi8(8), _mm256_loadu_si256((const __m256i *)group.numbers));
-    _mm256_storeu_si256((__m256i *)group.offset, _mm256_sub_epi32(_mm256_setzero_si256(), back));
+    group.scale = maximum / 127 + 0 * total;  // NaN if one of the activations is not finite
+    __m256i correction = dot_bytes(_mm256_set1_epi8(8), _mm256_loadu_si256((const __m256i *)group.numbers));
+    _mm256_storeu_si256((__m256i *)group.offset, _mm256_sub_epi32(_mm256_setzero_si256(), correction));
 }
 
 // sums[r][c] = x[r] . w[c] over `groups` groups, in the same order for every tile size.

@@ -1,7 +1,8 @@
-"""The compiled kernels as Python calls them: tensors in, tensors out.
+"""Python bindings of the compiled kernels: tensors in, tensors out.
 
-Activations are float32; weights may have any format of vectors.hpp. One `Kernels` a process, because it owns the
-threads. Shapes are asserted here, as the C++ side cannot check them. Knows no layers and no files.
+Activations are float32; weights may have any format of vectors.hpp or int4.hpp. There is one `Kernels` per
+process, because it owns the threads. Shapes are asserted here, as the C++ side cannot check them. Knows no layers and
+no files.
 """
 
 import ctypes
@@ -59,7 +60,7 @@ class Kernels:
         residual: Tensor | None,
         gelu: bool,
     ) -> Tensor:
-        """[n, inputs] to [n, outputs]; a `residual` is added to in place and returned instead of a new tensor."""
+        """Map [n, inputs] to [n, outputs]. With a `residual`, the result is added to it in place and it is returned."""
         count, inputs = rows.shape
         outputs = len(weight)
         assert rows.dtype == torch.float32 and rows.stride(1) == 1, (rows.dtype, rows.stride())
@@ -106,7 +107,7 @@ class Kernels:
         return out
 
     def forward(self, weights: ModelWeightsStruct, batch: BatchStruct) -> None:
-        """One pass through all layers; model.py fills the structs and checks them."""
+        """One pass through all layers; model.py fills and checks the structs."""
         self._forward(self._pool, weights, batch)
 
     def scratch_floats(self, weights: ModelWeightsStruct) -> int:

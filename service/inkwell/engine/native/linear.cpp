@@ -10,8 +10,8 @@
 
 namespace {
 
-constexpr int PANEL = 24;       // outputs of one task if their weights are unpacked first
-constexpr int WIDE_PANEL = 96;  // and if they are not: memory is read fastest in long runs
+constexpr int PANEL = 24;       // outputs per task if the weights are unpacked first
+constexpr int WIDE_PANEL = 96;  // outputs per task if they are not: long runs are read fastest
 constexpr int DEPTH = 1024;     // inputs: PANEL x DEPTH floats fit into a core's L2 cache, TILE_ROWS x DEPTH into L1
 constexpr int SLAB = 512;       // rows that share one unpacking of the weights
 static_assert(PANEL % TILE_COLUMNS == 0 && WIDE_PANEL % TILE_COLUMNS == 0 && WIDE_PANEL % LANES == 0);

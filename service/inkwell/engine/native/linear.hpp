@@ -2,7 +2,7 @@
 #pragma once
 #include "pool.hpp"
 
-// Filled by Python (structs.py): eight bytes a field.
+// Filled by Python (structs.py): eight bytes per field.
 struct LinearWeights {
     const void *weight;  // [outputs, row_bytes]
     const float *scale;  // [outputs], of 8-bit weights, or null
@@ -11,7 +11,7 @@ struct LinearWeights {
     int64_t inputs, outputs, row_bytes;
 };
 
-// What becomes of x W^T * scale + bias: stored in `out`, its GELU stored, or added to `out`.
+// What is done with x W^T * scale + bias: it is stored in `out`, its GELU is stored, or it is added to `out`.
 enum class Epilogue { STORE, GELU, ADD };
 
 // Rows of `x` and `out` are `*_stride` floats apart.

@@ -1,7 +1,8 @@
-// One pass through all layers of GPT-2 or GPT-J in one call: seven calls a block from Python took a fifth of the time
-// of a batch of one row.
+// One pass through all layers of GPT-2 or GPT-J in one call: with seven calls per block from Python, the calls took a
+// fifth of the time of a batch of one row.
 //
-// No sum here runs across tokens, so a token's bits depend only on its own sequence, as in the kernels that this calls.
+// No sum here runs across tokens, so a token's bits depend only on its own sequence. The same holds for the kernels
+// that are called.
 #include "attention.hpp"
 #include "linear.hpp"
 #include "norm.hpp"
@@ -9,7 +10,7 @@
 
 namespace {
 
-// Filled by Python (structs.py): eight bytes a field.
+// Filled by Python (structs.py): eight bytes per field.
 struct BlockWeights {
     NormWeights norm, mlp_norm;  // without an `mlp_norm`, attention and MLP run in parallel after `norm`, as in GPT-J
     LinearWeights qkv, out, up, down;
@@ -43,7 +44,7 @@ struct ForwardPass {
     float *normed = batch.scratch;                          // [tokens, width]
     float *attended = normed + batch.tokens * model.width;  // [tokens, width], output of the attention
     float *qkv = attended + batch.tokens * model.width;     // [tokens, 3 width]
-    float *up = attended;                                   // [tokens, inner], once those two are no longer needed
+    float *up = attended;                                   // [tokens, inner], reuses the memory of those two
 
     // body(token, position) for every token of the batch.
     template <class Body>
@@ -52,7 +53,7 @@ struct ForwardPass {
             for_rows(segment->length, [&](int64_t i) { body(segment->first_token + i, segment->start + i); });
     }
 
-    // body(row) for every row, several in a task: a single row takes less time than waking a thread.
+    // body(row) for every row, several rows per task: computing a single row takes less time than waking a thread.
     template <class Body>
     void for_rows(int64_t rows, const Body &body) const {
         constexpr int64_t ROWS_PER_TASK = 8;
@@ -126,7 +127,7 @@ extern "C" void inkwell_forward(Pool *pool, const ModelWeights *model, const Bat
     ForwardPass{*pool, *model, *batch}.run();
 }
 
-// Floats of scratch memory for each token: `normed`, and either `attended` and `qkv` or `up`.
+// Floats of scratch memory per token: `normed`, plus the larger of `attended` with `qkv` and `up`, which share memory.
 extern "C" int64_t inkwell_scratch_floats(const ModelWeights *model) {
     return model->width + std::max(4 * model->width, model->inner);
 }

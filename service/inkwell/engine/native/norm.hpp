@@ -1,4 +1,5 @@
-// Layer norm of one row: the mean, then the variance around it, each summed in an order that only the width determines.
+// Layer norm of one row: the mean, then the variance around it, each summed in an order that depends only on the
+// width.
 #pragma once
 #include "vectors.hpp"
 #include <cmath>

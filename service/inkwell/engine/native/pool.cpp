@@ -1,4 +1,4 @@
-// The interface of the thread pool for Python: opened once a process, passed to every kernel.
+// The interface of the thread pool for Python: opened once per process, passed to every kernel.
 #include "pool.hpp"
 
 extern "C" Pool *inkwell_open_pool(int threads) { return new Pool(threads); }

@@ -1,4 +1,4 @@
-"""Quantised weights: 8-bit integers with one scale a row, or 4-bit integers with one scale for each group of 32.
+"""Quantised weights: 8-bit integers with one scale per row, or 4-bit integers with one scale for each group of 32.
 
 Takes float matrices [rows, inputs], fills the formats that `native/vectors.hpp` and `native/int4.hpp` read. Symmetric,
 round to nearest, no calibration. The loss in bits per byte of text: docs/performance.md.

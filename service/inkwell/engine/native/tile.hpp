@@ -13,27 +13,27 @@ template <class Format, bool PREFETCH, int ROWS, int COLUMNS>
 inline void tile(const float *x, int64_t x_stride, const typename Format::Element *w, int64_t w_stride, int64_t begin,
                  int64_t length, float *sums, int64_t sums_stride) {
     Floats lanes[ROWS][COLUMNS] = {};
-    int64_t place = begin, end = begin + length;
+    int64_t index = begin, end = begin + length;
     auto advance = [&](int part) __attribute__((always_inline)) {
         Floats weights[COLUMNS];
-        for (int c = 0; c < COLUMNS; ++c) weights[c] = Format::at(w + c * w_stride, place + part);
+        for (int c = 0; c < COLUMNS; ++c) weights[c] = Format::at(w + c * w_stride, index + part);
         for (int r = 0; r < ROWS; ++r) {
-            Floats activations = load(x + r * x_stride + place + part);
+            Floats activations = load(x + r * x_stride + index + part);
             for (int c = 0; c < COLUMNS; ++c) lanes[r][c] = fused(weights[c], activations, lanes[r][c]);
         }
     };
-    for (; place + UNIT <= end; place += UNIT) {
+    for (; index + UNIT <= end; index += UNIT) {
         // For weights read directly from memory: a row is too short for the processor's own prefetcher.
         if constexpr (PREFETCH)
-            for (int c = 0; c < COLUMNS; ++c) __builtin_prefetch(w + (c + COLUMNS) * w_stride + place);
+            for (int c = 0; c < COLUMNS; ++c) __builtin_prefetch(w + (c + COLUMNS) * w_stride + index);
 #pragma GCC unroll 4
         for (int part = 0; part < UNIT; part += LANES) advance(part);
     }
-    for (; place + LANES <= end; place += LANES) advance(0);
+    for (; index + LANES <= end; index += LANES) advance(0);
     for (int r = 0; r < ROWS; ++r)
         for (int c = 0; c < COLUMNS; ++c) {
             float total = sum(lanes[r][c]);
-            for (int64_t rest = place; rest < end; ++rest)
+            for (int64_t rest = index; rest < end; ++rest)
                 total = fused(Format::one(w + c * w_stride, rest), x[r * x_stride + rest], total);
             sums[r * sums_stride + c] += total;
         }

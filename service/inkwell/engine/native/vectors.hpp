@@ -27,7 +27,7 @@ inline void store(float *to, Floats vector) { std::memcpy(to, &vector, sizeof ve
 
 inline Floats broadcast(float value) { return value - Floats{}; }
 
-// a * b + c, rounded once. Always called explicitly: left to the compiler, some sums would be rounded twice.
+// a * b + c, rounded once. Always called explicitly: if the compiler chose, some sums would be rounded twice.
 inline float fused(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 #if defined(__AVX512F__)
 inline Floats fused(Floats a, Floats b, Floats c) { return (Floats)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c); }
@@ -73,11 +73,11 @@ inline float sum(Floats vector) {
 }
 
 inline float largest(Floats vector) {
-    float lanes[LANES], most;
+    float lanes[LANES], maximum;
     store(lanes, vector);
-    most = lanes[0];
-    for (int lane = 1; lane < LANES; ++lane) most = lanes[lane] > most ? lanes[lane] : most;
-    return most;
+    maximum = lanes[0];
+    for (int lane = 1; lane < LANES; ++lane) maximum = lanes[lane] > maximum ? lanes[lane] : maximum;
+    return maximum;
 }
 
 // e^x by x = n ln 2 + r and the Taylor series of e^r with |r| <= ln 2 / 2: with seven terms the relative error is 2e-7.
@@ -102,16 +102,16 @@ inline Floats gelu(Floats x) {
 
 struct Float32 {
     using Element = float;
-    static Floats at(const Element *row, int64_t place) { return load(row + place); }
-    static float one(const Element *row, int64_t place) { return row[place]; }
+    static Floats at(const Element *row, int64_t index) { return load(row + index); }
+    static float one(const Element *row, int64_t index) { return row[index]; }
     static float packed(float value) { return value; }
 };
 
 struct BFloat16 {
     using Element = uint16_t;
-    static Floats at(const Element *row, int64_t place) { return (Floats)(widen_words(row + place) << 16); }
-    static float one(const Element *row, int64_t place) {
-        uint32_t bits = (uint32_t)row[place] << 16;
+    static Floats at(const Element *row, int64_t index) { return (Floats)(widen_words(row + index) << 16); }
+    static float one(const Element *row, int64_t index) {
+        uint32_t bits = (uint32_t)row[index] << 16;
         float value;
         std::memcpy(&value, &bits, 4);
         return value;
@@ -127,6 +127,6 @@ struct BFloat16 {
 // Integers; the scale of a row is applied to its sum.
 struct Int8 {
     using Element = int8_t;
-    static Floats at(const Element *row, int64_t place) { return to_floats(widen_signed(row + place)); }
-    static float one(const Element *row, int64_t place) { return row[place]; }
+    static Floats at(const Element *row, int64_t index) { return to_floats(widen_signed(row + index)); }
+    static float one(const Element *row, int64_t index) { return row[index]; }
 };

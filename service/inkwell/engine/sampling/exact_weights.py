@@ -2,7 +2,7 @@
 
 The sum of floating-point numbers depends on the order of addition, and torch's kernels choose an order by the number of
 rows. Here a weight is a multiple of 2 ** -36 and at most 1, so any sum of up to 2 ** 17 of them is exact in float64,
-whatever the order: the token drawn for a row depends on that row alone, on any device. The error of a weight is one
+in any order: the token drawn for a row depends on that row alone, on any device. The error of a weight is one
 rounding to float32 or 2 ** -37 of the most likely token's weight, whichever is larger.
 """
 
@@ -19,7 +19,7 @@ _BLOCK = 256
 
 
 def scaled(logits: Tensor, top: Tensor, factors: Tensor, out: Tensor | None = None) -> Tensor:
-    """(logits - top) * factor, at most 0: [rows, n] float32 for `top` and `factors` [rows, 1]."""
+    """The exponents (logits - top) * factor, at most 0: [rows, n] float32 for `top` and `factors` [rows, 1]."""
     return torch.sub(logits, top, out=out).mul_(factors)
 
 
@@ -37,17 +37,17 @@ def weights_of_all(logits: Tensor, factors: Tensor) -> tuple[Tensor, Tensor]:
     """Weights [rows, blocks, 256] float32 of all tokens, 0 in the padding, and the sum of each block in float64."""
     rows, vocabulary = logits.shape
     blocks = -(-vocabulary // _BLOCK)
-    room = logits.new_empty(rows, blocks * _BLOCK)
-    room[:, vocabulary:] = -torch.inf
-    scaled(logits, logits.amax(dim=-1, keepdim=True), factors, out=room[:, :vocabulary])
-    weights = to_weights_(room).view(rows, blocks, _BLOCK)
+    padded = logits.new_empty(rows, blocks * _BLOCK)
+    padded[:, vocabulary:] = -torch.inf
+    scaled(logits, logits.amax(dim=-1, keepdim=True), factors, out=padded[:, :vocabulary])
+    weights = to_weights_(padded).view(rows, blocks, _BLOCK)
     return weights, weights.double().sum(dim=-1)
 
 
 def draw_from_all(logits: Tensor, factors: Tensor, uniforms: Tensor) -> Tensor:
     """A token for each row of [rows, vocab]: the first whose cumulative probability exceeds the row's random number.
 
-    `uniforms` is [rows, 1] float64. The search runs over the sums of blocks and then inside one block, which gives the
+    `uniforms` is [rows, 1] float64. The search runs over the sums of blocks and then inside one block, which finds the
     same token as one long cumulative sum. A row with NaN or infinity gets an arbitrary token.
     """
     weights, sums = weights_of_all(logits, factors)
@@ -56,8 +56,8 @@ def draw_from_all(logits: Tensor, factors: Tensor, uniforms: Tensor) -> Tensor:
     block = torch.searchsorted(cumulative, targets, right=True).clamp_(max=sums.shape[1] - 1)  # [rows, 1]
     before = cumulative.gather(1, block) - sums.gather(1, block)
     chosen = weights.gather(1, block.unsqueeze(2).expand(-1, -1, _BLOCK)).squeeze(1)  # [rows, 256]
-    place = torch.searchsorted(chosen.double().cumsum(dim=-1) + before, targets, right=True)
-    return (block * _BLOCK + place).squeeze(1).clamp_(max=logits.shape[1] - 1)
+    index = torch.searchsorted(chosen.double().cumsum(dim=-1) + before, targets, right=True)
+    return (block * _BLOCK + index).squeeze(1).clamp_(max=logits.shape[1] - 1)
 
 
 def target(uniforms: Tensor, totals: Tensor) -> Tensor:

@@ -20,15 +20,15 @@ _WORD = 8  # bytes of an int64
 
 @dataclass(frozen=True, slots=True)
 class _Ranking:
-    """The tokens of one row by falling key, then by rising id, sorted only where needed."""
+    """The tokens of one row by descending key, then by ascending id, sorted only where needed."""
 
     keys: Tensor  # [vocab] floats
-    buckets: Tensor  # [vocab and up to 7 more] int16, rising with the rank; -1 in the padding
+    buckets: Tensor  # [vocab and up to 7 more] int16, ascending with the rank; -1 in the padding
 
     def sums(self, values: Tensor) -> Tensor:
         """The sums [buckets] of `values` [vocab] up to the end of each bucket; float64, and exact for weights."""
-        places = self.buckets[: len(values)].long()
-        return values.new_zeros(_BUCKETS).scatter_add_(0, places, values).cumsum(0)
+        indices = self.buckets[: len(values)].long()
+        return values.new_zeros(_BUCKETS).scatter_add_(0, indices, values).cumsum(0)
 
     def reach(self, values: Tensor, sums: Tensor, goal: Tensor, beyond: bool = False) -> tuple[Tensor, Tensor]:
         """The first token at which the sum of `values` is at least `goal`, or above it with `beyond`; and that sum.
@@ -40,16 +40,16 @@ class _Ranking:
         members = members[self.keys[members].sort(descending=True, stable=True).indices]
         inside = values[members].cumsum(0)
         inside += sums[bucket] - inside[-1:]
-        place = torch.searchsorted(inside, goal, right=beyond)
-        return members[place], inside[place]
+        index = torch.searchsorted(inside, goal, right=beyond)
+        return members[index], inside[index]
 
     def until(self, token: Tensor) -> Tensor:
-        """Which tokens [vocab] are ranked up to this one [1], itself included."""
+        """A mask [vocab] of the tokens ranked up to and including this one [1]."""
         ids = torch.arange(len(self.keys), device=self.keys.device)
         return (self.keys > self.keys[token]) | ((self.keys == self.keys[token]) & (ids <= token))
 
     def _members(self, bucket: Tensor) -> Tensor:
-        """Ids in a bucket, rising. Searches the comparison by words of eight bytes, which is several times as fast."""
+        """Ids in a bucket, ascending. Searches the mask in words of eight bytes, which is several times as fast."""
         bucket = bucket.to(self.buckets.dtype)  # otherwise the comparison would convert all of `buckets`
         words = (self.buckets == bucket).view(torch.int64).nonzero()  # [n, 1]
         ids = (words * _WORD + torch.arange(_WORD, device=words.device)).flatten()
@@ -66,7 +66,7 @@ def draw_unranked(logits: Tensor, cuts: CutColumns, uniforms: Tensor) -> Tensor:
         ones = torch.ones_like(weights)
         weights *= ranking.until(ranking.reach(ones, ranking.sums(ones), max_rank)[0])
     sums = ranking.sums(weights)
-    # The nucleus and the floor both keep a beginning of the ranking: the shorter of the two has the smaller sum.
+    # The nucleus and the floor each keep a prefix of the ranking; the shorter one has the smaller sum.
     kept = sums[-1:]
     if nucleus < 1:
         kept = ranking.reach(weights, sums, nucleus * kept)[1]
@@ -81,7 +81,7 @@ def draw_unranked(logits: Tensor, cuts: CutColumns, uniforms: Tensor) -> Tensor:
 
 
 def _typical(exponents: Tensor, weights: Tensor, share: Tensor) -> Tensor:
-    """Which tokens [vocab] typical sampling keeps."""
+    """A mask [vocab] of the tokens that typical sampling keeps."""
     away = distances(exponents, weights)
     ranking = _ranking(-away, away)
     sums = ranking.sums(weights)
@@ -90,7 +90,7 @@ def _typical(exponents: Tensor, weights: Tensor, share: Tensor) -> Tensor:
 
 
 def _ranking(keys: Tensor, away: Tensor) -> _Ranking:
-    """A ranking whose tokens are this far [vocab] from the key of the first; all distant ones share the last bucket."""
+    """A ranking by `keys`. `away` [vocab] is the distance from the first key; distant tokens share the last bucket."""
     buckets = torch.full((-(-len(keys) // _WORD) * _WORD,), -1, dtype=torch.int16, device=keys.device)
     buckets[: len(keys)] = (away * _BUCKETS_PER_UNIT).clamp_(max=_BUCKETS - 1)
     return _Ranking(keys, buckets)

@@ -30,8 +30,8 @@ def inspect(key: int, logits: Tensor, item: SamplingInput, count: int) -> Inspec
     """
     named = list(distributions(logits, item))
     tokens = list(dict.fromkeys(_likeliest(named[0][1], count) + _likeliest(named[-1][1], count)))
-    befores = [named[0][1], *(after for _, after in named)]
-    stages = [_stage(name, before, after, tokens) for before, (name, after) in zip(befores, named, strict=False)]
+    previous = [named[0][1], *(after for _, after in named)]
+    stages = [_stage(name, before, after, tokens) for before, (name, after) in zip(previous, named, strict=False)]
     return InspectionEvent(key, tuple(tokens), tuple(stages))
 
 

@@ -23,9 +23,9 @@ def apply_logit_bias(scores: Tensor, rows: Rows) -> None:
         tokens.extend(ids)
         values.extend(biases)
         numbers.extend([number] * len(ids))
-    place = tuple(torch.frombuffer(ids, dtype=torch.int64).to(scores.device) for ids in (numbers, tokens))
+    index = tuple(torch.frombuffer(ids, dtype=torch.int64).to(scores.device) for ids in (numbers, tokens))
     added = torch.frombuffer(values, dtype=torch.float32).to(scores.device)
-    scores[place] += added.masked_fill(added <= _BAN, -torch.inf)
+    scores[index] += added.masked_fill(added <= _BAN, -torch.inf)
 
 
 def all_banned(sampling: Sampling, vocab_size: int) -> InvalidParameter | None:

@@ -1,4 +1,4 @@
-"""Log-probabilities of tokens, by the exact sums of `exact_weights.py`, so that each row's depend on that row alone."""
+"""Log-probabilities of tokens from the exact sums of `exact_weights.py`: each row's values depend on that row alone."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from inkwell.engine.contract import TopTokens
 from inkwell.engine.sampling.exact_weights import weights_of_all
-from inkwell.engine.sampling.top_tokens import few
+from inkwell.engine.sampling.top_tokens import rank_top
 
 ROWS_AT_ONCE = 32  # for GPT-2's vocabulary 6 MB of logits, and three times that for intermediate results
 
@@ -43,19 +43,19 @@ def _some_rows(logits: Tensor, tokens: Sequence[int], counts: Sequence[int]) -> 
 
 
 def _likeliest(logits: Tensor, counts: Sequence[int]) -> list[list[tuple[int, float]]]:
-    """Ids and logits of each row's `counts` most likely tokens, by falling logit, then by rising id."""
+    """Ids and logits of each row's `counts` most likely tokens, by descending logit, then by ascending id."""
     if max(counts) == 0:
         return [[] for _ in counts]
-    ranked = few(logits, max(counts) + 1)
-    sure, tokens, values = (column.tolist() for column in (ranked.sure.squeeze(1), ranked.tokens, ranked.logits))
+    ranked = rank_top(logits, max(counts) + 1)
+    certain, tokens, values = (column.tolist() for column in (ranked.certain.squeeze(1), ranked.tokens, ranked.logits))
     found = []
     for row, count in enumerate(min(count, logits.shape[1]) for count in counts):
         pairs = list(zip(tokens[row][:count], values[row][:count], strict=True))
-        found.append(pairs if count <= sure[row] else _with_equals(logits[row], values[row][count - 1])[:count])
+        found.append(pairs if count <= certain[row] else _with_ties(logits[row], values[row][count - 1])[:count])
     return found
 
 
-def _with_equals(row: Tensor, least: float) -> list[tuple[int, float]]:
+def _with_ties(row: Tensor, least: float) -> list[tuple[int, float]]:
     """All tokens of a row [vocab] with a logit of at least `least`."""
     tokens = (row >= least).nonzero().squeeze(1)
     values, order = row[tokens].sort(descending=True, stable=True)

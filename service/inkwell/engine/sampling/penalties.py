@@ -23,11 +23,11 @@ def apply_repetition_penalty(scores: Tensor, rows: Rows) -> None:
         lengths.append(len(item.job.prompt) + len(item.generated))
     if not tokens:
         return
-    place = _row_numbers(scores, rows, lengths), torch.frombuffer(tokens, dtype=torch.int64).to(scores.device)
+    index = _row_numbers(scores, rows, lengths), torch.frombuffer(tokens, dtype=torch.int64).to(scores.device)
     factors = scores.new_tensor([item.sampling.repetition_penalty for _, item in rows])
     factor = factors.repeat_interleave(torch.tensor(lengths, device=scores.device))
-    values = scores[place]
-    scores[place] = torch.where(values < 0, values * factor, values / factor)
+    values = scores[index]
+    scores[index] = torch.where(values < 0, values * factor, values / factor)
 
 
 def apply_penalties(scores: Tensor, rows: Rows) -> None:
@@ -40,8 +40,8 @@ def apply_penalties(scores: Tensor, rows: Rows) -> None:
         lengths.append(len(counts))
     if not tokens:
         return
-    place = _row_numbers(scores, rows, lengths), torch.frombuffer(tokens, dtype=torch.int64).to(scores.device)
-    scores[place] -= torch.frombuffer(penalties, dtype=torch.float32).to(scores.device)
+    index = _row_numbers(scores, rows, lengths), torch.frombuffer(tokens, dtype=torch.int64).to(scores.device)
+    scores[index] -= torch.frombuffer(penalties, dtype=torch.float32).to(scores.device)
 
 
 def _row_numbers(scores: Tensor, rows: Rows, lengths: list[int]) -> Tensor:

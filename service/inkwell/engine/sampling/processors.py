@@ -1,10 +1,10 @@
-"""Every step from logits to the tokens that may be drawn, in order: the one place where parameters take effect.
+"""Every step from logits to the tokens that may be drawn, in order: the only place where parameters take effect.
 
 The order is that of transformers: logit processors, temperature, cuts. Except for temperature, each parameter of
 `Sampling` belongs to exactly one row of the tables below, and each active row is a stage of an inspection. A new
-parameter needs its field in `Sampling` and its row here. The functions of the cuts are a plain implementation for one
-text at a time. Cuts marked `batched` also have a fast one (`top_tokens.py`, `full_vocabulary.py`) that gives the same
-tokens; `cut_columns` passes their parameters to it.
+parameter needs its field in `Sampling` and its row here. The functions of the cuts are a reference implementation
+for one text at a time. Cuts marked `batched` also have a fast one (`top_tokens.py`, `full_vocabulary.py`) that keeps
+the same tokens; `cut_columns` passes their parameters to it.
 """
 
 import math
@@ -22,16 +22,16 @@ from inkwell.engine.sampling.sampling_input import Rows, SamplingInput
 from inkwell.engine.sampling.top_tokens import CutColumns
 from inkwell.parameters.sampling import Sampling
 
-TEMPERATURE = "temperature"  # its stage
+TEMPERATURE = "temperature"  # name of its stage
 _NEUTRAL = Sampling()
-_LOWEST = -1e3  # in place of -inf, whose product with a weight of 0 is not 0
-# Larger factors would be infinite in float32; far smaller ones already leave the most likely token alone.
+_LOWEST = -1e3  # replaces -inf, whose product with a weight of 0 would be NaN
+# Larger factors would be infinite in float32; far smaller ones already give all probability to the most likely token.
 _MAX_FACTOR = 2.0**126
 
 
 @dataclass(frozen=True, slots=True)
 class LogitProcessor:
-    """A step on logits. `apply` changes some rows of [rows, vocab] in place, each by its own input alone."""
+    """A step on logits. `apply` changes some rows of [rows, vocab] in place; each depends only on its own input."""
 
     parameters: tuple[str, ...]
     apply: Callable[[Tensor, Rows], None]
@@ -45,8 +45,8 @@ class LogitProcessor:
 class Cut:
     """A step that removes tokens. Its stage has the name of its parameter.
 
-    `keep` gives the tokens to keep, as booleans [vocab], from exponents and weights [vocab]. Tokens that earlier cuts
-    removed have weight 0.
+    `keep` returns the tokens to keep, as booleans [vocab], from the exponents and weights [vocab] of
+    `exact_weights.py`. Tokens that earlier cuts removed have weight 0.
     """
 
     parameter: str
@@ -75,7 +75,7 @@ def has_temperature(sampling: Sampling) -> bool:
 
 
 def inverse_temperature(sampling: Sampling) -> float:
-    """The factor for logits; not for greedy decoding."""
+    """The factor that logits are multiplied by; undefined for greedy decoding."""
     return min(1 / sampling.temperature, _MAX_FACTOR)
 
 
@@ -89,7 +89,7 @@ def needs_slow_cuts(sampling: Sampling) -> bool:
 
 
 def apply_cuts(exponents: Tensor, sampling: Sampling) -> Iterator[tuple[str, Tensor]]:
-    """The stage of each active cut, and the tokens [vocab] that are left after it."""
+    """The stage of each active cut, and a mask [vocab] of the tokens that are left after it."""
     weights = to_weights_(exponents.clone()).double()
     kept = torch.ones_like(weights, dtype=torch.bool)
     for cut in CUTS:
@@ -125,7 +125,7 @@ def cut_columns(samplings: Sequence[Sampling], vocabulary: int, device: torch.de
 
 
 def ranks(values: Tensor) -> Tensor:
-    """Ids [vocab] by falling value, then by rising id."""
+    """Ids [vocab] by descending value, then by ascending id."""
     return values.sort(descending=True, stable=True).indices
 
 
@@ -135,7 +135,7 @@ def _top_k(exponents: Tensor, weights: Tensor, sampling: Sampling) -> Tensor:
 
 
 def _top_p(exponents: Tensor, weights: Tensor, sampling: Sampling) -> Tensor:
-    """All tokens for which the tokens ranked above have less than this fraction of the weight."""
+    """The tokens for which all tokens ranked above them together have less than this fraction of the weight."""
     order = ranks(exponents)
     before = weights[order].cumsum(0) - weights[order]
     return torch.empty_like(weights, dtype=torch.bool).index_copy_(0, order, before < sampling.top_p * weights.sum())

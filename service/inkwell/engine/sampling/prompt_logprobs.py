@@ -11,9 +11,9 @@ from inkwell.engine.scheduler import Row
 
 
 def score(row: Row, hidden: Tensor, logits: Callable[[Tensor], Tensor]) -> PromptEvent | None:
-    """The event for a chunk of a prompt, or None if no token follows in it; `hidden` is [row.length, width].
+    """The event for a chunk of a prompt, or None if no prompt token follows it; `hidden` is [row.length, width].
 
-    `logits` computes [n, vocab] from n hidden states and is called with a few at a time. Raises InvalidLogits.
+    `logits` computes [n, vocab] from n hidden states and is called with at most ROWS_AT_ONCE. Raises InvalidLogits.
     """
     job = row.sequence.job
     assert job.prompt_logprobs is not None

@@ -1,8 +1,8 @@
 """Chooses the next token of each row from its logits.
 
-Stateless: the n-th draw of a text is a function of its seed, its sample number and n alone, and no row looks at
-another, so a request gives the same tokens alone, in a full batch and after a restart. The steps and their order are in
-`processors.py`.
+Stateless: the n-th draw of a text is a function of its seed, its sample number and n alone, and rows do not
+affect each other, so a request gets the same tokens alone, in a full batch and after a restart. The steps and their
+order are in `processors.py`.
 """
 
 from collections.abc import Sequence
@@ -22,10 +22,10 @@ from inkwell.engine.sampling.processors import (
     ranks,
 )
 from inkwell.engine.sampling.sampling_input import SamplingInput
-from inkwell.engine.sampling.top_tokens import UNDECIDED, CutColumns, draw_ranked, few, likeliest
+from inkwell.engine.sampling.top_tokens import UNDECIDED, CutColumns, draw_ranked, likeliest, rank_top
 from inkwell.errors import InvalidLogits
 
-_FEW = 256  # tokens ranked in every row; a row that they do not decide is drawn from the full vocabulary instead
+_MAX_RANKED = 256  # per row; a row for which they do not suffice is drawn from the full vocabulary instead
 
 
 def finite_rows(logits: Tensor) -> list[bool]:
@@ -37,19 +37,19 @@ def finite_rows(logits: Tensor) -> list[bool]:
 
 
 def invalid_logits() -> InvalidLogits:
-    """The error of a row that is not finite."""
+    """The error for a row that is not finite."""
     return InvalidLogits("the model's output is not a number; its weights may be damaged")
 
 
 def choose(logits: Tensor, inputs: Sequence[SamplingInput]) -> list[int]:
-    """The next token of each row of `logits` [rows, vocab] float32: none NaN, in each row at least one above -inf."""
+    """The next token of each row of `logits` [rows, vocab] float32, without NaN; each row has a value above -inf."""
     scores = apply_logit_processors(logits, inputs)
     groups = _by_method(inputs)
     chosen = [_METHODS[method](_rows(scores, rows), [inputs[row] for row in rows]) for method, rows in groups.items()]
     order = [row for rows in groups.values() for row in rows]
     tokens = dict(zip(order, torch.cat(chosen).tolist(), strict=True))
     for row in (row for row, token in tokens.items() if token == UNDECIDED):
-        tokens[row] = _decided(scores[row : row + 1], inputs[row])
+        tokens[row] = _draw_undecided(scores[row : row + 1], inputs[row])
     return [tokens[row] for row in range(len(inputs))]
 
 
@@ -84,7 +84,7 @@ def _plain(scores: Tensor, inputs: Sequence[SamplingInput]) -> Tensor:
 
 
 def _ranked(scores: Tensor, inputs: Sequence[SamplingInput]) -> Tensor:
-    return draw_ranked(scores, few(scores, _FEW), _columns(scores, inputs), _uniforms(scores, inputs))
+    return draw_ranked(scores, rank_top(scores, _MAX_RANKED), _columns(scores, inputs), _uniforms(scores, inputs))
 
 
 def _one_by_one(scores: Tensor, inputs: Sequence[SamplingInput]) -> Tensor:
@@ -94,17 +94,17 @@ def _one_by_one(scores: Tensor, inputs: Sequence[SamplingInput]) -> Tensor:
 
 
 def draw_slowly(scores: Tensor, item: SamplingInput, uniform: Tensor) -> Tensor:
-    """The token [1] of one row [vocab] by ranking all of it; `uniform` is its random number [1] float64."""
+    """The token [1] of one row [vocab], found by ranking the whole row; `uniform` is its random number [1] float64."""
     factor = torch.tensor(inverse_temperature(item.sampling), device=scores.device)
     exponents = scaled(scores, scores.max(), factor)
     *_, (_, kept) = apply_cuts(exponents, item.sampling)
     order = ranks(scores)
     cumulative = (to_weights_(exponents).double() * kept)[order].cumsum(dim=0)
-    place = torch.searchsorted(cumulative, target(uniform, cumulative[-1:]), right=True)
-    return order[place]
+    index = torch.searchsorted(cumulative, target(uniform, cumulative[-1:]), right=True)
+    return order[index]
 
 
-def _decided(scores: Tensor, item: SamplingInput) -> int:
+def _draw_undecided(scores: Tensor, item: SamplingInput) -> int:
     """The token of one row [1, vocab] that `_ranked` left undecided."""
     return int(draw_unranked(scores, _columns(scores, [item]), _uniforms(scores, [item])))
 

@@ -1,4 +1,4 @@
-"""The sampler's input for one token, apart from its logits; its random number included. No torch.
+"""The sampler's input for one token, apart from its logits, including its random number. No torch.
 
 A random number is computed from its position (seed, sample, draw): no generator, no state, the same after a restart.
 """

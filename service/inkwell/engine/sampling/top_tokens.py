@@ -1,8 +1,8 @@
 """The draw of one token after the fast cuts of `processors.py`, from a ranking of the most likely tokens alone.
 
-Tokens are ranked by falling logit, then by rising id. Every cut but the typical one keeps the tokens up to some rank,
-so ranking a few hundred is usually enough, and because sums of weights are exact (`exact_weights.py`), it is known
-exactly whether it was. Where it was not, `full_vocabulary.py` finds the token that ranking the whole row would give.
+Tokens are ranked by descending logit, then by ascending id. Every cut but the typical one keeps the tokens up to some
+rank, so ranking a few hundred is usually enough, and because sums of weights are exact (`exact_weights.py`), it is
+known exactly whether it was. If not, `full_vocabulary.py` finds the token that ranking the whole row would find.
 """
 
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ _LOWEST = -1e3  # the weight of this exponent is 0 and, unlike -inf, its product
 
 @dataclass(frozen=True, slots=True)
 class CutColumns:
-    """The temperature and the fast cuts of some rows: columns [rows, 1], float32 to meet logits, else float64."""
+    """The temperature and the fast cuts of some rows: columns [rows, 1], float64 unless combined with logits."""
 
     inverse_temperatures: Tensor  # float32
-    log_floors: Tensor  # float32, the least exponent to keep: -inf where there is none
+    log_floors: Tensor  # float32, the lowest exponent to keep: -inf where there is no limit
     max_ranks: Tensor  # how many tokens to keep by rank: the vocabulary size where there is no limit
-    nucleus: Tensor  # the probability that the kept beginning of the ranking must reach
+    nucleus: Tensor  # the probability that the kept prefix of the ranking must reach
     typical: Tensor  # the probability that the kept typical tokens must reach
     need_total: bool  # whether some row's nucleus is a fraction of the weight of all tokens
     any_floor: bool
@@ -43,8 +43,8 @@ def likeliest(logits: Tensor) -> Tensor:
     if full < vocabulary:
         maxima = torch.cat([maxima, logits[:, full:].amax(dim=-1, keepdim=True)], dim=1)
     begin = maxima.argmax(dim=-1, keepdim=True) * _BLOCK
-    places = (begin + torch.arange(_BLOCK, device=logits.device)).clamp_(max=vocabulary - 1)
-    return places.gather(1, logits.gather(1, places).argmax(dim=-1, keepdim=True)).squeeze(1)
+    indices = (begin + torch.arange(_BLOCK, device=logits.device)).clamp_(max=vocabulary - 1)
+    return indices.gather(1, logits.gather(1, indices).argmax(dim=-1, keepdim=True)).squeeze(1)
 
 
 def distances(exponents: Tensor, weights: Tensor) -> Tensor:
@@ -60,22 +60,22 @@ def distances(exponents: Tensor, weights: Tensor) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """The most likely tokens of each row in order of rank: falling logit, then rising id."""
+    """The most likely tokens of each row in order of rank: descending logit, then ascending id."""
 
     logits: Tensor  # [rows, ranks]
     tokens: Tensor  # [rows, ranks] ids
-    sure: Tensor  # [rows, 1]: this many ids are certain; after them, other tokens may have the same logit
+    certain: Tensor  # [rows, 1]: how many leading ids are certain; the others may be tied with tokens not listed
 
 
-def few(logits: Tensor, ranks: int) -> Ranked:
+def rank_top(logits: Tensor, ranks: int) -> Ranked:
     """The first `ranks` tokens of every row of [rows, vocab], or all of a smaller vocabulary."""
     ranks = min(ranks, logits.shape[1])
     candidates = _candidates(logits, ranks)
-    values, places = logits.gather(1, candidates).topk(ranks, dim=-1)
-    sure = (values > values[:, -1:]).sum(dim=-1, keepdim=True)  # `topk` takes any of the tokens that equal its last
+    values, indices = logits.gather(1, candidates).topk(ranks, dim=-1)
+    certain = (values > values[:, -1:]).sum(dim=-1, keepdim=True)  # among tokens tied with its last, `topk` returns any
     if ranks == logits.shape[1]:
-        sure = torch.full_like(sure, ranks)
-    return _ranked(logits, candidates.gather(1, places).sort(dim=-1).values, sure)
+        certain = torch.full_like(certain, ranks)
+    return _ranked(logits, candidates.gather(1, indices).sort(dim=-1).values, certain)
 
 
 def draw_ranked(logits: Tensor, ranked: Ranked, cuts: CutColumns, uniforms: Tensor) -> Tensor:
@@ -87,23 +87,23 @@ def draw_ranked(logits: Tensor, ranked: Ranked, cuts: CutColumns, uniforms: Tens
     if cuts.any_typical:
         weights *= _typical(exponents, weights, cuts.typical)
     cumulative = weights.cumsum(dim=-1)
-    place = torch.searchsorted(cumulative, target(uniforms, cumulative[:, -1:]), right=True)
-    decided = whole & (place < ranked.sure)
-    place.clamp_(max=weights.shape[1] - 1)
-    return torch.where(decided, ranked.tokens.gather(1, place), UNDECIDED).squeeze(1)
+    index = torch.searchsorted(cumulative, target(uniforms, cumulative[:, -1:]), right=True)
+    decided = whole & (index < ranked.certain)
+    index.clamp_(max=weights.shape[1] - 1)
+    return torch.where(decided, ranked.tokens.gather(1, index), UNDECIDED).squeeze(1)
 
 
-def _ranked(logits: Tensor, tokens: Tensor, sure: Tensor) -> Ranked:
-    """Sort tokens [rows, ranks], given by rising id, by rank."""
+def _ranked(logits: Tensor, tokens: Tensor, certain: Tensor) -> Ranked:
+    """Sort tokens [rows, ranks], in ascending order of id, by rank."""
     values = logits.gather(1, tokens)
     order = _falling(values)
-    return Ranked(values.gather(1, order), tokens.gather(1, order), sure)
+    return Ranked(values.gather(1, order), tokens.gather(1, order), certain)
 
 
 def _candidates(logits: Tensor, ranks: int) -> Tensor:
     """Ids [rows, n] that include the `ranks` most likely tokens: the groups with the largest maxima, and the remainder.
 
-    The maxima of `ranks` groups are already that many tokens that no token of another group exceeds.
+    The maxima of those groups are already `ranks` tokens, and no token of any other group exceeds them.
     """
     rows, vocabulary = logits.shape
     groups = vocabulary // _GROUP
@@ -120,7 +120,7 @@ def _maxima(logits: Tensor) -> Tensor:
 
 
 def _falling(values: Tensor) -> Tensor:
-    """The stable order of falling values in each row of [rows, n] float32.
+    """The stable descending order of the values in each row of [rows, n] float32.
 
     Sorts integers of the same order: for one row of integers torch has a radix sort, which is six times as fast.
     """
@@ -130,7 +130,7 @@ def _falling(values: Tensor) -> Tensor:
 
 
 def _rising(keys: Tensor) -> Tensor:
-    """The stable order of rising integers in each row of [rows, n]."""
+    """The stable ascending order of the integers in each row of [rows, n]."""
     return keys.squeeze(0).sort(dim=-1, stable=True).indices.view(keys.shape)
 
 
@@ -162,7 +162,7 @@ def _typical(exponents: Tensor, weights: Tensor, share: Tensor) -> Tensor:
     """Which ranks [rows, width] typical sampling keeps: the nearest to the entropy that together have this share."""
     total = weights.sum(dim=-1, keepdim=True)
     distance = distances(exponents, weights)
-    order = _rising(distance.view(torch.int64))  # the bits of positive floats are ordered as they are
+    order = _rising(distance.view(torch.int64))  # the bits of positive floats sort like the floats
     cumulative = weights.gather(1, order).cumsum(dim=-1)
     last = (cumulative < share * total).sum(dim=-1, keepdim=True).clamp_(max=weights.shape[1] - 1)
     return (distance <= distance.gather(1, order.gather(1, last))) | (share == 1)

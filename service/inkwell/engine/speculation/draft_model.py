@@ -1,7 +1,7 @@
 """Drafts by a smaller model of the same vocabulary, which computes the same texts in a cache of its own.
 
-It draws with the random numbers that the large model will draw with, so where the two agree on the probabilities they
-agree on the token, at any temperature. Nothing that it computes enters a text: a wrong draft only costs time.
+It draws with the random numbers that the large model will draw with, so where both compute the same probabilities they
+choose the same token, at any temperature. Nothing that it computes enters a text: a wrong draft only costs time.
 """
 
 import collections.abc
@@ -47,8 +47,8 @@ class _Draft:
 class DraftModel(Drafter):
     """A decoder with as many cache slots as the large model has.
 
-    `prefill_chunk` limits the tokens that it reads in one pass. `vocab_size` is that of the large model: this one may
-    have more rows, which are not tokens.
+    `prefill_chunk` limits the tokens that it reads in one pass. `vocab_size` is that of the large model; the embedding
+    of this one may have more rows, which are not tokens.
     """
 
     def __init__(self, decoder: CausalLM, cache: KVCache, slots: int, prefill_chunk: int, vocab_size: int) -> None:
@@ -65,7 +65,7 @@ class DraftModel(Drafter):
 
     @torch.inference_mode()
     def read(self, sequences: collections.abc.Sequence[Sequence], room: int) -> int:
-        """Read on in one pass; never a sequence's last token, whose hidden state the first draft needs."""
+        """Read the next tokens in one pass; never a sequence's last token, whose hidden state the first draft needs."""
         parts: list[tuple[int, list[int]]] = []
         room = min(room, self._prefill_chunk)
         for sequence in sequences:

@@ -1,7 +1,7 @@
 """Drafts by prompt lookup: the tokens that followed the last time the same few tokens occurred.
 
-Costs no model computation, and is right wherever a text repeats itself or its prompt: names, quotations, code, lists.
-After Saxena, "Prompt Lookup Decoding" (2023). Reads only the sequence's own tokens. Plain Python.
+Costs no model computation, and is often right where a text repeats itself or its prompt: names, quotations, code,
+lists. After Saxena, "Prompt Lookup Decoding" (2023). Reads only the sequence's own tokens. Plain Python.
 """
 
 import collections.abc
@@ -38,10 +38,10 @@ class NgramIndex:
 
     @staticmethod
     def _read(tokens: collections.abc.Sequence[int], position: int, count: int) -> tuple[int, ...]:
-        """`count` tokens from `position` on; past the end it continues with the draft itself, as a loop does."""
+        """`count` tokens from `position` on; past the end it continues with the draft itself, as in a repetition."""
         draft: list[int] = []
-        for place in range(position, position + count):
-            draft.append(tokens[place] if place < len(tokens) else draft[place - len(tokens)])
+        for index in range(position, position + count):
+            draft.append(tokens[index] if index < len(tokens) else draft[index - len(tokens)])
         return tuple(draft)
 
 
@@ -49,7 +49,9 @@ class NgramDrafter(Drafter):
     """Prompt lookup for every sequence, with an index that grows with the text."""
 
     def __init__(self) -> None:
-        self._indices: WeakKeyDictionary[Sequence, NgramIndex] = WeakKeyDictionary()  # forgets what has ended
+        self._indices: WeakKeyDictionary[Sequence, NgramIndex] = (
+            WeakKeyDictionary()
+        )  # entries vanish with their sequences
 
     def propose(self, requests: collections.abc.Sequence[DraftRequest]) -> list[tuple[int, ...]]:
         return [self._index(request.sequence).draft(request.sequence.tokens, request.count) for request in requests]

@@ -1,10 +1,10 @@
 """Adds drafted tokens to the rows of a step: how many each row gets, and how many were accepted.
 
 A row with k drafts is computed as one segment of k + 1 tokens. At each of its positions a token is chosen as if it were
-computed alone, with the same random number; each draft that equals the chosen token has saved a step, the rest is
+computed alone, with the same random number; each draft that equals the chosen token has saved a step, the others are
 dropped. So the text is the same as without drafts (after Leviathan et al., arXiv 2211.17192; here the chosen token is
 compared, not its probability, because a seed must give the same text). That holds only for a batch-invariant decoder;
-there is no speculation with another. No torch.
+speculation is not used with any other. No torch.
 """
 
 import collections.abc
@@ -19,15 +19,15 @@ from inkwell.engine.scheduler import MAX_DECODE_SLOWDOWN, MIN_PREFILL_TOKENS, Pl
 from inkwell.engine.sequence import Sequence
 from inkwell.engine.step_costs import StepCostModel
 
-# With more rows than these a step is limited by arithmetic, which drafts do not save, and every row waits for them.
+# With more rows, a step is limited by arithmetic, which drafts do not save, and every row waits for the drafts.
 MAX_DRAFTING_ROWS = 8
 MAX_DRAFT_TOKENS = 12
-_MEMORY = 0.8  # weight of the past in the measured cost of a drafted token, and of one that the drafter reads
-_IDLE_MEMORY = 0.99  # the same after a step without drafts
+_COST_DECAY = 0.8  # weight of the past in the measured cost of a drafted token, and of one that the drafter reads
+_IDLE_COST_DECAY = 0.99  # the same after a step without drafts
 
 _PRIOR_HITS, _PRIOR_MISSES = 1.0, 1.0  # before anything was drafted, a draft is as likely right as wrong
-_HIT_MEMORY = 0.9  # weight of the past after each step: about ten drafts decide
-_IDLE_HIT_MEMORY = 0.99  # without drafts, a bad record fades in about a hundred steps, and drafting is tried again
+_HIT_DECAY = 0.9  # weight of the past after each step, so about the last ten drafts count
+_IDLE_HIT_DECAY = 0.99  # without drafts, a bad record fades in about a hundred steps, and drafting is tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Drafter(Protocol):
         return 0
 
     def propose(self, requests: collections.abc.Sequence[DraftRequest]) -> list[tuple[int, ...]]:
-        """The drafts of each request, for sequences of which nothing is unread; empty where it has no guess."""
+        """The drafts of each request, for sequences that it has read completely; empty where it has no guess."""
         ...
 
 
@@ -68,20 +68,22 @@ class Acceptance:
         return (self.hits + _PRIOR_HITS) / tried
 
     def observe(self, drafted: int, accepted: int) -> None:
-        """The first `accepted` of `drafted` tokens were right; those after a wrong one say nothing."""
-        memory = _HIT_MEMORY if drafted else _IDLE_HIT_MEMORY
-        self.hits = self.hits * memory + accepted
-        self.misses = self.misses * memory + (accepted < drafted)
+        """The first `accepted` of `drafted` tokens were right; those after a wrong one carry no information."""
+        decay = _HIT_DECAY if drafted else _IDLE_HIT_DECAY
+        self.hits = self.hits * decay + accepted
+        self.misses = self.misses * decay + (accepted < drafted)
 
 
 class Speculation:
-    """Adds drafts to plans where they pay, by the measured cost of a step and each sequence's acceptance rate."""
+    """Adds drafts to plans where they pay off, by the measured cost of a step and each sequence's acceptance rate."""
 
     def __init__(self, drafter: Drafter, costs: StepCostModel, clock: Callable[[], float] = time.perf_counter) -> None:
         self._drafter = drafter
         self._costs = costs
         self._clock = clock
-        self._acceptance: WeakKeyDictionary[Sequence, Acceptance] = WeakKeyDictionary()  # forgets what has ended
+        self._acceptance: WeakKeyDictionary[Sequence, Acceptance] = (
+            WeakKeyDictionary()
+        )  # entries vanish with their sequences
         self._draft_seconds = 0.0  # cost of one drafted token before it is verified
         self._read_seconds = 0.0  # cost of one token that the drafter reads to catch up
 
@@ -90,20 +92,20 @@ class Speculation:
         return self._acceptance.setdefault(sequence, Acceptance())
 
     def add_drafts(self, plan: Plan) -> Plan:
-        """The plan with drafts in its decoding rows. A step that computes prompts is long enough without."""
+        """The plan with drafts in its decoding rows. A step that computes prompts gets none: it takes long enough."""
         if plan.prefill or not 0 < len(plan.decode) <= MAX_DRAFTING_ROWS:
             return plan
         counts = self._draft_counts(plan.decode)
         requests = {
-            place: DraftRequest(plan.decode[place].sequence, count) for place, count in enumerate(counts) if count
+            index: DraftRequest(plan.decode[index].sequence, count) for index, count in enumerate(counts) if count
         }
         if not requests:
-            self._draft_seconds *= _IDLE_MEMORY  # an estimate that ends all drafting would never be corrected
+            self._draft_seconds *= _IDLE_COST_DECAY  # an estimate that ends all drafting would never be corrected
             return plan
         unread = [request.sequence for request in requests.values() if self._drafter.unread(request.sequence)]
         if unread:
             self._catch_up(unread, len(plan.decode))
-        requests = {place: item for place, item in requests.items() if not self._drafter.unread(item.sequence)}
+        requests = {index: item for index, item in requests.items() if not self._drafter.unread(item.sequence)}
         return self._drafted(plan, requests) if requests else plan
 
     def observe(self, plan: Plan, chosen: Mapping[int, collections.abc.Sequence[int]]) -> None:
@@ -114,13 +116,13 @@ class Speculation:
                 self.acceptance(row.sequence).observe(len(row.drafts), len(tokens) - 1)
 
     def _drafted(self, plan: Plan, requests: Mapping[int, DraftRequest]) -> Plan:
-        """The plan with drafts in the rows that `requests` maps by their place."""
+        """The plan with drafts in the rows of `requests`, which is keyed by row index."""
         began = self._clock()
         drafts = self._drafter.propose(list(requests.values()))
         self._observe_cost(self._clock() - began, sum(map(len, drafts)), len(plan.decode))
         rows = list(plan.decode)
-        for place, draft in zip(requests, drafts, strict=True):
-            rows[place] = replace(rows[place], length=1 + len(draft), drafts=draft)
+        for index, draft in zip(requests, drafts, strict=True):
+            rows[index] = replace(rows[index], length=1 + len(draft), drafts=draft)
         return replace(plan, decode=tuple(rows))
 
     def _catch_up(self, sequences: collections.abc.Sequence[Sequence], rows: int) -> None:
@@ -134,7 +136,7 @@ class Speculation:
         read = self._drafter.read(sequences, max(MIN_PREFILL_TOKENS, room))
         if read:
             latest = (self._clock() - began) / read
-            self._read_seconds += (1 - _MEMORY if self._read_seconds else 1.0) * (latest - self._read_seconds)
+            self._read_seconds += (1 - _COST_DECAY if self._read_seconds else 1.0) * (latest - self._read_seconds)
 
     def _draft_counts(self, rows: collections.abc.Sequence[Row]) -> list[int]:
         """Drafts for each row: the likeliest first, as long as one more raises the tokens per second of the step.
@@ -146,22 +148,22 @@ class Speculation:
         rates = [self.acceptance(row.sequence).rate for row in rows]
         tokens, seconds = float(len(rows)), self._costs.seconds(len(rows))
         extra = self._costs.seconds_per_row + self._draft_seconds
-        heap = [(-rate, place) for place, rate in enumerate(rates) if rows[place].sequence.max_drafts > 0]
+        heap = [(-rate, index) for index, rate in enumerate(rates) if rows[index].sequence.max_drafts > 0]
         heapq.heapify(heap)
         while heap:
-            gain, place = heap[0]
+            gain, index = heap[0]
             if -gain * seconds <= tokens * extra:
                 break
-            counts[place] += 1
+            counts[index] += 1
             tokens, seconds = tokens - gain, seconds + extra
-            if counts[place] < min(MAX_DRAFT_TOKENS, rows[place].sequence.max_drafts):
-                heapq.heapreplace(heap, (gain * rates[place], place))
+            if counts[index] < min(MAX_DRAFT_TOKENS, rows[index].sequence.max_drafts):
+                heapq.heapreplace(heap, (gain * rates[index], index))
             else:
                 heapq.heappop(heap)
         return counts
 
     def _observe_cost(self, seconds: float, drafted: int, rows: int) -> None:
-        # Limited to the duration of a step: at that cost no draft pays anyway, and the machine may have been suspended.
+        # Limited to the duration of a step: at that cost no draft pays off, and the machine may have been suspended.
         if drafted:
             latest = min(seconds / drafted, self._costs.seconds(rows))
-            self._draft_seconds += (1 - _MEMORY) * (latest - self._draft_seconds)
+            self._draft_seconds += (1 - _COST_DECAY) * (latest - self._draft_seconds)
