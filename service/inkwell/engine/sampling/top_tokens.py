@@ -96,7 +96,7 @@ def draw_ranked(logits: Tensor, ranked: Ranked, cuts: CutColumns, uniforms: Tens
 def _ranked(logits: Tensor, tokens: Tensor, certain: Tensor) -> Ranked:
     """Sort tokens [rows, ranks], in ascending order of id, by rank."""
     values = logits.gather(1, tokens)
-    order = _falling(values)
+    order = _argsort_descending(values)
     return Ranked(values.gather(1, order), tokens.gather(1, order), certain)
 
 
@@ -119,17 +119,17 @@ def _maxima(logits: Tensor) -> Tensor:
     return torch.unflatten(logits[:, : groups * _GROUP], 1, (_GROUP, groups)).amax(dim=1)
 
 
-def _falling(values: Tensor) -> Tensor:
+def _argsort_descending(values: Tensor) -> Tensor:
     """The stable descending order of the values in each row of [rows, n] float32.
 
     Sorts integers of the same order: for one row of integers torch has a radix sort, which is six times as fast.
     """
     bits = (values + 0.0).view(torch.int32)  # -0 + 0 is +0, so both zeros get the same bits
     keys = ~torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
-    return _rising(keys)
+    return _argsort_ascending(keys)
 
 
-def _rising(keys: Tensor) -> Tensor:
+def _argsort_ascending(keys: Tensor) -> Tensor:
     """The stable ascending order of the integers in each row of [rows, n]."""
     return keys.squeeze(0).sort(dim=-1, stable=True).indices.view(keys.shape)
 
@@ -162,7 +162,7 @@ def _typical(exponents: Tensor, weights: Tensor, share: Tensor) -> Tensor:
     """Which ranks [rows, width] typical sampling keeps: the nearest to the entropy that together have this share."""
     total = weights.sum(dim=-1, keepdim=True)
     distance = distances(exponents, weights)
-    order = _rising(distance.view(torch.int64))  # the bits of positive floats sort like the floats
+    order = _argsort_ascending(distance.view(torch.int64))  # the bits of positive floats sort like the floats
     cumulative = weights.gather(1, order).cumsum(dim=-1)
     last = (cumulative < share * total).sum(dim=-1, keepdim=True).clamp_(max=weights.shape[1] - 1)
     return (distance <= distance.gather(1, order.gather(1, last))) | (share == 1)
