@@ -13,7 +13,7 @@ ModelState = Literal["ready", "loading", "available", "failed", "needs_conversio
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """One model; fields that are unknown in its state are None. The notes of the fields go into the OpenAPI document."""
+    """One model; fields unknown in its state are None. The notes of the fields go into the OpenAPI document."""
 
     name: str
     state: ModelState
