@@ -35,4 +35,4 @@ def test_the_first_token_event_ends_what_is_computed_of_a_prompt(letters: Model)
 def test_tokens_of_any_prompt_have_the_offsets_of_their_spelling(words: Model, text: str):
     prompt = state_of(words, text)
     found = [(token.id, token.offset) for token in prompt.text_tokens()]
-    assert found == [(span.token, span.start) for span in spans(prompt.tokens, words.tokenizer)]
+    assert found == [(span.id, span.start) for span in spans(prompt.tokens, words.tokenizer)]
