@@ -8,6 +8,7 @@ import pytest
 import requests
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from inkwell.parameters import BY_NAME
 from tests.servable import continued
 
 pytestmark = pytest.mark.slow
@@ -82,7 +83,7 @@ def test_a_visitor_can_press_execute_and_gets_text(visit: Visit, server: str):
     visit.page.goto(f"{server}/apidocs/")
     visit.open("generation-get_text_generate")
     parameters = visit.page.inner_text("#operations-generation-get_text_generate .parameters-container")
-    assert "Between 0 and 2; default 1." in parameters and "Most tokens to generate." in parameters
+    assert "Between 0 and 2; default 1." in parameters and BY_NAME["length"].help in parameters
     visit.page.fill("tr[data-param-name=temperature] input", "0")
     status, body = visit.execute("generation-get_text_generate")
     assert (status, body) == ("200", continued("Once upon a time", 40))
