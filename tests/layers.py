@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE_ROOT = ROOT / "service"
 PACKAGE = SOURCE_ROOT / "inkwell"
 
-# Libraries that take a quarter of a second each to import, and that few need.
+# Optional libraries that take a quarter of a second each to import.
 IMPORTED_LATE = {
     ("engine.loading", "inkwell.engine.model.placement"),
     ("observability.tracing", "inkwell.observability.otlp"),
@@ -117,7 +117,7 @@ LIBRARIES: dict[str, set[str]] = {
         "engine.sampling", "engine.speculation.draft_model",
     },
 }  # fmt: skip
-ENVIRONMENT = {"settings"}  # who may read os.environ
+ENVIRONMENT = {"settings"}  # packages that may read os.environ
 DYNAMIC = ("__import__", "import_module")
 DYNAMIC_ALLOWED = ("app", "import_module(f'inkwell.dialects.{name}')")  # a dialect is one line there
 DRAWING_CHARACTERS = 110
@@ -130,7 +130,7 @@ def room_of(module: str) -> str | None:
 
 
 def violations(module: str, source: str) -> list[str]:
-    """What a file of inkwell/ does that it may not."""
+    """The violations of the import rules in a file of inkwell/."""
     room = room_of(module)
     if room is None:
         return [f"{module}: in no room"]
@@ -141,7 +141,7 @@ def violations(module: str, source: str) -> list[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             if node not in at_top and (module, getattr(node, "module", None)) not in IMPORTED_LATE:
-                found.append(f"{module}: line {node.lineno} imports inside something")
+                found.append(f"{module}: line {node.lineno} imports inside a function or block")
             if isinstance(node, ast.ImportFrom) and node.level:
                 found.append(f"{module}: line {node.lineno} imports relatively")
         elif isinstance(node, ast.Call) and imports_by_name(module, node):

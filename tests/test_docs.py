@@ -1,4 +1,4 @@
-"""The pages say what the code does: generated parts are fresh, links lead somewhere, versions agree."""
+"""The documentation matches the code: generated parts are up to date, links resolve, versions agree."""
 
 import re
 import subprocess

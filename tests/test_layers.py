@@ -1,4 +1,4 @@
-"""Who may import whom, as a test: every import of every file in inkwell/ is held against the table in layers.py."""
+"""Import rules: every import of every file in inkwell/ is checked against the table in layers.py."""
 
 import ast
 import subprocess
