@@ -1,6 +1,6 @@
 """Composition root: builds the application from all parts of the service.
 
-Takes settings, returns a Flask application. Nothing here imports torch: models live in worker processes.
+Takes settings, returns a Flask application. Nothing here imports torch: models run in worker processes.
 """
 
 from collections.abc import Sequence
