@@ -1,4 +1,4 @@
-"""Writes the generated parts of docs/reference.md (tables) and docs/architecture.md (floors of imports, file tree).
+"""Writes the generated parts of docs/reference.md (tables) and docs/architecture.md (layers of imports, file tree).
 
 Each part is between two marker comments and is made from the one place that declares the fact: the OpenAPI document,
 the tables of parameters and settings, the error tree, the metrics registry, `tests/layers.py`, and the first sentence
@@ -114,8 +114,8 @@ def metrics() -> str:
     return _table(("name", "type", "meaning"), rows)
 
 
-def floors() -> str:
-    """Which room of the package may import which."""
+def layers() -> str:
+    """Which component of the package may import which."""
     return f"```\n{drawing()}\n```"
 
 
@@ -148,7 +148,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "settings": settings,
         "metrics": metrics,
     },
-    ARCHITECTURE: {"floors": floors, "tree": tree},
+    ARCHITECTURE: {"layers": layers, "tree": tree},
 }
 
 if __name__ == "__main__":
