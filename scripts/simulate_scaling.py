@@ -28,12 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     measure.add_argument("--dtype", default="auto", help="number format, as INKWELL_DTYPE (%(default)s)")
     measure.add_argument("--rows", type=int, default=16, help="as INKWELL_MAX_ROWS (%(default)s)")
     measure.add_argument("--threads", type=int, default=0, help="as INKWELL_THREADS; 0 is all (%(default)s)")
-    measure.add_argument(
-        "--check-requests", type=int, default=FULL.crowd, help="requests of W3; 0 skips the check (%(default)s)"
-    )
-    measure.add_argument(
-        "--out", type=Path, required=True, help="file of the curve, such as scripts/scaling/curves/NAME.json"
-    )
+    measure.add_argument("--check-requests", type=int, default=FULL.crowd, help="of W3; 0 skips it (%(default)s)")
+    measure.add_argument("--out", type=Path, required=True, help="output, such as scripts/scaling/curves/NAME.json")
     options = parser.parse_args(arguments)
     if options.command == "page":
         write_page()

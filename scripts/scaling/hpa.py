@@ -75,9 +75,7 @@ class Controller:
     def _bounds(self, rules: Mapping[str, Any], now_s: float, current: int, sign: int) -> list[float]:
         """The number of pods that each policy allows, relative to the number at the start of its period."""
         if rules.get("selectPolicy", "Max") != "Max":
-            raise ValueError(
-                "only selectPolicy Max is simulated, which applies the policy that allows the largest change"
-            )
+            raise ValueError("only selectPolicy Max is simulated, which applies the policy with the largest change")
         bounds = [float(current)]
         for policy in rules["policies"]:
             begin = current - sum(change for at_s, change in self._changes if at_s > now_s - policy["periodSeconds"])
