@@ -118,7 +118,7 @@ fmt: $(VENV)/.test-ready ## Fix formatting, and style issues with safe fixes
 	@$(PYTHON) -m ruff format .
 
 .PHONY: docs
-docs: $(VENV)/.serve-ready ## Render the tables, the floors and the tree of docs/reference.md and docs/architecture.md
+docs: $(VENV)/.serve-ready ## Render the tables, the layers and the tree of docs/reference.md and docs/architecture.md
 	@$(PYTHON) scripts/render_docs.py
 
 .PHONY: image

@@ -1,6 +1,6 @@
-"""The tree of the project's files, each with one line that its own docstring, heading or first comment states.
+"""The tree of the project's files, each with a one-line description from its docstring, heading or first comment.
 
-`service/inkwell` is shown file by file; other packages, and folders whose files explain themselves, are one line each.
+`service/inkwell` is listed file by file; other packages, and folders with self-explanatory files, take one line each.
 """
 
 import ast
@@ -10,11 +10,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = "service/inkwell/"
-# Folders that are one line, because their content is listed elsewhere or changes with every test.
+# Folders shown as one line, because their content is listed elsewhere or changes with every test.
 SUMMARISED = {
     ".ci": "What continuous integration runs",
     "docker": "The image, what it is built with, and a compose file with Prometheus and Grafana",
-    "docs/decisions": "Why things are as they are, one page each",
+    "docs/decisions": "Design decisions with their reasons, one page each",
     "docs/images": "Pictures of the pages",
     "helm": "The Helm chart; its README lists every value",
     "k8s": "The same as plain manifests, rendered from the chart",
@@ -23,7 +23,7 @@ SUMMARISED = {
     "service/inkwell/http/templates": "The Swagger page",
     "tests": "Mirrors service/inkwell/ and scripts/, plus deploy/ (Apache), clients/, browser/ and helm/",
 }
-# Files without a docstring, heading or comment that says what they are.
+# Files without a docstring, heading or comment that describes them.
 LINES = {
     ".gitignore": "What git does not track",
     "CHANGELOG.md": "User-visible changes, by version",
@@ -43,7 +43,7 @@ MAX_LINE_CHARACTERS = 120  # a longer first sentence is cut at its colon
 
 
 def tree() -> str:
-    """Every file that git tracks, or the folder that stands for it, each with its line."""
+    """All tracked files, or the folders shown in their place, with their lines."""
     files = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
     entries = {entry for name in files if (ROOT / name).exists() for entry in _entries(name)}
     rows = [(_label(entry), _line(entry)) for entry in sorted(entries, key=_order)]
@@ -52,7 +52,7 @@ def tree() -> str:
 
 
 def _entries(name: str) -> list[str]:
-    """The lines that a file accounts for: itself or its folder; below `service/inkwell` the folders around it too."""
+    """The lines that a file adds: its own or its folder's; below `service/inkwell` also those of its parent folders."""
     summarised = next((f"{folder}/" for folder in SUMMARISED if name.startswith(f"{folder}/")), None)
     if name.startswith(SOURCE):
         folders = [f"{folder}/" for folder in Path(name).parents if str(folder).startswith(SOURCE.rstrip("/"))]
@@ -71,7 +71,7 @@ def _order(entry: str) -> tuple[tuple[bool, str], ...]:
 
 
 def _label(entry: str) -> str:
-    """The whole path, or below `service/inkwell` the last part of it, indented."""
+    """The full path, or below `service/inkwell` its last part, indented."""
     if not entry.startswith(SOURCE) or entry == SOURCE:
         return entry
     path = entry.removeprefix(SOURCE)
@@ -86,7 +86,7 @@ def _line(entry: str) -> str:
 
 
 def first_sentence(file: Path) -> str:
-    """Of a Python file's docstring, the heading of a page, or the first comment of anything else."""
+    """The first sentence of a Python docstring, a page's heading, or the first comment of any other file."""
     text = file.read_text()
     if file.suffix == ".py":
         text = ast.get_docstring(ast.parse(text)) or ""
@@ -98,7 +98,7 @@ def first_sentence(file: Path) -> str:
 
 
 def _first_comment(text: str, mark: str) -> str:
-    """The lines from the first comment to the first that is none or is empty; a page's heading is one line."""
+    """The lines of the first comment, up to an empty line or code; for a page, the line of its heading."""
     lines = [line for line in text.splitlines() if not line.startswith("#!")]
     start = next(at for at, line in enumerate(lines) if line.startswith(mark))
     comment = []

@@ -1,4 +1,4 @@
-"""Writes the generated parts of docs/reference.md (tables) and docs/architecture.md (floors of imports, file tree).
+"""Writes the generated parts of docs/reference.md (tables) and docs/architecture.md (layers of imports, file tree).
 
 Each part is between two marker comments and is made from the one place that declares the fact: the OpenAPI document,
 the tables of parameters and settings, the error tree, the metrics registry, `tests/layers.py`, and the first sentence
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "service")]  # started as a file, Python finds its own folder alone
+sys.path[:0] = [str(ROOT), str(ROOT / "service")]  # run as a script, Python only searches its folder
 
 from inkwell.app import create_app  # noqa: E402
 from inkwell.errors import SettingsError, error_kinds  # noqa: E402
@@ -29,7 +29,7 @@ METRIC = re.compile(r"# HELP (\S+) (.*)\n# TYPE \S+ (\S+)")
 
 
 def main() -> int:
-    """Rewrite the pages, or with --check say whether one would change."""
+    """Rewrite the pages; with --check, only report whether one would change."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is out of date")
     check = parser.parse_args().check
@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def rendered(page: Path) -> str:
-    """The text of `page` with every generated part rendered again."""
+    """The text of `page` with every generated part regenerated."""
     text = page.read_text()
     for name, make in PAGES[page].items():
         found = re.search(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", text, re.DOTALL)
@@ -75,7 +75,7 @@ def parameters() -> str:
 
 
 def limits() -> str:
-    """What a request may measure, whatever the model; the settings add limits of their own."""
+    """Size limits of a request for all models; the settings add further limits."""
     rows = [
         ("prompt", f"{MAX_INPUT_BYTES:,} bytes of UTF-8", "`invalid_parameter`"),
         ("body", f"{limits_of_http.BODY_BYTES:,} bytes", "`payload_too_large`"),
@@ -98,7 +98,7 @@ def settings() -> str:
 
 
 def errors() -> str:
-    """Every error code that a client can see, by status."""
+    """Every error code in responses, by status."""
     kinds = [kind for kind in error_kinds() if kind is not SettingsError]
     rows = [(str(classify(kind(""))[0]), f"`{kind.code}`", inspect.getdoc(kind) or "") for kind in kinds]
     rows += [
@@ -114,13 +114,13 @@ def metrics() -> str:
     return _table(("name", "type", "meaning"), rows)
 
 
-def floors() -> str:
-    """Which room of the package may import which."""
+def layers() -> str:
+    """Which component of the package may import which."""
     return f"```\n{drawing()}\n```"
 
 
 def _page(path: str) -> str:
-    """What a service with the default settings answers at `path`."""
+    """The response of a service with default settings at `path`."""
     return create_app(Settings.from_environ({})).test_client().get(path).text
 
 
@@ -148,7 +148,7 @@ PAGES: dict[Path, dict[str, Callable[[], str]]] = {
         "settings": settings,
         "metrics": metrics,
     },
-    ARCHITECTURE: {"floors": floors, "tree": tree},
+    ARCHITECTURE: {"layers": layers, "tree": tree},
 }
 
 if __name__ == "__main__":

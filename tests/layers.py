@@ -1,4 +1,4 @@
-"""The floors of inkwell/: one table of who may import whom and which libraries, and what breaks it."""
+"""The layers of inkwell/: one table of the imports that each component may have, and a check for violations."""
 
 import ast
 import sys
@@ -10,16 +10,16 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE_ROOT = ROOT / "service"
 PACKAGE = SOURCE_ROOT / "inkwell"
 
-# Libraries that take a quarter of a second each to import, and that few need.
+# Optional libraries that take a quarter of a second each to import.
 IMPORTED_LATE = {
     ("engine.loading", "inkwell.engine.model.placement"),
     ("observability.tracing", "inkwell.observability.otlp"),
 }
 
-# A room is a module or a package of inkwell/, the longest name that fits. It may import itself, the rooms beside it
-# here and the library modules of LIBRARIES, and nothing else of inkwell/. Floor by floor from the top: a room imports
-# only from floors below its own.
-FLOORS: tuple[dict[str, set[str]], ...] = (
+# A component is a module or a package of inkwell/, the longest name that fits. It may import itself, the components
+# beside it here and the library modules of LIBRARIES, and nothing else of inkwell/. Layer by layer from the top: a
+# component imports only from layers below its own.
+LAYERS: tuple[dict[str, set[str]], ...] = (
     {
         "wsgi": {"app", "observability", "settings"},
         "dev": {"app", "errors", "observability", "settings"},
@@ -97,8 +97,8 @@ FLOORS: tuple[dict[str, set[str]], ...] = (
     {"checkpoints.model_config": {"errors"}, "parameters.parameter": {"errors"}, "system": set()},
     {"errors": set(), "__init__": set()},
 )  # fmt: skip
-MAY_IMPORT = {room: below for floor in FLOORS for room, below in floor.items()}
-# Which rooms may import a library; one that is not named here may be imported nowhere.
+MAY_IMPORT = {component: below for layer in LAYERS for component, below in layer.items()}
+# Which components may import a library; one that is not named here may be imported nowhere.
 LIBRARIES: dict[str, set[str]] = {
     "accelerate": {"engine.model"},
     "flask": {"http", "dialects", "app"},
@@ -117,23 +117,23 @@ LIBRARIES: dict[str, set[str]] = {
         "engine.sampling", "engine.speculation.draft_model",
     },
 }  # fmt: skip
-ENVIRONMENT = {"settings"}  # who may read os.environ
+ENVIRONMENT = {"settings"}  # packages that may read os.environ
 DYNAMIC = ("__import__", "import_module")
 DYNAMIC_ALLOWED = ("app", "import_module(f'inkwell.dialects.{name}')")  # a dialect is one line there
 DRAWING_CHARACTERS = 110
 
 
-def room_of(module: str) -> str | None:
-    """The room of a module, named without `inkwell.` and, for a package, with `.__init__`."""
+def component_of(module: str) -> str | None:
+    """The component of a module, named without `inkwell.` and, for a package, with `.__init__`."""
     names = [name for name in MAY_IMPORT if module == name or module.startswith(f"{name}.")]
     return max(names, key=len, default=None)
 
 
 def violations(module: str, source: str) -> list[str]:
-    """What a file of inkwell/ does that it may not."""
-    room = room_of(module)
-    if room is None:
-        return [f"{module}: in no room"]
+    """The violations of the import rules in a file of inkwell/."""
+    component = component_of(module)
+    if component is None:
+        return [f"{module}: in no component"]
     own = dialect_of(module)
     tree = ast.parse(source)
     at_top = {node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)}
@@ -141,20 +141,20 @@ def violations(module: str, source: str) -> list[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             if node not in at_top and (module, getattr(node, "module", None)) not in IMPORTED_LATE:
-                found.append(f"{module}: line {node.lineno} imports inside something")
+                found.append(f"{module}: line {node.lineno} imports inside a function or block")
             if isinstance(node, ast.ImportFrom) and node.level:
                 found.append(f"{module}: line {node.lineno} imports relatively")
         elif isinstance(node, ast.Call) and imports_by_name(module, node):
             found.append(f"{module}: line {node.lineno} imports by name")
         elif isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv"):
-            if room not in ENVIRONMENT and getattr(node.value, "id", None) == "os":
+            if component not in ENVIRONMENT and getattr(node.value, "id", None) == "os":
                 found.append(f"{module}: line {node.lineno} reads the environment")
     names = set(imported(tree))
     if own is not None:
         found += [
             f"{module}: imports the dialect {other}" for other in map(dialect_of, names) if other not in (None, own)
         ]
-    return found + [f"{module}: imports {name}" for name in names if not allowed(room, name)]
+    return found + [f"{module}: imports {name}" for name in names if not allowed(component, name)]
 
 
 def imports_by_name(module: str, call: ast.Call) -> bool:
@@ -183,12 +183,12 @@ def is_module(name: str) -> bool:
     return path.is_dir() or path.with_suffix(".py").is_file()
 
 
-def allowed(room: str, name: str) -> bool:
+def allowed(component: str, name: str) -> bool:
     package, _, rest = name.partition(".")
     if package != "inkwell":
-        return package in sys.stdlib_module_names or room in LIBRARIES.get(package, ())
-    target = room_of(rest or "__init__")
-    return target == room or target in MAY_IMPORT[room]
+        return package in sys.stdlib_module_names or component in LIBRARIES.get(package, ())
+    target = component_of(rest or "__init__")
+    return target == component or target in MAY_IMPORT[component]
 
 
 def modules() -> dict[str, str]:
@@ -198,17 +198,17 @@ def modules() -> dict[str, str]:
 
 
 def drawing() -> str:
-    """The floors as text, the highest first: each room, its libraries in brackets, and the rooms that it may import."""
-    floors = ("\n".join(_room_lines(room) for room in sorted(floor)) for floor in FLOORS)
-    return f"\n{'-' * DRAWING_CHARACTERS}\n".join(floors)
+    """The layers as text, top first: each component, its libraries in brackets, and what it may import."""
+    layers = ("\n".join(_component_lines(component) for component in sorted(layer)) for layer in LAYERS)
+    return f"\n{'-' * DRAWING_CHARACTERS}\n".join(layers)
 
 
-def _room_lines(room: str) -> str:
-    libraries = sorted(library for library, rooms in LIBRARIES.items() if room in rooms)
-    words = [f"[{', '.join(libraries)}]"] * bool(libraries) + [", ".join(sorted(MAY_IMPORT[room])) or "nothing"]
+def _component_lines(component: str) -> str:
+    libraries = sorted(library for library, components in LIBRARIES.items() if component in components)
+    words = [f"[{', '.join(libraries)}]"] * bool(libraries) + [", ".join(sorted(MAY_IMPORT[component])) or "nothing"]
     margin = max(map(len, MAY_IMPORT)) + 2
     return textwrap.fill(
-        f"{room:<{margin}}" + " ".join(words),
+        f"{component:<{margin}}" + " ".join(words),
         DRAWING_CHARACTERS,
         subsequent_indent=" " * margin,
         break_on_hyphens=False,

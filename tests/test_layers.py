@@ -1,4 +1,4 @@
-"""Who may import whom, as a test: every import of every file in inkwell/ is held against the table in layers.py."""
+"""Import rules: every import of every file in inkwell/ is checked against the table in layers.py."""
 
 import ast
 import subprocess
@@ -6,22 +6,22 @@ import sys
 
 import pytest
 
-from tests.layers import FLOORS, MAY_IMPORT, SOURCE_ROOT, imported, is_module, modules, room_of, violations
+from tests.layers import LAYERS, MAY_IMPORT, SOURCE_ROOT, component_of, imported, is_module, modules, violations
 
 
 def test_the_service_keeps_to_the_table():
     assert [line for module, source in sorted(modules().items()) for line in violations(module, source)] == []
 
 
-def test_the_table_has_no_row_that_nobody_needs():
-    assert {room_of(module) for module in modules()} == set(MAY_IMPORT)
+def test_the_table_has_no_unused_row():
+    assert {component_of(module) for module in modules()} == set(MAY_IMPORT)
 
 
-def test_every_room_imports_from_the_floors_below_it():
+def test_every_component_imports_only_from_lower_layers():
     below: set[str] = set()
-    for floor in reversed(FLOORS):
-        assert {room: imports - below for room, imports in floor.items() if imports - below} == {}
-        below |= set(floor)
+    for layer in reversed(LAYERS):
+        assert {component: imports - below for component, imports in layer.items() if imports - below} == {}
+        below |= set(layer)
 
 
 def test_no_module_imports_itself_in_a_circle():

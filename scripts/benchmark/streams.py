@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 from scripts.benchmark.exchange import Record, Request
 
 THREADS = 256
-SILENCE_LIMIT_S = 600.0
+READ_TIMEOUT_S = 600.0
 READ_BYTES = 1 << 16
 REFUSED_PAUSE_S = 0.05
 EVENT_END = b"\n\n"
@@ -68,7 +68,7 @@ class Streams:
         """Return the response with its stream; retries while the server answers 429."""
         kind = http.client.HTTPSConnection if self._address.scheme == "https" else http.client.HTTPConnection
         while True:
-            connection = kind(self._address.hostname or "", self._address.port, timeout=SILENCE_LIMIT_S)
+            connection = kind(self._address.hostname or "", self._address.port, timeout=READ_TIMEOUT_S)
             connection.request("POST", self._dialect.path, body, {"Content-Type": "application/json"})
             response = connection.getresponse()
             if response.status == 200:

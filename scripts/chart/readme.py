@@ -12,7 +12,7 @@ FIRST_SECTION = "The release"
 
 
 def with_values(text: str, values: list[Value]) -> str:
-    """The text of the README with its generated part rendered again."""
+    """Return the README with its generated part regenerated."""
     assert PART.search(text), "the README of the chart has no place for the values"
     return PART.sub(lambda found: f"{found[1]}{_sections(values)}\n{found[2]}", text)
 

@@ -1,7 +1,7 @@
 """A service curve: the measured time of an engine step for one model on one machine.
 
-A step takes fixed_s + row_s per decoding row + prompt_token_s per prompt token, as in the engine's own model
-(engine/step_costs.py). The files in `curves/` record machine, date and a W3 run with which a simulation is compared.
+A step takes fixed_s + row_s per decoding row + prompt_token_s per prompt token, the same model that the engine plans
+with (`engine/step_costs.py`). The files in `curves/` record machine, date and a W3 run for validating simulations.
 """
 
 import json
@@ -34,7 +34,7 @@ class Curve:
     dtype: str
     machine: str
     cores: int  # threads of the engine
-    rows: int  # most that the engine ran: the settings' default, or as many as its cache of keys and values held
+    rows: int  # maximum rows of the engine: the settings' default, or as many as its key-value cache holds
     date: str
     inkwell: str  # commit
     fixed_s: float
@@ -59,12 +59,12 @@ class Curve:
 
 
 def fitted(observations: Sequence[Observation]) -> tuple[float, float, float, float]:
-    """fixed_s, row_s, prompt_token_s and the median relative error, by least squares of relative errors.
+    """Fit fixed_s, row_s and prompt_token_s by least squares of relative errors; also returns their median error.
 
-    A weight that would be negative is set to zero and the others are fitted again.
+    A negative coefficient is set to zero and the others are fitted again.
     """
     values = np.array(observations, float)
-    scaled = values[:, :3] / values[:, 3:]  # so that long observations weigh no more than short ones
+    scaled = values[:, :3] / values[:, 3:]  # relative errors weight long and short observations equally
     weights, kept = np.full(3, -1.0), [0, 1, 2]
     while (weights < 0).any():
         weights = np.zeros(3)
@@ -75,12 +75,12 @@ def fitted(observations: Sequence[Observation]) -> tuple[float, float, float, fl
 
 
 def write_curve(curve: Curve, file: Path) -> None:
-    """Times are rounded to microseconds."""
+    """Write the curve as JSON, with times rounded to microseconds."""
     values = {name: round(value, 6) if isinstance(value, float) else value for name, value in asdict(curve).items()}
     file.write_text(json.dumps(values, indent=1) + "\n")
 
 
 def read_curve(file: Path) -> Curve:
-    """The curve of a file that `write_curve` made."""
+    """Read a curve written by `write_curve`."""
     values = json.loads(file.read_text())
     return Curve(**values | {"check": Check(**values["check"]) if values["check"] else None})

@@ -1,4 +1,4 @@
-"""HorizontalPodAutoscaler (autoscaling/v2) as arithmetic, after Kubernetes' documented algorithm. It has no clock."""
+"""HorizontalPodAutoscaler (autoscaling/v2) as pure arithmetic, following Kubernetes' documented algorithm."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,27 +14,27 @@ TOLERANCE = 0.1  # of the target; a smaller difference changes nothing
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What the chart's mode `hpa-queue` follows; `up` and `down` are rules as a HorizontalPodAutoscaler has them."""
+    """Targets of the chart's mode `hpa-queue`; `up` and `down` are the scaling rules of a HorizontalPodAutoscaler."""
 
     up: Mapping[str, Any]
     down: Mapping[str, Any]
     wait_s: float
-    running: float  # 0 is off
+    running: float  # 0 disables it
     lowest: int = 1
     highest: int = 20
 
 
 def read_targets(file: Path = VALUES) -> Targets:
-    """The chart's own values, with the bounds above."""
+    """The chart's default values, with the minimum and maximum above."""
     values = yaml.safe_load(file.read_text())["autoscaling"]
     up, down = values["behavior"]["scaleUp"], values["behavior"]["scaleDown"]
     return Targets(up, down, values["targetWaitSeconds"], values["targetRunningRequests"])
 
 
-def pods_wanted(current: int, values: Sequence[float], unready: int, target: float) -> int:
-    """The wish of one metric: `values` of the ready pods, which are to be `target` on average.
+def desired_pods(current: int, values: Sequence[float], unready: int, target: float) -> int:
+    """The number of pods at which one metric, with these `values` of the ready pods, has `target` as its average.
 
-    Pods that are not ready count as idle when the wish is for more pods, and not at all when it is for fewer.
+    Pods that are not ready count as idle when scaling up, and are ignored when scaling down.
     """
     if not values:
         return current
@@ -47,17 +47,17 @@ def pods_wanted(current: int, values: Sequence[float], unready: int, target: flo
 
 
 class Controller:
-    """One autoscaler and what it remembers: wishes for the windows, changes for the policies."""
+    """One autoscaler with its history: recommendations for stabilisation windows, changes for policies."""
 
     def __init__(self, targets: Targets) -> None:
         self._targets = targets
-        self._wishes: list[tuple[float, int]] = []
+        self._recommendations: list[tuple[float, int]] = []
         self._changes: list[tuple[float, int]] = []  # moment, pods added (negative: removed)
 
     def decide(self, now_s: float, current: int, wanted: int) -> int:
-        """The number of pods from now on."""
+        """Return the new number of pods."""
         up, down = self._targets.up, self._targets.down
-        self._wishes.append((now_s, wanted))
+        self._recommendations.append((now_s, wanted))
         pods = min(max(current, min(self._recent(up, now_s))), max(self._recent(down, now_s)))
         if pods > current:
             pods = min(pods, max(math.ceil(bound) for bound in self._bounds(up, now_s, current, 1)))
@@ -68,14 +68,14 @@ class Controller:
         return pods
 
     def _recent(self, rules: Mapping[str, Any], now_s: float) -> list[int]:
-        """The wishes within the stabilisation window, and the newest."""
+        """Recommendations within the stabilisation window, including the newest one."""
         begin_s = now_s - rules["stabilizationWindowSeconds"]
-        return [count for at_s, count in self._wishes if at_s > begin_s or at_s == now_s]
+        return [count for at_s, count in self._recommendations if at_s > begin_s or at_s == now_s]
 
     def _bounds(self, rules: Mapping[str, Any], now_s: float, current: int, sign: int) -> list[float]:
-        """The number of pods that each policy allows, from those at the beginning of its period."""
+        """The number of pods that each policy allows, relative to the number at the start of its period."""
         if rules.get("selectPolicy", "Max") != "Max":
-            raise ValueError("only selectPolicy Max is simulated: the policy that allows the largest change counts")
+            raise ValueError("only selectPolicy Max is simulated, which applies the policy with the largest change")
         bounds = [float(current)]
         for policy in rules["policies"]:
             begin = current - sum(change for at_s, change in self._changes if at_s > now_s - policy["periodSeconds"])

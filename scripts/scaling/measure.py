@@ -1,7 +1,7 @@
 """Measures a service curve in process: engine steps that differ in rows and prompt tokens, timed from outside.
 
-W3 runs on the same engine afterwards and goes into the curve, to hold simulations against. Drafts are off: how much
-they help depends on texts, and random prompts would mislead.
+W3 runs on the same engine afterwards and is stored in the curve, for validating simulations. Drafts are off, because
+their benefit depends on the texts, and random prompts are not representative.
 """
 
 import os
@@ -22,14 +22,14 @@ from scripts.scaling.curve import Check, Curve, Observation, fitted
 if TYPE_CHECKING:
     from inkwell.engine.engine import Engine
 
-CONTEXT_TOKENS = 210  # of each decoding row: the mean of W3
+CONTEXT_TOKENS = 210  # context length of each decoding row: the mean of W3
 ENDLESS_TOKENS = 600  # more than any measurement waits for
 CLIENTS = 16
 
 
 def measure_curve(folder: Path, dtype: str, rows: int, threads: int, scale: Scale = FULL) -> Curve:
     """Load the checkpoint, time its steps, fit them, and run W3 if the scale has requests for it."""
-    for file in folder.glob("*.safetensors"):  # into the page cache, so that the disk does not count
+    for file in folder.glob("*.safetensors"):  # reads the files into the page cache, so that disk time is not measured
         shutil.copyfile(file, os.devnull)
     begun_s = time.monotonic()
     from inkwell.engine.loading import load_model, usable_threads  # a worker's start imports torch too
@@ -47,21 +47,21 @@ def measure_curve(folder: Path, dtype: str, rows: int, threads: int, scale: Scal
 
 
 class Probe:
-    """Drives an engine through steps of known contents. Prompts are random, so that no prefix is reused."""
+    """Runs engine steps with known contents. Prompts are random, so that no prefix is reused."""
 
     def __init__(self, engine: "Engine", rows: int) -> None:
         self._engine, self._rows = engine, rows
         self._random, self._key = random.Random(0), 0
 
     def observations(self) -> list[Observation]:
-        """Decoding alone, prompts alone, and a prompt among decoding rows."""
+        """Measure steps of decoding rows, of prompts, and of a prompt among decoding rows."""
         kinds = [(rows, 0, 16) for rows in sorted({1, 2, 4, 8, 12, self._rows}) if rows <= self._rows]
         kinds += [(0, length, 4) for length in (16, 64, 256)]
         kinds += [(rows, 192, 1) for rows in sorted({1, self._rows // 2, self._rows - 1} - {0})]
         return [self._observe(*kind) for kind in kinds]
 
     def check(self, scale: Scale) -> Check:
-        """W3: a closed loop of CLIENTS clients."""
+        """Run W3 as a closed loop of CLIENTS clients."""
         coming, sent_s, latencies_s = deque(crowd_sizes(scale)), dict[int, float](), list[float]()
         begun_s = time.perf_counter()
         while coming or sent_s:
@@ -75,7 +75,7 @@ class Probe:
         return Check(CLIENTS, tokens_per_s, percentile(latencies_s, 50), percentile(latencies_s, 95), scale.crowd)
 
     def _observe(self, rows: int, prompt_tokens: int, times: int) -> Observation:
-        """Among decoding rows, prompts one after the other, or as many steps without any."""
+        """Time prompts one after the other among decoding rows, or the same number of steps without prompts."""
         for _ in range(rows):
             self._submit(CONTEXT_TOKENS, ENDLESS_TOKENS)
         self._run(rows)
@@ -90,7 +90,7 @@ class Probe:
         return steps, steps * rows, prompt_tokens * times, seconds
 
     def _run(self, tokens: int) -> int:
-        """Step until one step gives this many tokens; the number of steps."""
+        """Step until one step returns this many tokens; returns the number of steps."""
         steps = given = 0
         while given < tokens:
             given = sum(isinstance(event, TokenEvent) and event.token is not None for event in self._engine.step())

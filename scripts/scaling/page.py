@@ -1,4 +1,4 @@
-"""Writes the tables of docs/operations.md that come from curves and simulations, between their marker comments."""
+"""Generates the tables of docs/operations.md from curves and simulations, between marker comments."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,23 +16,23 @@ from scripts.scaling.pod import simulated_check
 from scripts.scaling.simulation import Simulation, arrivals, waits
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
-MAX_WAIT_S, SIZING_REQUESTS = 5.0, 800  # of 95 of 100 requests; simulated for each curve and load
+MAX_WAIT_S, SIZING_REQUESTS = 5.0, 800  # limit for 95 % of the requests; requests simulated for each curve and load
 BURST_CURVE = CURVES / "124M-bfloat16-zen3-2.json"
-QUIET_LOAD, BURST_LOAD = 0.6, 3.6  # of the most that one pod does
-BEGIN_S, STOP_S, END_S = 300.0, 600.0, 1_200.0  # of the burst, and of the run
+QUIET_LOAD, BURST_LOAD = 0.6, 3.6  # relative to the capacity of one pod
+BEGIN_S, STOP_S, END_S = 300.0, 600.0, 1_200.0  # start and end of the burst, end of the run
 SEEDS = range(3)
-Case = tuple[Targets | None, int, float]  # targets, pods at the beginning, seconds until a new pod is ready
+Case = tuple[Targets | None, int, float]  # targets, initial pods, seconds until a new pod is ready
 
 
 def capacity_per_s(curve: Curve) -> float:
-    """The most requests of W3's lengths that a pod does."""
+    """The capacity of one pod, in requests of W3's lengths per second."""
     return 1 / curve.request_s(fmean(FULL.prompts), fmean(FULL.outputs))
 
 
 def planned_share(curve: Curve) -> float:
-    """The share of the capacity at which 95 of 100 requests wait at most MAX_WAIT_S and none is refused.
+    """The share of the capacity at which 95 % of the requests wait at most MAX_WAIT_S and none is refused.
 
-    A Service gives each of its pods Poisson arrivals of its own, whatever the others do, so one pod is simulated.
+    One pod is simulated, because a Service splits Poisson arrivals into independent Poisson arrivals for each pod.
     """
     for share in (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1):
         per_s = share * capacity_per_s(curve)
@@ -46,7 +46,7 @@ def planned_share(curve: Curve) -> float:
 
 
 def sizing_table(curves: Sequence[Curve]) -> str:
-    """What was measured, how the simulated W3 compares with it, and the load to plan for."""
+    """Measured step times, W3 measured and simulated, and the load to plan for."""
     rows = []
     with ProcessPoolExecutor() as pool:
         for curve, share in zip(curves, pool.map(planned_share, curves), strict=True):
@@ -62,7 +62,7 @@ def sizing_table(curves: Sequence[Curve]) -> str:
 
 
 def cases(chart: Targets) -> dict[str, Case]:
-    """The bursts that are compared; names say how they differ from the chart."""
+    """The configurations to compare, named after their difference from the chart's."""
     up, down = chart.up, chart.down
     pods, any_number = {"type": "Pods", "value": 1}, {"type": "Percent", "value": 100, "periodSeconds": 15}
     changed = {
@@ -81,20 +81,20 @@ def cases(chart: Targets) -> dict[str, Case]:
 
 
 def play(curve: Curve, case: Case, seed: int) -> tuple[float, ...]:
-    """One burst: waits p50 and p95, percent refused, pods before it and at most, pod-hours of the run."""
+    """Simulate one burst: waits p50 and p95, percent refused, pods before it and at its peak, pod-hours of the run."""
     targets, pods, start_s = case
     quiet, busy = (load * capacity_per_s(curve) for load in (QUIET_LOAD, BURST_LOAD))
     requests = arrivals([(BEGIN_S, quiet), (STOP_S, busy), (END_S, quiet)], seed)
     fleet = Simulation(curve, pods, targets, start_s, seed)
     fleet.run(requests, END_S)
-    spans = pairwise([*fleet.counts, (END_S, 0)])  # stopped pods that still finish their requests are left out
+    spans = pairwise([*fleet.counts, (END_S, 0)])  # without stopped pods that are still finishing requests
     hours = sum(count * (until_s - since_s) for (since_s, count), (until_s, _) in spans) / 3600
     before = [count for at_s, count in fleet.counts if at_s <= BEGIN_S][-1]
     return *waits(requests, BEGIN_S, STOP_S), before, max(count for _, count in fleet.counts), hours
 
 
 def bursts_table(curve: Curve, named: Mapping[str, Case]) -> str:
-    """Means over the seeds; all cases have the same arrivals."""
+    """Means over the seeds; each seed has the same arrivals in all cases."""
     rows = []
     with ProcessPoolExecutor() as pool:
         runs = {name: pool.map(partial(play, curve, case), SEEDS) for name, case in named.items()}
@@ -104,12 +104,12 @@ def bursts_table(curve: Curve, named: Mapping[str, Case]) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Markdown."""
+    """Render a Markdown table."""
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows))
 
 
 def inputs(curves: Sequence[Curve]) -> str:
-    """A digest of the chart's values and the curves, by which a test notices tables that are out of date."""
+    """A digest of the chart's values and the curves, with which a test detects outdated tables."""
     digest = hashlib.sha256(f"{read_targets()} {curves}".encode()).hexdigest()
     return f"<!-- made from the chart's autoscaling and the curves of {digest[:16]} -->"
 
@@ -117,18 +117,18 @@ def inputs(curves: Sequence[Curve]) -> str:
 PARTS: Mapping[str, Callable[[Sequence[Curve]], str]] = {
     "sizing": sizing_table,
     "bursts": lambda curves: bursts_table(read_curve(BURST_CURVE), cases(read_targets())),
-    "inputs": inputs,  # the last, so that it stays old when a run is cut short
+    "inputs": inputs,  # last, so that an interrupted run leaves the old digest
 }
 
 
 def with_part(text: str, name: str) -> str:
-    """The page with one part made anew."""
+    """The page with one part regenerated."""
     before, _, rest = text.partition(f"<!-- {name} -->\n")
     body = PARTS[name]([read_curve(file) for file in sorted(CURVES.glob("*.json"))])
     return f"{before}<!-- {name} -->\n{body}\n<!-- /{name} -->{rest.partition(f'<!-- /{name} -->')[2]}"
 
 
 def write_page(page: Path = PAGE) -> None:
-    """Make every part anew."""
+    """Regenerate all parts."""
     for name in PARTS:
         page.write_text(with_part(page.read_text(), name))

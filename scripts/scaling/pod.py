@@ -1,7 +1,7 @@
-"""One simulated pod: the engine's own scheduler and step-cost model on the clock of a measured curve.
+"""One simulated pod: the engine's real scheduler and step-cost model, with step times from a measured curve.
 
-The loop is that of engine/engine.py: plan, compute, commit, observe. Computing takes the time that the curve gives for
-the planned step. Admission follows the service's settings, and the estimated wait is that of the service's own
+The loop is that of engine/engine.py: plan, compute, commit, observe. Computing takes the time that the curve predicts
+for the planned step. Admission follows the service's settings, and waits are estimated by the service's
 `ThroughputEstimator`. Drafts and shared prefixes are left out: both make a real pod faster.
 """
 
@@ -30,7 +30,7 @@ class Request:
     started_s: float = math.inf  # when it got its slot
     ended_s: float = math.inf
     refusals: int = 0
-    promise: ExitStack = field(default_factory=ExitStack)  # open while a pod holds the request
+    promise: ExitStack = field(default_factory=ExitStack)  # open while the request is in a pod
 
 
 class Pod:
@@ -40,7 +40,7 @@ class Pod:
         self.ready_s = ready_s
         self.running = 0
         self.throughput = ThroughputEstimator(lambda: self._now_s)
-        self.rows = min(SETTINGS.max_rows, curve.rows)  # no more than the measured engine had
+        self.rows = min(SETTINGS.max_rows, curve.rows)  # at most as many as the measured engine had
         self.scraped: tuple[float, int] | None = None  # estimated wait and running requests, as last seen by Prometheus
         self._curve = curve
         self._costs = StepCostModel()
@@ -50,17 +50,17 @@ class Pod:
         self._keys = 0
         self._plan: Plan | None = None
         self._step_s = 0.0
-        self._repeats = 1  # identical steps taken together
+        self._repeats = 1  # number of identical steps simulated at once
         self._begun_s = 0.0
 
     @property
     def open(self) -> int:
-        """Requests that run or wait."""
+        """Number of requests that run or wait."""
         return len(self._open)
 
     @property
     def step_ends_s(self) -> float:
-        """When the step in progress ends; infinite for an idle pod."""
+        """End of the step in progress; infinite for an idle pod."""
         return self._begun_s + self._step_s * self._repeats if self._plan else math.inf
 
     def submit(self, request: Request, now_s: float) -> bool:
@@ -70,11 +70,11 @@ class Pod:
         self._keys += 1
         self._open[self._keys] = request
         request.promise.enter_context(self.throughput.promise(request.size.new_tokens))
-        prompt = (self._keys,) * request.size.prompt_tokens  # shares no prefix with any other
+        prompt = (self._keys,) * request.size.prompt_tokens  # unique tokens: no prefix is shared
         self._scheduler.add(Job(self._keys, prompt, request.size.new_tokens))
         if self._plan is None:
             self._begin(now_s)
-        elif self.running < self.rows:  # it joins after the current step, so the repeats end there
+        elif self.running < self.rows:  # the request joins after the current step, so repeats end there
             self._repeats = min(self._repeats, int((now_s - self._begun_s) / self._step_s) + 1)
         return True
 
@@ -85,7 +85,7 @@ class Pod:
         self._now_s = now_s
 
     def _begin(self, now_s: float) -> None:
-        """Plan the next step. Steps that only decode are alike until a sequence ends, and are taken together."""
+        """Plan the next step. Steps that only decode are identical until a sequence ends, and are simulated at once."""
         plan = self._scheduler.plan()
         for key in plan.admitted:
             self._open[key].started_s = now_s
@@ -93,11 +93,11 @@ class Pod:
         self._plan, self._begun_s = plan, now_s
         self._step_s = self._curve.step_s(len(plan.decode), sum(row.length for row in plan.prefill))
         left = [row.sequence.job.max_tokens - row.sequence.generated for row in plan.decode]
-        longest = max(1, int(GAP_S / self._step_s))  # `ThroughputEstimator` ignores a longer silence
+        longest = max(1, int(GAP_S / self._step_s))  # `ThroughputEstimator` ignores longer gaps
         self._repeats = 1 if plan.prefill else min(*left, longest)
 
     def _finish(self, plan: Plan) -> None:
-        """Commit the step, as the engine does, with its repeats as further tokens of the same commit."""
+        """Commit the step like the engine, with its repeats as further tokens of the same commit."""
         self._now_s = self.step_ends_s
         chosen = {row.sequence.job.key: (0,) * self._repeats for row in plan.rows if row.completes}
         taken = self._scheduler.commit(plan, chosen)
@@ -114,7 +114,7 @@ class Pod:
 
 
 def simulated_check(curve: Curve, check: Check) -> Check:
-    """The W3 of `check` on one pod: each client sends its next request when its last one has ended."""
+    """Simulate the W3 run `check` on one pod: each client sends its next request when its previous one has ended."""
     pod, now_s, sent = Pod(curve), 0.0, list[Request]()
     for size in crowd_sizes(replace(FULL, crowd=check.requests)):
         while pod.open == check.clients:
@@ -122,7 +122,7 @@ def simulated_check(curve: Curve, check: Check) -> Check:
             pod.run_until(now_s)
         sent.append(Request(size, now_s))
         if not pod.submit(sent[-1], now_s):
-            raise ValueError(f"{check.clients} clients are more than the requests that a pod admits")
+            raise ValueError(f"{check.clients} clients exceed the number of requests that a pod admits")
     pod.run_until(math.inf)
     latencies_s = [item.ended_s - item.sent_s for item in sent]
     tokens_per_s = sum(item.size.new_tokens for item in sent) / max(item.ended_s for item in sent)

@@ -1,6 +1,6 @@
 """`python -m inkwell`: checks the settings, starts Apache with the application in it, and supervises it to its end.
 
-Exit status: 0 after a stop in which every request finished, 1 when some were cut or Apache ended by itself, 78
+Exit status: 0 after a stop in which every request finished, 1 if some were aborted or Apache ended unexpectedly, 78
 (EX_CONFIG) with one line on standard error when the service cannot run as it is configured.
 """
 
@@ -30,7 +30,7 @@ from inkwell.settings.settings import Settings, log_format, otel_variables
 
 
 def main() -> int:
-    """The exit status of the whole service."""
+    """Run the service and return its exit status."""
     stop = StopSignals()
     stage = _parse_arguments()
     try:
@@ -59,13 +59,13 @@ def _parse_arguments() -> Path | None:
 
 
 def _check_tracing(otel: dict[str, str]) -> None:
-    """Refuse what the web process could not start with; it builds a tracer of its own."""
+    """Reject settings with which the web process could not start; it builds its own tracer."""
     if sender := tracing(otel):
         sender.close()
 
 
 def _check_address(host: str, port: int) -> None:
-    """Refuse an address that Apache could not listen on, in one line instead of Apache's several."""
+    """Reject an address that Apache could not listen on, with one line instead of Apache's several."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:

@@ -1,6 +1,6 @@
-"""Wires the service: the only module that imports all its parts.
+"""Composition root: builds the application from all parts of the service.
 
-Takes settings and gives a Flask application. Nothing here imports torch: models run in worker processes.
+Takes settings, returns a Flask application. Nothing here imports torch: models run in worker processes.
 """
 
 from collections.abc import Sequence
@@ -46,10 +46,10 @@ from inkwell.settings.settings import Settings
 
 
 class Dialect(Protocol):
-    """The interface of a package in dialects/."""
+    """The interface of each package in dialects/."""
 
     def register(self, app: Flask, services: Services) -> None:
-        """Serve the dialect's endpoints."""
+        """Register the dialect's endpoints."""
 
 
 # Folders of dialects/, imported by name, so that a dialect is one line here.
@@ -66,9 +66,9 @@ DIALECTS = (
 
 
 def create_app(settings: Settings, tracing: Tracing | None = None, dialects: Sequence[Dialect] | None = None) -> Flask:
-    """The application; the models of `settings.preload` begin to load in the background.
+    """Create the application; models named by `settings.preload` start loading at once, in the background.
 
-    Raises SettingsError for keys that cannot be read, and for a service without keys that other machines can reach.
+    Raises SettingsError if keys cannot be read, or if there are none and other machines could reach the service.
     """
     keys = load_keys(settings.keys_file, settings.keys)
     check_exposure(keys, settings.host, settings.open)
@@ -83,7 +83,7 @@ def create_app(settings: Settings, tracing: Tracing | None = None, dialects: Seq
     counts.registry.register(metrics.Gauges(registry, admission, throughput, __version__))
 
     app = _application(settings, keys, tracing)
-    app.extensions["inkwell"] = registry  # wsgi.py and the tests close it when the process ends
+    app.extensions["inkwell"] = registry  # closed by wsgi.py, and by the tests, when the process ends
     request_body.register(app, admission)
     replies.register(app, settings.ping_s)
     metrics.register(app, counts)
@@ -104,7 +104,7 @@ def _dialects() -> list[Dialect]:
 
 
 def _application(settings: Settings, keys: Keys, tracing: Tracing | None) -> Flask:
-    """An application without endpoints: the hooks before and after every view, in this order."""
+    """An application without endpoints, only with the hooks that run before and after every view, in this order."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES
     app.json = json = DefaultJSONProvider(app)
@@ -144,7 +144,7 @@ def _registry(settings: Settings, counts: Metrics) -> Registry:
         max_memory=settings.max_memory,
     )
     store = ModelStore(settings.models_dir, dict(settings.model_aliases))
-    load_timeout_s = min(settings.load_timeout_s, settings.request_timeout_s)  # the request has a deadline of its own
+    load_timeout_s = min(settings.load_timeout_s, settings.request_timeout_s)  # the request has its own deadline
     drafts = DraftModelMap(store, settings.draft_models if settings.speculation != "off" else ())
     logs = LogOptions(settings.log_level, settings.log_format)
     return Registry(store, config, settings.max_models, load_timeout_s, settings.retry_load_s, drafts, counts, logs)

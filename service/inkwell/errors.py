@@ -1,8 +1,8 @@
-"""Every way in which a request, a start or a checkpoint can fail, as one tree that knows no HTTP.
+"""All errors of requests, of startup and of checkpoints, as one class tree that knows no HTTP.
 
     InkwellError
     ├── SettingsError             a wrong or unknown INKWELL_* variable; stops the start
-    ├── RequestError              the caller can mend it by changing the request
+    ├── RequestError              the client can fix it by changing the request
     │   ├── InvalidParameter
     │   ├── UnknownParameter
     │   ├── InvalidBody
@@ -13,7 +13,7 @@
     │   ├── RequestNotFound
     │   ├── Unauthorized
     │   └── Forbidden
-    ├── Refused                   the same request may pass later
+    ├── Refused                   the same request may succeed later
     │   ├── QueueFull
     │   ├── RateLimited
     │   └── ShuttingDown
@@ -29,9 +29,9 @@
         ├── EngineFailed
         └── InvalidLogits
 
-`http/error_handlers.py` has the one table from these classes to HTTP. Messages are for the sender of the request: they
-name the field, the limit and the value, and never a path, a host or the text of a prompt. What only the operator
-may see goes into `cause`, which is logged and never sent.
+`http/error_handlers.py` maps these classes to HTTP. Messages are for the sender of the request: they
+name the field, the limit and the value, and never a path, a host or the text of a prompt. Details for
+the operator go into `cause`, which is logged and never sent.
 """
 
 from typing import ClassVar
@@ -40,8 +40,8 @@ from typing import ClassVar
 class InkwellError(Exception):
     """Base of all errors that Inkwell raises on purpose.
 
-    `retry_after_s` is set where it is known when the same request may succeed; the table of `error_handlers.py` has a
-    usual value for the rest.
+    `retry_after_s` is set if it is known when the same request may succeed; the table in `error_handlers.py` has a
+    default for the rest.
     """
 
     code: ClassVar[str] = "internal_error"  # also of unexpected errors
@@ -68,7 +68,7 @@ class SettingsError(InkwellError):
 
 
 class RequestError(InkwellError):
-    """The request cannot be served in this form; changing it helps, repeating it does not."""
+    """The request is at fault: it may succeed if changed, but not if repeated."""
 
     code = "invalid_request"
 
@@ -80,19 +80,19 @@ class InvalidParameter(RequestError):
 
 
 class UnknownParameter(RequestError):
-    """A parameter that no table knows; never ignored, because a typo would change the answer silently."""
+    """An unknown parameter; never ignored, because a typo would change the result silently."""
 
     code = "unknown_parameter"
 
 
 class InvalidBody(RequestError):
-    """The body is not the JSON object or form that its content type promises."""
+    """The body is not the JSON object or form that its content type declares."""
 
     code = "invalid_body"
 
 
 class ContextLengthExceeded(RequestError):
-    """Prompt and requested tokens together do not fit the model's positions."""
+    """Prompt and requested tokens together exceed the model's context."""
 
     code = "context_length_exceeded"
 
@@ -128,19 +128,19 @@ class Unauthorized(RequestError):
 
 
 class Forbidden(RequestError):
-    """The key is valid, but its scopes do not open this endpoint."""
+    """The key is valid, but its scopes do not include this endpoint."""
 
     code = "permission_denied"
 
 
 class Refused(InkwellError):
-    """Not now: the same request may pass later."""
+    """The request is refused for now; the same request may succeed later."""
 
     code = "refused"
 
 
 class QueueFull(Refused):
-    """As many requests as the service takes are running or waiting already, or as many large ones on their way in."""
+    """The limit on running and waiting requests, or on large requests being received, is reached."""
 
     code = "queue_full"
 
@@ -158,19 +158,19 @@ class ShuttingDown(Refused):
 
 
 class ModelUnavailable(InkwellError):
-    """The model cannot answer; another model may."""
+    """This model cannot be served; another model may be."""
 
     code = "model_unavailable"
 
 
 class ModelCorrupt(ModelUnavailable):
-    """The checkpoint is truncated, mis-shaped, or no plain GPT-2 or GPT-J."""
+    """The checkpoint is truncated, has wrong shapes, or is not a plain GPT-2 or GPT-J."""
 
     code = "model_corrupt"
 
 
 class NeedsConversion(ModelUnavailable):
-    """The folder holds pickled weights alone, which the serving path never opens."""
+    """The folder contains only pickled weights, which the service never opens."""
 
     code = "model_needs_conversion"
 
@@ -200,19 +200,19 @@ class Cancelled(GenerationFailed):
 
 
 class DeadlineExceeded(GenerationFailed):
-    """The request took longer than the service allows; a shorter length or a less busy time helps."""
+    """The request took longer than the service allows; a smaller length, or a retry under less load, may succeed."""
 
     code = "deadline_exceeded"
 
 
 class WorkerDied(GenerationFailed):
-    """The model's process went away while the request ran; the next request starts a fresh one."""
+    """The worker process ended while the request ran; the next request starts a new one."""
 
     code = "worker_died"
 
 
 class EngineFailed(GenerationFailed):
-    """A step of the engine raised; the requests of that step fail, the loop goes on."""
+    """A step of the engine raised; the requests of that step fail, and the engine continues."""
 
     code = "engine_error"
 
@@ -224,12 +224,12 @@ class InvalidLogits(GenerationFailed):
 
 
 def error_kinds(root: type[InkwellError] = InkwellError) -> list[type[InkwellError]]:
-    """The leaves of the tree in this file: every class that is raised as it is."""
+    """The leaves of the tree: all classes that are raised themselves."""
     children = [child for child in root.__subclasses__() if child.__module__ == __name__]
     return [leaf for child in children for leaf in error_kinds(child)] if children else [root]
 
 
 def error_of(code: str, message: str, cause: str | None = None) -> InkwellError:
-    """The error that a worker named by its code; an unknown code is an engine failure."""
+    """The error with the code that a worker reported; EngineFailed for an unknown code."""
     kind = next((known for known in error_kinds() if known.code == code), EngineFailed)
     return kind(message, cause=cause)

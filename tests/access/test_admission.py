@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from inkwell.access.admission import DRAIN_FLAG, LARGE_BYTES, MOST_LARGE, SPREAD, Admission
+from inkwell.access.admission import DRAIN_FLAG, LARGE_BYTES, MAX_LARGE, SPREAD, Admission
 from inkwell.access.throughput import ThroughputEstimator
 from inkwell.errors import InvalidBody, QueueFull, ShuttingDown
 
@@ -106,16 +106,19 @@ def test_without_a_state_folder_there_is_no_flag():
 def test_so_many_large_requests_are_received_at_once_and_any_number_of_small_ones():
     admission = Admission(1, None, ThroughputEstimator())
     with ExitStack() as received:
-        for _ in range(MOST_LARGE):
+        for _ in range(MAX_LARGE):
             received.enter_context(admission.receiving(LARGE_BYTES + 1))
-        for _ in range(10 * MOST_LARGE):
+        for _ in range(10 * MAX_LARGE):
             received.enter_context(admission.receiving(LARGE_BYTES))
-        with pytest.raises(QueueFull, match=f"^{MOST_LARGE} requests") as caught, admission.receiving(LARGE_BYTES + 1):
+        with (
+            pytest.raises(QueueFull, match=f"^{MAX_LARGE} requests") as caught,
+            admission.receiving(LARGE_BYTES + 1),
+        ):
             pass
         assert caught.value.retry_after_s is not None and 1 <= caught.value.retry_after_s <= 1 + SPREAD
     with pytest.raises(InvalidBody), admission.receiving(LARGE_BYTES + 1):
         raise InvalidBody("what is received may be refused")
     with ExitStack() as received:
-        for _ in range(MOST_LARGE):
+        for _ in range(MAX_LARGE):
             received.enter_context(admission.receiving(LARGE_BYTES + 1))
     assert admission.requests == 0

@@ -26,7 +26,7 @@ def test_a_file_and_a_variable_are_read_together(tmp_path: Path):
     assert keys.find("one") == keys.find("four") == Client("alice", frozenset({"infer"}), "alice")
     assert keys.find("two").scopes == {"infer", "admin"}
     assert keys.find("three").scopes == {"admin"}
-    assert len({keys.find(key).salt for key in ("one", "two", "three")} | {ANYONE.salt}) == 4
+    assert len({keys.find(key).cache_salt for key in ("one", "two", "three")} | {ANYONE.cache_salt}) == 4
 
 
 def test_a_client_may_have_limits_of_its_own():
@@ -41,7 +41,7 @@ def test_nothing_but_the_key_itself_is_found(presented: str):
 
 @pytest.mark.parametrize("presented", ["first", "second", "third", "none of them"])
 def test_every_known_digest_is_compared_whichever_fits(presented: str, monkeypatch: pytest.MonkeyPatch):
-    """The response time reveals neither the position of a key nor whether it is valid."""
+    """The response time must reveal neither the position of a key nor whether it is valid."""
     compared = []
     true_compare = hmac.compare_digest
     keys = load_keys(None, ";".join(line(name, name) for name in ("first", "second", "third")))

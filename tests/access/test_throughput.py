@@ -1,4 +1,4 @@
-"""The throughput estimate: measured tokens per second, and the wait that results from promised tokens."""
+"""The throughput estimate: measured tokens per second, and the wait that results from reserved tokens."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,7 +11,7 @@ from tests.clock import Clock
 
 @pytest.fixture
 def promises() -> Iterator[ExitStack]:
-    """Promises that are kept open until the end of a test."""
+    """Reservations that are kept open until the end of a test."""
     with ExitStack() as stack:
         yield stack
 
@@ -72,10 +72,10 @@ def test_an_idle_hour_and_a_loading_model_do_not_slow_the_pace_down(clock: Clock
     end.close()
     clock.now += 3_600
     promises.enter_context(throughput.promise(1_000))
-    clock.now += 60  # it waits for a load
+    clock.now += 60  # waiting for a model to load
     work(throughput, clock, tokens_per_s=200, seconds=1)
     assert throughput.wait_s() == pytest.approx(1_000 / 200, rel=0.05)
-    clock.now += 60  # another model loads while the first one is silent
+    clock.now += 60  # another model loads while the first one generates nothing
     throughput.note(20)
     assert throughput.wait_s() <= 1_000 / 200 * (1 + GAP_S / 15)
 

@@ -1,4 +1,4 @@
-"""Lines of Apache and of libraries as they leave the launcher: records in JSON, and nothing lost as text."""
+"""Lines of Apache and of libraries in the launcher's output: as JSON records, and as text without losses."""
 
 import json
 
@@ -16,7 +16,7 @@ def translated(line: bytes, form: str = "json", level: str = "debug") -> bytes:
     return ApacheLogTranslator(form, level).translate(line)
 
 
-def told(line: bytes) -> dict[str, object]:
+def record_of(line: bytes) -> dict[str, object]:
     return json.loads(translated(line))
 
 
@@ -24,13 +24,13 @@ def test_a_record_of_ours_stays_as_it_is():
     assert translated(RECORD) == RECORD == translated(RECORD, "text")
 
 
-def test_a_request_that_apache_refuses_is_told_as_others_are():
-    record = told(REFUSED)
+def test_a_request_that_apache_refuses_is_logged_like_others():
+    record = record_of(REFUSED)
     assert record["time"] and (record["level"], record["message"]) == ("INFO", "request ended")
     assert (record["status"], record["code"], record["route"]) == (431, "headers_too_large", "other")
     assert (record["request_id"], record["address"]) == (ID, "192.0.2.7")
     assert (record["duration_s"], record["client"], record["method"]) == (0.0015, None, None)
-    assert told(REFUSED.replace(b"431", b"502"))["level"] == "ERROR"
+    assert record_of(REFUSED.replace(b"431", b"502"))["level"] == "ERROR"
     assert b"request ended request_id=awH9F3" in translated(REFUSED, "text")
 
 
@@ -39,19 +39,19 @@ LEVELS = {"crit": "CRITICAL", "error": "ERROR", "warn": "WARNING", "notice": "IN
 
 @pytest.mark.parametrize(("word", "level"), LEVELS.items())
 def test_an_error_of_apache_keeps_its_level_and_where_it_comes_from(word: str, level: str):
-    record = told(ERROR.replace(b"error", word.encode(), 1))
+    record = record_of(ERROR.replace(b"error", word.encode(), 1))
     assert (record["level"], record["logger"]) == (level, "apache.wsgi")
     assert record["message"] == "Traceback (most recent call last):"
     assert translated(ERROR, "text") == ERROR
 
 
 def test_an_error_of_no_module_is_one_too():
-    record = told(ERROR.replace(b"[wsgi:error]", b"[-:error]"))
+    record = record_of(ERROR.replace(b"[wsgi:error]", b"[-:error]"))
     assert (record["level"], record["message"]) == ("ERROR", "Traceback (most recent call last):")
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
-def test_what_is_below_the_level_is_not_told(form: str):
+def test_what_is_below_the_level_is_dropped(form: str):
     kept = {"error": {"error"}, "warning": {"error", "warn"}, "info": {"error", "warn", "notice"}}
     for level, words in kept.items():
         lines = {word: ERROR.replace(b"error", word.encode(), 1) for word in ("error", "warn", "notice", "debug")}
@@ -68,7 +68,7 @@ DEEP = b'{"a":' * 100_000
     "line", [b"terminate called", b'{"cut": ', b"[1, 2]", b"\xff\x00\x1b[0m", b'"a"', b"{} {}", DEEP], ids=range(7)
 )
 def test_whatever_else_is_printed_is_the_message_of_a_record(line: bytes):
-    record = told(line + b"\n")
+    record = record_of(line + b"\n")
     assert (record["level"], record["logger"]) == ("WARNING", "output")
     assert record["message"] == line.decode(errors="replace") and record["time"]
     assert translated(line, "text") == line
@@ -79,13 +79,13 @@ def test_nothing_becomes_nothing():
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
-def test_what_a_refusal_tells_already_is_not_told_twice(form: str):
+def test_what_a_refusal_tells_already_is_dropped_twice(form: str):
     line = b"[...] [wsgi:error] [pid 1] [id] [script wsgi.py] WSGI0139: Request requires chunked transfer encoding\n"
     assert translated(line, form) == b""
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
-def test_a_body_that_did_not_come_is_told_by_the_application_alone(form: str):
+def test_an_incomplete_body_is_logged_only_by_the_application(form: str):
     unread = f"[...] [wsgi:error] [pid 1] [{ID}] [script wsgi.py] WSGI0126: Request data read error when ...\n"
     ended = REFUSED.replace(b"431", b"408").replace(ID.encode() + b"\n", b"mine\n")
     translator = ApacheLogTranslator(form, "info")

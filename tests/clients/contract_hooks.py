@@ -11,7 +11,7 @@ import schemathesis
 MODELS = ("model", "model_name")
 LENGTHS = ("length", "max_tokens", "max_completion_tokens", "max_new_tokens")
 LENGTH_OF = {"/text-generate": "length", "/v1/chat/completions": "max_completion_tokens"}
-MOST_TOKENS, LONGEST, MOST_TEXTS, TIMEOUT_S = 8, 8192, 2, 10
+MAX_TOKENS, LONGEST, MAX_TEXTS, TIMEOUT_S = 8, 8192, 2, 10
 
 
 @schemathesis.hook
@@ -28,10 +28,10 @@ def _serve(values: dict[str, Any], length: str | None) -> None:
         if isinstance(values.get(name), str):
             values[name] = "demo"
     if length is not None:
-        values.setdefault(length, MOST_TOKENS)
+        values.setdefault(length, MAX_TOKENS)
     for name in LENGTHS:
-        if _is_within(values.get(name), MOST_TOKENS, LONGEST):
-            values[name] = MOST_TOKENS
+        if _is_within(values.get(name), MAX_TOKENS, LONGEST):
+            values[name] = MAX_TOKENS
     if _is_within(values.get("timeout_s"), 0, 86_400):
         values["timeout_s"] = TIMEOUT_S
     _reconcile(values)
@@ -40,8 +40,8 @@ def _serve(values: dict[str, Any], length: str | None) -> None:
 def _reconcile(values: dict[str, Any]) -> None:
     """Remove fields that conflict with others."""
     for name in ("n", "nsamples"):
-        if _is_within(values.get(name), MOST_TEXTS, 16):
-            values[name] = MOST_TEXTS
+        if _is_within(values.get(name), MAX_TEXTS, 16):
+            values[name] = MAX_TEXTS
     if _is_within(values.get("best_of"), 0, 16):
         del values["best_of"]
     if values.get("stream") is not True and isinstance(values.get("stream_options"), dict):

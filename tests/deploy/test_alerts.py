@@ -134,22 +134,24 @@ def test_the_rules_are_sound():
 @pytest.mark.parametrize("alert", CASES)
 def test_an_alert_fires_when_it_should_and_not_before(alert: str, tmp_path: Path):
     series, quiet, loud, labels = CASES[alert]
-    judge(tmp_path, alert, series, {quiet: [], loud: [labels]})
+    promtool_test(tmp_path, alert, series, {quiet: [], loud: [labels]})
 
 
 @pytest.mark.parametrize("alert", FIRST)
 def test_the_first_event_fires_though_its_series_begins_with_it(alert: str, tmp_path: Path):
     name, labels = FIRST[alert]
-    judge(tmp_path, alert, {name: "_x20 1x60"}, {"19m": [], "21m": [labels], "34m": [labels], "40m": [], "70m": []})
+    promtool_test(
+        tmp_path, alert, {name: "_x20 1x60"}, {"19m": [], "21m": [labels], "34m": [labels], "40m": [], "70m": []}
+    )
 
 
 @pytest.mark.parametrize("alert", FIRST)
 def test_an_old_event_does_not_fire_again_because_prometheus_was_away(alert: str, tmp_path: Path):
     name, _ = FIRST[alert]
-    judge(tmp_path, alert, {name: "1x20 _x15 1x60"}, {"37m": [], "45m": [], "55m": []})
+    promtool_test(tmp_path, alert, {name: "1x20 _x15 1x60"}, {"37m": [], "45m": [], "55m": []})
 
 
-def judge(folder: Path, alert: str, series: dict[str, str], expected: dict[str, list[dict[str, str]]]) -> None:
+def promtool_test(folder: Path, alert: str, series: dict[str, str], expected: dict[str, list[dict[str, str]]]) -> None:
     """Test the rules with series of one sample per minute; maps each time to the labels of the alerts that fire."""
     (folder / "rules.yaml").write_text(without_annotations(RULES.read_text()))
     test = {

@@ -109,7 +109,7 @@ def test_the_longest_prompt_passes_in_a_query_with_every_byte_escaped(server: Li
 def test_every_answer_names_its_request_once_and_apache_without_a_version(server: LiveServer, path: str) -> None:
     response = requests.get(f"{server.url}{path}", headers={"X-Request-Id": "mine-1"}, timeout=10)
     assert response.headers["X-Request-Id"] == "mine-1"
-    assert response.headers["X-Content-Type-Options"] == "nosniff"  # requests joins what comes twice
+    assert response.headers["X-Content-Type-Options"] == "nosniff"  # requests joins repeated headers
     assert response.headers["Server"] == "Apache"
 
 
@@ -144,5 +144,5 @@ def test_no_prompt_appears_in_any_log(server: LiveServer) -> None:
     for _, request in REFUSED.values():
         send(server, request.replace(" HTTP/1.1", f"?input_text={CANARY} HTTP/1.1", 1))
 
-    assert '"status": 404' in server.logs()  # of the level debug
+    assert '"status": 404' in server.logs()  # from level debug
     assert CANARY not in server.logs()

@@ -42,7 +42,7 @@ def greedy(server: LiveServer, prompt: str, length: int) -> str:
 
 
 def stream(server: LiveServer, length: int = 400, **more: object) -> requests.Response:
-    """An open stream of 400 tokens, which is longer than any test reads unless the model ends the text."""
+    """An open stream of 400 tokens, longer than any test reads, unless the model ends the text."""
     query = {"input_text": "Once upon a time", "length": length, "stream": "true", "seed": 1, **more}
     return requests.get(f"{server.url}/text-generate", params=query, stream=True, timeout=LIMIT_S)
 
@@ -101,7 +101,7 @@ def test_a_killed_worker_fails_its_stream_clearly_and_the_next_request_works(own
         os.kill(worker.pid, signal.SIGKILL)
         killed = time.monotonic()
         rest = list(lines)
-        assert time.monotonic() - killed < HANG_S / 2  # told of the end, not found silent
+        assert time.monotonic() - killed < HANG_S / 2  # the worker's end was reported, not detected by a timeout
     assert json.loads(rest[-1])["error"]["code"] == "worker_died"
     assert b"[DONE]" not in rest
     assert greedy(own_server, "The king", 12) == expected

@@ -58,7 +58,7 @@ def check_shape(response: requests.Response, status: int, code: str) -> None:
     assert list(error) == ["message", "type", "param", "code"] and error["code"] == code
 
 
-def test_a_key_gets_through_apache_and_its_absence_is_told_in_the_one_shape(guarded: LiveServer) -> None:
+def test_a_key_gets_through_apache_and_its_absence_is_an_error_in_the_common_format(guarded: LiveServer) -> None:
     assert ask(guarded, ALICE).status_code == 200
     assert requests.get(f"{guarded.url}/models", headers={"X-Api-Key": ALICE}, timeout=10).status_code == 200
     assert generate(guarded, ALICE).status_code == 200
@@ -87,7 +87,7 @@ def test_every_refusal_of_the_application_has_the_one_shape(guarded: LiveServer)
     check_shape(requests.post(url, data=body, headers=key, timeout=10), 413, "payload_too_large")
 
 
-def test_a_client_over_its_limit_is_told_when_to_come_back_and_others_go_on(guarded: LiveServer) -> None:
+def test_a_client_over_its_limit_gets_a_retry_after_and_others_go_on(guarded: LiveServer) -> None:
     replies = [generate(guarded, BOB) for _ in range(3)]
     assert [reply.status_code for reply in replies[:2]] == [200, 200]
     check_shape(replies[2], 429, "rate_limit_exceeded")

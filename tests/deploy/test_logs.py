@@ -68,9 +68,9 @@ def test_every_line_is_a_record_and_every_request_has_one(logged: LiveServer) ->
 
     found = ended(logged, len(own) + len(REFUSED))
     assert Counter(record["request_id"] for record in found).most_common(1)[0][1] == 1
-    told = {record["request_id"]: (record["status"], record["code"]) for record in found}
-    assert {name: told.get(name) for name in own} == own
-    assert Counter(status for name, (status, _) in told.items() if name not in own) == Counter(
+    logged_as = {record["request_id"]: (record["status"], record["code"]) for record in found}
+    assert {name: logged_as.get(name) for name in own} == own
+    assert Counter(status for name, (status, _) in logged_as.items() if name not in own) == Counter(
         status for status, _ in REFUSED.values()
     )
     assert all(record["time"].endswith("Z") and record["level"] and record["logger"] for record in records(logged))
@@ -95,14 +95,14 @@ def test_a_body_that_does_not_come_leaves_one_record_and_no_error(logged: LiveSe
     assert [status for status, _, _ in replies] == [408] * 3
     read, unread, nameless = [headers["x-request-id"] for _, headers, _ in replies]
     assert (read, unread) == ("read", "unread")
-    assert send(logged, REFUSED["TRACE"][1])[0] == 405  # whose record comes after all others
+    assert send(logged, REFUSED["TRACE"][1])[0] == 405  # its record is the last one
     new = ended(logged, before + 5)[before:]
-    told = {record["request_id"]: (record["status"], record["code"]) for record in new}
-    (name,) = [name for name in told if str(name).startswith(f"{nameless}-")]
+    logged_as = {record["request_id"]: (record["status"], record["code"]) for record in new}
+    (name,) = [name for name in logged_as if str(name).startswith(f"{nameless}-")]
     late, refused = (408, "request_timeout"), (415, "unsupported_media_type")
-    found = {each: told.pop(each) for each in ("read", "unread", "left", name)}
+    found = {each: logged_as.pop(each) for each in ("read", "unread", "left", name)}
     assert found == {"read": late, "unread": refused, "left": late, name: refused}
-    assert list(told.values()) == [(405, "method_not_allowed")] and len(new) == 5
+    assert list(logged_as.values()) == [(405, "method_not_allowed")] and len(new) == 5
     assert {record["message"] for record in records(logged)[lines_before:]} == {"request ended"}
 
 
@@ -129,7 +129,7 @@ def test_a_web_process_that_is_killed_leaves_the_record_of_its_request_to_apache
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
-def test_a_start_that_is_refused_is_told_in_the_same_form(form: str) -> None:
+def test_a_start_that_is_refused_is_logged_in_the_same_form(form: str) -> None:
     process = start_launcher({"port": "http", "log_format": form}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     _, errors = process.communicate(timeout=30)
     assert b"INKWELL_PORT" in errors and errors.count(b"\n") == 1

@@ -47,7 +47,7 @@ def test_without_port_and_model_the_settings_of_the_environment_count() -> None:
         "--dry-run", "serve", INKWELL_DEFAULT_MODEL="355M", INKWELL_PORT="9123", INKWELL_PRELOAD="demo"
     ).stdout
     assert "INKWELL_DEFAULT_MODEL='355M' INKWELL_PRELOAD='demo'" in commands
-    assert "INKWELL_PORT" not in commands  # make hands it on as it is
+    assert "INKWELL_PORT" not in commands  # make passes it on unchanged
 
 
 def test_a_model_needs_a_name() -> None:

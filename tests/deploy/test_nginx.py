@@ -142,7 +142,7 @@ def test_a_body_that_is_too_large_is_refused_by_the_service_itself(front: Front)
     assert (response.status_code, response.json()["error"]["code"]) == (413, "payload_too_large")
 
 
-def test_plain_http_is_told_to_use_https(front: Front) -> None:
+def test_plain_http_is_refused(front: Front) -> None:
     response = requests.get(f"{front.plain_url}/models", timeout=10)
     assert (response.status_code, response.json()["error"]["code"]) == (403, "forbidden")
 

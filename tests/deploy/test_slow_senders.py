@@ -13,11 +13,11 @@ from tests.live import LiveServer
 pytestmark = pytest.mark.slow
 
 SENDERS = 200  # below INKWELL_MAX_CONNECTIONS, far above what the service admits
-PIECE, PAUSE_S = b"a" * 550, 0.5  # above the slowest pace that Apache lets pass
+PIECE, PAUSE_S = b"a" * 550, 0.5  # above the minimum rate that Apache accepts
 END_S = 45  # Apache gives a body 30 s at most
 LIMIT_S = 2 * END_S  # on a busy machine
-PROBE_LIMIT_S = 15  # half of the time for which a sender that held the last thread would keep a probe waiting
-# One that the application reads, and one that it refuses unread, which holds its thread no shorter.
+PROBE_LIMIT_S = 15  # half of the time that a probe would wait if a slow sender occupied the last thread
+# One request that the application reads, and one that it refuses unread, which occupies its thread just as long.
 KINDS = ("application/json", "text/plain")
 
 
@@ -46,7 +46,9 @@ def probe(server: LiveServer, path: str) -> int:
     return requests.get(f"{server.url}{path}", headers={"Connection": "close"}, timeout=PROBE_LIMIT_S).status_code
 
 
-def test_probes_answer_while_slow_senders_hold_threads_and_every_sender_is_told_in_time(server: LiveServer) -> None:
+def test_probes_answer_while_slow_senders_hold_threads_and_all_get_a_reply_in_time(
+    server: LiveServer,
+) -> None:
     begun, statuses, probes = time.monotonic(), [], []
     with selectors.DefaultSelector() as waiting:
         for kind in itertools.islice(itertools.cycle(KINDS), SENDERS):

@@ -38,7 +38,7 @@ def volumes() -> Iterator[dict[str, Path]]:
 
 
 def stopped(image: Image, container: Container) -> int:
-    """Its exit status, which has to come soon."""
+    """Wait a short time for the exit status."""
     container.launcher.send_signal(image.stop_signal)
     return container.outside.wait(SOON_S)
 

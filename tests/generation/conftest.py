@@ -1,4 +1,4 @@
-"""A run of prepared tokens through a generation, on a model without a worker."""
+"""Fixtures: generations on models without a worker, fed with prepared tokens."""
 
 from collections.abc import Callable
 

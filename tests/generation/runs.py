@@ -1,4 +1,4 @@
-"""One request over a line that a test speaks for."""
+"""One request on a fake worker channel, whose events a test supplies."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -48,7 +48,7 @@ class ScriptedChannel:
 class Run:
     """A generation of `texts` texts of at most `length` tokens, its context, and the channel to its worker.
 
-    A `task` that is given generates none: it has `prompts` prompts.
+    With a `task`, which generates no texts, it has `prompts` prompts.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Run:
 
     @contextmanager
     def opened(self) -> Iterator[Generation]:
-        """As a generator gives it to a dialect."""
+        """The generation, as a generator provides it to a dialect."""
         with self.context:
             yield self.generation
 
@@ -90,12 +90,12 @@ class Run:
         self.tokens += 1
 
     def come(self, key: int, tokens: Iterable[int], finish: str | None = "length") -> None:
-        """Tokens of a job arrive."""
+        """Put token events of a job into the stream."""
         tokens = list(tokens)
         for place, token in enumerate(tokens):
             self.stream.put(TokenEvent(key, token, finish if place == len(tokens) - 1 else None))
 
-    def told(self) -> list[TextEvent]:
+    def text_events(self) -> list[TextEvent]:
         return [event for event in self.generation.events(0.01) if isinstance(event, TextEvent)]
 
 
@@ -104,7 +104,7 @@ def ids(model: Model, text: str) -> list[int]:
 
 
 def end_of(one: Run) -> RequestOutcome:
-    """Leave the request's context; gives the one outcome that was reported."""
+    """Leave the request's context; returns the single reported outcome."""
     with one.context:
         pass
     (outcome,) = one.outcomes

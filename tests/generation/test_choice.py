@@ -1,4 +1,4 @@
-"""One growing text: how it ends, and what it reports of its prompt."""
+"""One text while it is generated: how it ends, and what it reports on its prompt."""
 
 import pytest
 
@@ -10,16 +10,16 @@ SENTENCES = {"finish_sentence": True, "sentence_grace_tokens": 8}
 
 
 def texts(model: Model, text: str, finish: str = "length", **wanted: object) -> tuple[list[str], str]:
-    """The told pieces and the reason of a text whose tokens are those of `text`."""
+    """The emitted parts and the finish reason of a text whose tokens are those of `text`."""
     tokens = model.tokenizer.encode(text)
     choice = choice_of(model, **{"length": len(tokens)} | wanted)
-    told = feed(choice, tokens, finish)
-    assert "".join(event.text for event in told) == choice.text
-    assert [event.finish for event in told] == [None] * (len(told) - 1) + [choice.finish]
-    return [event.text for event in told], str(choice.finish)
+    emitted = feed(choice, tokens, finish)
+    assert "".join(event.text for event in emitted) == choice.text
+    assert [event.finish for event in emitted] == [None] * (len(emitted) - 1) + [choice.finish]
+    return [event.text for event in emitted], str(choice.finish)
 
 
-def test_an_end_without_a_token_is_told(letters: Model):
+def test_an_end_without_a_token_is_emitted(letters: Model):
     choice = choice_of(letters, length=3)
     event = choice.take(TokenEvent(0, None, "stop", cached_tokens=5))
     assert (event.text, event.finish, choice.generated, choice.prompt.cached_tokens) == ("", "stop", 0, 5)
@@ -28,11 +28,11 @@ def test_an_end_without_a_token_is_told(letters: Model):
 def test_a_stop_string_ends_a_text_in_the_middle_of_a_token(words: Model):
     tokens = words.tokenizer.encode(" once upon a time")
     choice = choice_of(words, length=9, stop=("pon a",), logprobs=0)
-    told = feed(choice, tokens)
+    emitted = feed(choice, tokens)
     assert (choice.text, choice.finish, choice.stop) == (" once u", "stop_sequence", "pon a")
     assert choice.generated < len(tokens)
     assert [token.text for token in choice.tokens] == [" once", " upon"]
-    assert [token for event in told for token in event.tokens] == choice.tokens
+    assert [token for event in emitted for token in event.tokens] == choice.tokens
 
 
 def test_the_first_stop_string_can_be_kept(words: Model):
@@ -41,7 +41,7 @@ def test_the_first_stop_string_can_be_kept(words: Model):
 
 
 @pytest.mark.parametrize(
-    ("text", "length", "told", "finish", "sentence"),
+    ("text", "length", "emitted", "finish", "sentence"),
     [
         ("ab. cdef", 3, "ab.", "sentence", "whole"),
         ("ab.\n\n\n\ncd", 7, "ab.", "sentence", "whole"),
@@ -51,12 +51,12 @@ def test_the_first_stop_string_can_be_kept(words: Model):
     ],
 )
 def test_a_sentence_is_finished_or_cut_back(
-    letters: Model, text: str, length: int, told: str, finish: str, sentence: str
+    letters: Model, text: str, length: int, emitted: str, finish: str, sentence: str
 ):
     choice = choice_of(letters, length=length, **SENTENCES)
     assert choice.first_job.max_tokens == length + SENTENCES["sentence_grace_tokens"]
     feed(choice, letters.tokenizer.encode(text)[: length + SENTENCES["sentence_grace_tokens"]])
-    assert (choice.text, choice.finish, choice.sentence) == (told, finish, sentence)
+    assert (choice.text, choice.finish, choice.sentence) == (emitted, finish, sentence)
 
 
 def test_where_the_context_leaves_no_grace_the_sentence_is_cut(letters: Model):
@@ -66,7 +66,7 @@ def test_where_the_context_leaves_no_grace_the_sentence_is_cut(letters: Model):
     assert (choice.text, choice.finish, choice.sentence) == ("ab.", "length", "cut")
 
 
-def test_the_likelihood_of_a_text_counts_tokens_that_nobody_is_told(letters: Model):
+def test_the_likelihood_of_a_text_counts_tokens_that_are_not_emitted(letters: Model):
     choice = choice_of(letters, length=3)
     feed(choice, letters.tokenizer.encode("abc"))
     assert choice.logprob == -6.0 and choice.tokens == []

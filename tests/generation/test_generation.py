@@ -1,4 +1,4 @@
-"""One request from its first event to its last, over a line that a test speaks for: what it gives, and how it ends."""
+"""One request from its first event to its last, on a fake worker channel: its events, reply and end."""
 
 import threading
 from collections.abc import Callable
@@ -17,13 +17,13 @@ def test_every_text_ends_in_one_final_event(run: Callable[..., Run], letters: Mo
     one = run(texts=2)
     one.come(1, ids(letters, "bcde"))
     one.come(2, ids(letters, "xy"), "stop")
-    finishes = [(event.choice, event.finish) for event in one.told() if event.finish]
+    finishes = [(event.choice, event.finish) for event in one.text_events() if event.finish]
     assert sorted(finishes) == [(0, "length"), (1, "stop")]
     assert [choice.text for choice in one.generation.collect()] == ["bcde", "xy"]
     assert (one.tokens, one.generation.generated_tokens, one.generation.prompt_tokens) == (6, 6, 1)
 
 
-def test_nothing_for_a_while_is_told_too(run: Callable[..., Run], letters: Model):
+def test_a_while_without_events_is_a_heartbeat(run: Callable[..., Run], letters: Model):
     one = run()
     events = one.generation.events(0.01)
     assert isinstance(next(events), Heartbeat)
@@ -35,7 +35,7 @@ def test_a_text_that_ends_by_itself_frees_its_row(run: Callable[..., Run], lette
     one = run(texts=2, stop=("c",))
     one.come(1, ids(letters, "bcde"))
     one.come(2, ids(letters, "xyzw"))
-    assert [event.text for event in one.told()] == ["b", "", "x", "y", "z", "w"]
+    assert [event.text for event in one.text_events()] == ["b", "", "x", "y", "z", "w"]
     assert one.channel.cancelled == [1]
 
 
@@ -70,7 +70,7 @@ def test_what_generates_nothing_has_prompts_and_no_texts(run: Callable[..., Run]
     assert [(job.prompt, job.max_tokens) for job in one.channel.jobs] == [(one.generation.prompts[0].tokens, 0)] * 2
     one.stream.put(TokenEvent(2, None, "length", cached_tokens=1))
     one.stream.put(TokenEvent(1, None, "length"))
-    assert one.told() == one.generation.collect() == []
+    assert one.text_events() == one.generation.collect() == []
     assert (one.generation.prompt_tokens, one.generation.cached_tokens, one.generation.generated_tokens) == (4, 1, 0)
     assert one.generation.timings.first_token_s is None
 

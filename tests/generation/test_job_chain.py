@@ -21,8 +21,8 @@ def run(choice: Choice, tokens: Iterator[int]) -> list[Job]:
         assert len(jobs) < 200
         for place in range(job.max_tokens):
             finish = "length" if place == job.max_tokens - 1 else None
-            told = {} if place else {"cached_tokens": 3 * len(jobs)}
-            choice.take(TokenEvent(0, next(tokens), finish, **told))
+            reported = {} if place else {"cached_tokens": 3 * len(jobs)}
+            choice.take(TokenEvent(0, next(tokens), finish, **reported))
             if choice.finish:
                 return jobs
         job = choice.next_job()
@@ -54,7 +54,7 @@ def test_a_text_goes_on_with_the_newer_half_of_the_context(letters: Model, promp
     assert choice.dropped_tokens == (len(jobs) - 1) * CONTEXT // 2
 
 
-def test_what_is_told_of_the_prompt_is_told_by_the_first_job(letters: Model):
+def test_results_for_the_prompt_come_from_the_first_job(letters: Model):
     choice = choice_of(letters, "x" * 10, length=40, prompt_logprobs=0, **SLIDE)
     jobs = run(choice, endless(letters))
     assert len(jobs) > 2

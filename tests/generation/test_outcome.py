@@ -1,4 +1,4 @@
-"""How a request ended, as its one outcome tells it."""
+"""The outcome that is reported for a request."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from inkwell.parameters import Score
 from tests.generation.runs import Run, end_of, ids
 
 
-def test_a_worker_that_is_gone_when_a_text_slides_is_an_error_and_is_told_as_one(
+def test_a_worker_that_is_gone_when_a_text_slides_is_an_error_and_is_reported_as_one(
     run: Callable[..., Run], letters: Model
 ):
     one = run(length=20, on_overflow="slide")
@@ -23,15 +23,15 @@ def test_a_worker_that_is_gone_when_a_text_slides_is_an_error_and_is_told_as_one
     assert end_of(one).result == "worker_died"
 
 
-def test_a_defect_that_ends_a_request_is_told_as_one(run: Callable[..., Run]):
+def test_a_defect_that_ends_a_request_is_reported_as_one(run: Callable[..., Run]):
     one = run()
-    one.stream.put(TokenEvent(99, 1, None))  # of a job that there is not
+    one.stream.put(TokenEvent(99, 1, None))  # of an unknown job
     with pytest.raises(KeyError):
         one.generation.collect()
     assert end_of(one).result == "internal_error"
 
 
-def test_a_defect_behind_the_last_event_is_told_too(run: Callable[..., Run], letters: Model):
+def test_a_defect_after_the_last_event_is_reported_too(run: Callable[..., Run], letters: Model):
     one = run()
     one.come(1, ids(letters, "bcde"))
     one.generation.collect()
@@ -87,7 +87,7 @@ def test_the_summary_of_a_whole_text_tells_counts_and_times(run: Callable[..., R
     assert 0 <= outcome.first_token_s <= outcome.duration_s
 
 
-def test_a_request_that_nobody_read_to_its_end_is_told_as_cancelled(run: Callable[..., Run]):
+def test_a_request_that_is_not_read_to_its_end_is_reported_as_cancelled(run: Callable[..., Run]):
     outcome = end_of(run())
     assert (outcome.result, outcome.first_token_s, outcome.finish_reasons) == ("cancelled", None, ())
 

@@ -1,4 +1,4 @@
-"""What belongs to a prompt: its tokens with their offsets, and what the engine reports of them."""
+"""The state of a prompt: its tokens with their offsets, and the results that the engine reports for them."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -49,9 +49,9 @@ def test_a_prompt_is_cut_as_far_as_the_request_allows(
 @pytest.mark.parametrize(
     ("size", "wanted", "param", "message"),
     [
-        (16, {}, "inputs", "inputs has 16 tokens; bytes takes 16, and one must be left to generate"),
-        (17, {"length": 1}, "inputs", "inputs has 17 tokens; bytes takes 16, and one must be left to generate"),
-        (30, {"truncate": 16}, "inputs", "inputs has 16 tokens; bytes takes 16, and one must be left to generate"),
+        (16, {}, "inputs", "inputs has 16 tokens; bytes takes 16, and at least one must be generated"),
+        (17, {"length": 1}, "inputs", "inputs has 17 tokens; bytes takes 16, and at least one must be generated"),
+        (30, {"truncate": 16}, "inputs", "inputs has 16 tokens; bytes takes 16, and at least one must be generated"),
         (12, {"length": 5}, "max_new_tokens",
          "inputs has 12 tokens and max_new_tokens asks for 5 more; bytes takes 16 in all, so max_new_tokens can be 4 "
          "at most"),

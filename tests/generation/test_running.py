@@ -21,7 +21,7 @@ def running() -> Running:
 
 @pytest.fixture
 def entries() -> Iterator[ExitStack]:
-    """The entries that a test has not left."""
+    """Entries that are kept open until the end of a test."""
     with ExitStack() as stack:
         yield stack
 

@@ -1,4 +1,4 @@
-"""Where a growing text ends, and what stays pending until then: stop strings and whole sentences."""
+"""Where a text ends, and which part stays pending until then: stop strings and whole sentences."""
 
 import pytest
 from hypothesis import example, given
@@ -19,7 +19,7 @@ def pieces_of(text: str, borders: set[int]) -> list[str]:
 
 
 def emitted_pieces(pieces: list[str], stops: tuple[str, ...], keep_stop: bool = False) -> tuple[list[str], str | None]:
-    """What is emitted after each piece of a text that ends with the last of them; and the stop string, if any."""
+    """The text emitted after each piece, of which the last ends the text, and the stop string, if any."""
     checker, pending, emitted = StopChecker(stops, keep_stop, finish_sentence=False), "", []
     for number, piece in enumerate(pieces):
         pending += piece
@@ -89,11 +89,11 @@ def test_the_stop_string_that_is_whole_first_is_found(text: str, stops: tuple[st
     assert find_stop(text, stops) == match
 
 
-def test_a_beginning_is_held_back_and_told_when_it_goes_on_otherwise():
+def test_a_beginning_stays_pending_and_is_emitted_when_it_goes_on_otherwise():
     assert emitted_pieces(["one E", "N", "T two", ""], ("END",)) == (["one ", "", "ENT two", ""], None)
 
 
-def test_a_beginning_that_the_text_ends_with_is_told_at_the_end():
+def test_a_beginning_that_the_text_ends_with_is_emitted_at_the_end():
     assert emitted_pieces(["one EN"], ("END",)) == (["one EN"], None)
 
 
@@ -118,7 +118,7 @@ def test_a_stop_string_over_three_pieces_is_found():
         ("One two. Th", 3, None, False, StopDecision(8, "sentence", sentence="extended")),
         ("One two.", 3, "length", False, StopDecision(8, "sentence", sentence="extended")),
         ("One. Two three. Fo", 8, None, False, StopDecision(15, "sentence", sentence="extended")),
-        # it does not end in time: cut back to the last whole one, whether emitted before or not
+        # the sentence exceeds the grace tokens: cut after the last whole one, emitted or not
         ("One. Two th", 8, "length", False, StopDecision(4, "length", sentence="cut")),
         (" Two th", 4, "length", True, StopDecision(0, "length", sentence="cut")),
         # there was no whole sentence: the text keeps the requested length
@@ -146,7 +146,7 @@ def test_the_beginning_of_a_stop_string_is_held_back_from_a_whole_sentence():
     assert checker.check(". T", None, None, True) == StopDecision(0, "stop_sequence", ". T")
 
 
-def test_without_rules_everything_is_told_at_once():
+def test_without_rules_everything_is_emitted_at_once():
     checker = StopChecker((), keep_stop=False, finish_sentence=False)
     assert checker.check("One tw", None, None, False) == StopDecision(6)
     assert checker.check("", None, "timeout", True) == StopDecision(0, "timeout")
@@ -185,7 +185,7 @@ def test_a_mark_at_the_very_end_waits_for_what_comes_unless_the_text_is_final():
 
 
 @given(st.text('aB.!" \n1', max_size=40))
-def test_what_a_growing_text_was_told_to_end_with_stays_an_end(text: str):
+def test_the_end_of_a_text_stays_its_end_when_it_grows(text: str):
     final = sentence_ends(text, final=True)
     assert final == sorted(set(final)) and all(0 < end <= len(text) for end in final)
     assert set(sentence_ends(text, final=False)) <= set(final)

@@ -1,4 +1,4 @@
-"""Tokens as text: characters of several tokens, white space that is left out, and the offsets of tokens."""
+"""Decoding tokens: characters of several tokens, trimmed white space, and the offsets of tokens."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ Emitted = list[tuple[str, tuple[TextToken, ...]]]
 
 
 def emit_all(model: Model, tokens: Sequence[int], trims: bool = False) -> tuple[TextBuffer, Emitted]:
-    """A buffer that got the tokens one by one and emitted each character at once, and what it emitted."""
+    """A buffer that was fed the tokens one by one and emitted each character at once, and the emitted text."""
     buffer, found = TextBuffer(model.tokenizer, trims, keeps_tokens=True), []
     for place, token in enumerate(tokens):
         buffer.push(token, TokenEvent(0, token, None, logprob=-float(place + 1)))

@@ -1,4 +1,4 @@
-"""Texts of a request without an engine: a test says which tokens come, and sees what is told."""
+"""Texts of a request without an engine: tests supply the tokens and check the emitted events."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,7 +8,7 @@ from inkwell.checkpoints.model_config import read_config
 from inkwell.engine.contract import TokenEvent
 from inkwell.generation.choice import Choice
 from inkwell.generation.events import TextEvent
-from inkwell.generation.jobs import choices_of
+from inkwell.generation.jobs import create_choices
 from inkwell.generation.prompts import FieldNames, fitted, text_lengths
 from inkwell.models.model_store import Model
 from inkwell.parameters import Generate, GenerationRequest
@@ -36,7 +36,7 @@ def request_of(*prompts: str | tuple[int, ...], **wanted: Any) -> GenerationRequ
 def choices_for(request: GenerationRequest[Generate], model: Model) -> list[Choice]:
     """Every text of a request."""
     prompts = fitted(request, model, FieldNames())
-    return choices_of(request, model, prompts, text_lengths(request.task, prompts, model.config.context), "")
+    return create_choices(request, model, prompts, text_lengths(request.task, prompts, model.config.context), "")
 
 
 def choice_of(model: Model, prompt: str | tuple[int, ...] = "a", **wanted: Any) -> Choice:
@@ -46,13 +46,13 @@ def choice_of(model: Model, prompt: str | tuple[int, ...] = "a", **wanted: Any) 
 
 
 def feed(choice: Choice, tokens: Iterable[int], finish: str | None = "length") -> list[TextEvent]:
-    """Give a text its tokens until it ends; `finish` comes with the last of them. Gives the events that were told."""
-    told: list[TextEvent] = []
+    """Feed tokens to a text until it ends, the last one with `finish`; return the emitted events."""
+    emitted: list[TextEvent] = []
     tokens = list(tokens)
     for place, token in enumerate(tokens):
         last = finish if place == len(tokens) - 1 else None
         event = choice.take(TokenEvent(0, token, last, logprob=-float(place + 1)))
-        told += [event] if event is not None else []
+        emitted += [event] if event is not None else []
         if choice.finish:
             break
-    return told
+    return emitted

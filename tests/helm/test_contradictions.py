@@ -19,7 +19,7 @@ BESIDE = {"extraEnv": [{"name": "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "value": "
 PROMETHEUS = {"serverAddress": "http://prometheus:9090"}
 WAKE = {"query": "x", "perReplica": 1}
 DEFAULTS = Settings.from_environ({})
-MOST_REQUESTS = DEFAULTS.max_connections - FREE_CONNECTIONS
+MAX_REQUESTS = DEFAULTS.max_connections - FREE_CONNECTIONS
 ZERO = {"autoscaling": {"mode": "keda", "minReplicas": 0, "keda": PROMETHEUS | {"wake": WAKE}}}
 
 
@@ -68,7 +68,7 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     (OPEN | with_modes("ReadOnlyMany") | {"models": {"default": "x"}}, "Models cannot be written into a new volume"),
     (OPEN | {"serviceMonitor": {"interval": "1m", "scrapeTimeout": "1m1ms"}}, "scrapeTimeout is 1m1ms"),
     (OPEN | {"settings": {"maxMemory": "0=1GiB"}}, "gpu.count above 1"),
-    (OPEN | {"settings": {"maxRequests": MOST_REQUESTS + 1}}, "at least 8 more"),
+    (OPEN | {"settings": {"maxRequests": MAX_REQUESTS + 1}}, "at least 8 more"),
     (OPEN | {"settings": {"maxConnections": DEFAULTS.max_requests + 7}}, "at least 8 more"),
     (OPEN | {"gpu": {"enabled": True}, "settings": {"dtype": "int4"}}, "runs only on CPUs"),
     (OPEN | {"settings": {"requestTimeoutS": DRAIN_S + 1}}, "longer ones would be aborted"),
@@ -112,7 +112,7 @@ def test_it_is_refused(every_chart: Chart, values: dict[str, Any], sentence: str
 
 
 ALLOWED = [
-    OPEN | {"settings": {"maxRequests": MOST_REQUESTS}},
+    OPEN | {"settings": {"maxRequests": MAX_REQUESTS}},
     OPEN | {"settings": {"maxConnections": DEFAULTS.max_requests + 8}},
     OPEN | {"settings": {"requestTimeoutS": DRAIN_S}},
     OPEN | {"terminationGracePeriodSeconds": 325},

@@ -199,7 +199,7 @@ def test_the_host_header_decides_nothing(asker: FlaskClient):
 
 
 def test_without_keys_everybody_is_anyone_whatever_they_present(app: Flask, client: FlaskClient):
-    assert ANYONE.scopes == SCOPES and ANYONE.salt == ""
+    assert ANYONE.scopes == SCOPES and ANYONE.cache_salt == ""
     for headers in ({}, bearer(FAILED), {"X-Api-Key": "a", "Authorization": "Basic b"}):
         with client:
             assert client.get(CLOSED, headers=headers).status_code == 200
@@ -210,7 +210,7 @@ def test_the_view_learns_who_asks(asker: FlaskClient):
     for headers, name in ((bearer(ALICE), "alice"), ({"X-Api-Key": KEYS["both"]}, "both")):
         with asker:
             asker.get(CLOSED, headers=headers)
-            assert (g.client.name, g.client.salt) == (name, name)
+            assert (g.client.name, g.client.cache_salt) == (name, name)
     with asker:
         asker.get("/livez", headers=bearer(FAILED))
         assert g.client is ANONYMOUS and not ANONYMOUS.scopes

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from inkwell.access.admission import LARGE_BYTES, MOST_LARGE
+from inkwell.access.admission import LARGE_BYTES, MAX_LARGE
 from tests.serving import problem
 
 PATH = "/text-generate"
@@ -99,8 +99,8 @@ def send_large(client: FlaskClient, body: Slow) -> TestResponse:
 
 def test_large_bodies_that_arrive_slowly_hold_neither_small_ones_nor_the_refusal_of_further_ones(client: FlaskClient):
     rest = threading.Event()
-    bodies = [Slow(rest) for _ in range(MOST_LARGE)]
-    with ThreadPoolExecutor(MOST_LARGE) as pool:
+    bodies = [Slow(rest) for _ in range(MAX_LARGE)]
+    with ThreadPoolExecutor(MAX_LARGE) as pool:
         try:
             replies = [pool.submit(send_large, client, body) for body in bodies]
             assert all(body.read_from.wait(10) for body in bodies)

@@ -1,4 +1,4 @@
-"""How records are written: a JSON object a line, or a line of text that means the same."""
+"""The format of log records: one JSON object per line, or an equivalent line of text."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from inkwell.observability.logs import configure
 configure("info", *sys.argv[1:])
 log = logging.getLogger("inkwell.example")
 log.info("it ended", extra={"model": "a b", "reasons": ["stop", "length"], "none": [], "first_s": None, "n": 3})
-log.debug("not told")
+log.debug("below the level")
 log.error("one\\nline", extra={"cause": 'x="y"\\nz'})
 """
 
@@ -51,9 +51,9 @@ logging.getLogger("here").info("another", extra={"model": "its own"})
 
 def test_json_has_the_time_in_utc_as_rfc_3339_writes_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TZ", "Asia/Tokyo")
-    told = json.loads(written("json")[0])["time"]
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", told)
-    assert abs(datetime.fromisoformat(told) - datetime.now(UTC)) < timedelta(minutes=1)
+    logged_at = json.loads(written("json")[0])["time"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", logged_at)
+    assert abs(datetime.fromisoformat(logged_at) - datetime.now(UTC)) < timedelta(minutes=1)
 
 
 def test_text_is_one_line_a_record_with_every_field():

@@ -1,4 +1,4 @@
-"""What is counted, without a service around it: steps of a worker, ends of requests, memory and its limit."""
+"""Metrics without a running service: steps of a worker, ends of requests, memory and its limit."""
 
 from dataclasses import replace
 
@@ -37,7 +37,7 @@ def gaps(metrics: Metrics) -> tuple[float | None, float | None]:
 
 
 def step(meter: StepMeter, clock: Clock, after_s: float, *keys: int) -> None:
-    """After so many seconds comes a step that gives these jobs a token each time that they are named."""
+    """After this many seconds, a step generates one token for each occurrence of a job's key."""
     clock.now += after_s
     meter.note(len(set(keys)), [TokenEvent(key, 5, None) for key in keys])
 
@@ -135,4 +135,4 @@ def test_two_applications_share_no_count(metrics: Metrics):
 def test_a_process_holds_memory_and_one_that_is_gone_holds_none():
     held = resident_bytes()
     assert held is not None and 1 << 20 < held < limit_bytes()
-    assert resident_bytes(2**22 + 1) is None  # no process has so high a number
+    assert resident_bytes(2**22 + 1) is None  # no process has an id this high

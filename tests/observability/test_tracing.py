@@ -1,4 +1,4 @@
-"""Traces, received by a collector that speaks the real protocol; and without a collector nothing of them exists."""
+"""Traces, received by a collector with the real protocol; without a collector, no tracer is created."""
 
 import itertools
 import subprocess
@@ -22,7 +22,7 @@ from tests.live import live_server
 ROOT = Path(__file__).resolve().parents[2]
 PATH = "/text-generate"
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-SERVER = 2  # the kind of a span that answers
+SERVER = 2  # span kind SERVER
 ENDED = RequestOutcome("id", "who", "demo", "ok", ("length",), 4, 0, 5, True, 0.1, 0.2, 0.5, 2.0)
 
 
@@ -34,7 +34,7 @@ def collector() -> Iterator[Collector]:
 
 @contextmanager
 def traced(models_dir: Path, collector: Collector, **variables: str) -> Iterator[FlaskClient]:
-    """A client of an application that sends to the collector; at the end all that it has is sent."""
+    """A client of an application that sends to the collector; at the end, all remaining spans are sent."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in ({"EXPORTER_OTLP_ENDPOINT": collector.address} | variables).items():
             patch.setenv(f"OTEL_{name}", value)
@@ -51,7 +51,7 @@ def traced(models_dir: Path, collector: Collector, **variables: str) -> Iterator
 
 
 def tree(spans: list[Received]) -> dict[str, list[str]]:
-    """Names below each name."""
+    """The names of child spans by the name of their parent."""
     names = {span.id: span.name for span in spans}
     return {parent: [span.name for span in sorted(spans, key=lambda span: span.begin) if span.parent == id_]
             for id_, parent in names.items()}  # fmt: skip
@@ -126,7 +126,7 @@ def test_probes_and_scrapes_make_no_traces(models_dir: Path, collector: Collecto
     assert [span.name for span in collector.wait(1)] == ["GET /models"]
 
 
-def test_a_method_of_the_clients_own_making_is_not_told(models_dir: Path, collector: Collector):
+def test_a_method_that_http_does_not_define_is_not_recorded(models_dir: Path, collector: Collector):
     with traced(models_dir, collector) as client:
         client.open("/models", method="CANARY", buffered=True)
     (span,) = collector.wait(1)
@@ -146,7 +146,7 @@ def test_an_exporter_alone_sends_to_the_standards_port_of_this_host(
     for name, value in variables.items():
         monkeypatch.setenv(f"OTEL_{name}", value)
     sender = tracing(otel_variables())
-    assert isinstance(sender, Otlp) and sender._exporter._endpoint == endpoint  # the library shows it nowhere else
+    assert isinstance(sender, Otlp) and sender._exporter._endpoint == endpoint  # not exposed by the library
     sender.close()
 
 
@@ -196,7 +196,7 @@ def test_behind_apache_spans_are_sent_and_the_last_ones_before_the_end(
 ):
     collector.spans.clear()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.address)
-    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")  # nothing leaves before the end
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "600000")  # nothing is sent before the end
     with live_server(preload="demo") as server:
         answer = subprocess.run(
             ["curl", "-sf", f"{server.url}{PATH}?input_text=Once&length=3"], capture_output=True, check=True, timeout=60

@@ -84,4 +84,4 @@ def test_what_opentelemetry_refuses_stops_the_start_in_one_line(name: str, value
         [sys.executable, "-c", program], cwd=SOURCE_ROOT, env=environ, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == os.EX_CONFIG
-    assert "OpenTelemetry refuses a variable: " in done.stderr and done.stderr.count("\n") == 1
+    assert "OpenTelemetry rejects a variable: " in done.stderr and done.stderr.count("\n") == 1

@@ -8,7 +8,7 @@ import pytest
 
 from inkwell.errors import InvalidParameter, UnknownParameter, UnsupportedParameter
 from inkwell.parameters import BY_NAME
-from inkwell.parameters.lists import BIAS_LIMIT, MOST_BIASES, MOST_STOPS, STOP_BYTES
+from inkwell.parameters.lists import BIAS_LIMIT, MAX_BIASES, MAX_STOPS, STOP_BYTES
 from inkwell.parameters.reading import read_json
 from tests.parameters.native import from_json, from_text, refusal
 
@@ -21,7 +21,7 @@ from tests.parameters.native import from_json, from_text, refusal
         ("\n\n", ("\n\n",)),
         (["a", "b"], ("a", "b")),
         ([], ()),
-        (["a"] * MOST_STOPS, ("a",) * MOST_STOPS),
+        (["a"] * MAX_STOPS, ("a",) * MAX_STOPS),
         (" ", (" ",)),
         ("é" * (STOP_BYTES // 2), ("é" * (STOP_BYTES // 2),)),
         (["[", "😀"], ("[", "😀")),
@@ -46,7 +46,7 @@ def test_text_that_does_not_begin_like_a_list_is_one_stop_string_as_it_is(plain:
         (["a", 5], "a string or a list of strings"),
         ([["a"]], "a string or a list of strings"),
         ([None], "a string or a list of strings"),
-        (["a"] * (MOST_STOPS + 1), f"may hold {MOST_STOPS} strings; it holds {MOST_STOPS + 1}"),
+        (["a"] * (MAX_STOPS + 1), f"may hold {MAX_STOPS} strings; it holds {MAX_STOPS + 1}"),
         ("", "must not be empty"),
         (["a", ""], "must not be empty"),
         ("é" * (STOP_BYTES // 2 + 1), f"at most {STOP_BYTES} bytes"),
@@ -103,11 +103,10 @@ def test_another_json_type_holds_no_biases(given: Any, shown: str):
 
 def test_there_are_only_so_many_biases():
     assert (
-        len(from_json(logit_bias={str(token): 1 for token in range(MOST_BIASES)}).task.sampling.logit_bias)
-        == MOST_BIASES
+        len(from_json(logit_bias={str(token): 1 for token in range(MAX_BIASES)}).task.sampling.logit_bias) == MAX_BIASES
     )
-    message = refusal(from_json, logit_bias={str(token): 1 for token in range(MOST_BIASES + 1)})
-    assert f"may hold {MOST_BIASES} tokens; it holds {MOST_BIASES + 1}" in message
+    message = refusal(from_json, logit_bias={str(token): 1 for token in range(MAX_BIASES + 1)})
+    assert f"may hold {MAX_BIASES} tokens; it holds {MAX_BIASES + 1}" in message
 
 
 @pytest.mark.parametrize(

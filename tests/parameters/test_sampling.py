@@ -12,8 +12,8 @@ from inkwell.parameters.sampling import NEEDS_DRAWING, NEEDS_GENERATED, SAMPLING
 from tests.layers import PACKAGE
 
 NAMES = [item.name for item in fields(Sampling)]
-MOST_FILES = 4
-# An everyday word in JSON examples and in prose about greedy decoding.
+MAX_FILES = 4
+# A word that also occurs in JSON examples and in prose about greedy decoding.
 EXCEPTIONS = {"temperature"}
 
 
@@ -49,4 +49,4 @@ def test_a_dialect_may_change_rows_and_a_misspelt_one_is_found():
 def test_a_parameter_is_named_in_few_files(name: str):
     word = re.compile(rf"\b{name}\b")
     found = sorted(str(file.relative_to(PACKAGE)) for file in PACKAGE.rglob("*.py") if word.search(file.read_text()))
-    assert len(found) <= MOST_FILES, found
+    assert len(found) <= MAX_FILES, found

@@ -1,4 +1,4 @@
-"""Transcripts: how a conversation is written down, and what is dropped of one that is too long."""
+"""Transcripts: how a conversation is rendered, and which messages are dropped if it is too long."""
 
 import random
 
@@ -117,7 +117,7 @@ def test_with_error_nothing_is_dropped_for_room():
 
 def test_it_fits_as_well_where_parts_count_less_than_the_whole():
     def count(text: str) -> int:
-        return len(text) + 3 * text.count("\n")  # a break between turns costs the whole what the parts do not show
+        return len(text) + 3 * text.count("\n")  # line breaks make the whole longer than the sum of its parts
 
     messages = said(*["word"] * 21)
     for room in range(20, 400, 7):

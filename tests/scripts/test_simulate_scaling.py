@@ -141,7 +141,7 @@ def test_a_curve_is_read_as_it_was_written(tmp_path: Path):
 
 
 def test_more_clients_than_a_pod_admits_are_refused_in_words():
-    with pytest.raises(ValueError, match="100 clients are more than the requests that a pod admits"):
+    with pytest.raises(ValueError, match="100 clients exceed the number of requests that a pod admits"):
         simulated_check(CURVE, Check(100, 0.0, 0.0, 0.0, 200))
 
 

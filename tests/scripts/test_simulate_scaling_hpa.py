@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from scripts.scaling.curve import Curve
-from scripts.scaling.hpa import Controller, Targets, pods_wanted, read_targets
+from scripts.scaling.hpa import Controller, Targets, desired_pods, read_targets
 from scripts.scaling.page import BEGIN_S, BURST_LOAD, END_S, QUIET_LOAD, STOP_S, capacity_per_s
 from scripts.scaling.pod import Request
 from scripts.scaling.simulation import Simulation, arrivals, waits
@@ -42,7 +42,7 @@ def controller(up: dict[str, Any] | None = None, down: dict[str, Any] | None = N
     ],
 )
 def test_an_average_over_pods_becomes_a_number_of_pods(current: int, known: list[float], unready: int, wanted: int):
-    assert pods_wanted(current, known, unready, 10.0) == wanted
+    assert desired_pods(current, known, unready, 10.0) == wanted
 
 
 def test_without_other_policies_it_doubles_or_adds_four_every_fifteen_seconds():

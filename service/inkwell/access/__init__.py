@@ -1,1 +1,1 @@
-"""Which requests are let in: keys and their scopes, quotas, places, and how soon a slot is free."""
+"""Access control: API keys and scopes, quotas, the limit on concurrent requests, and estimated waiting times."""

@@ -1,8 +1,8 @@
-"""Admission: a bound on requests that run or wait, and on large requests that are being received.
+"""Admission control: limits the requests that run or wait, and the large requests being received.
 
-Apache does not refuse quickly: requests that it cannot serve wait in its queues. So the bound is here, below the number
-of threads, and a thread is always free to refuse a request. Requests are received before they are admitted, so large
-ones need a bound of their own, for memory. Knows no HTTP and no models.
+Apache does not refuse quickly: requests that it cannot serve wait in its queues. The limit is therefore enforced here,
+and is below the number of threads, so that a thread is always free to refuse a request. Requests are received before
+they are admitted, so large ones have a separate limit, which bounds memory. Knows no HTTP and no models.
 """
 
 import random
@@ -15,14 +15,14 @@ from inkwell.access.throughput import ThroughputEstimator
 from inkwell.errors import QueueFull, ShuttingDown
 
 DRAIN_FLAG = "draining"  # the launcher, or a container's stop hook, puts this file into the state folder
-SPREAD = 0.5  # added to a wait at random, so that clients refused together do not retry together
+SPREAD = 0.5  # random addition to a wait, so that clients refused together do not retry together
 LARGE_BYTES = 65_536  # the longest prompt; any number of smaller requests may be received
-MOST_LARGE = 32
+MAX_LARGE = 32
 RECEIVED_S = 1.0  # typical time to receive a large request
 
 
 class Admission:
-    """A counter with an upper bound, which a flag file closes. Thread-safe."""
+    """A counter with an upper bound; while the drain flag file exists, nothing is admitted. Thread-safe."""
 
     def __init__(self, limit: int, state_dir: Path | None, throughput: ThroughputEstimator) -> None:
         self._limit = limit
@@ -30,7 +30,7 @@ class Admission:
         self._throughput = throughput
         self._lock = threading.Lock()
         self._requests = 0
-        self._large = threading.BoundedSemaphore(MOST_LARGE)
+        self._large = threading.BoundedSemaphore(MAX_LARGE)
 
     @property
     def requests(self) -> int:
@@ -68,7 +68,7 @@ class Admission:
             return
         if not self._large.acquire(blocking=False):
             raise QueueFull(
-                f"{MOST_LARGE} requests above {LARGE_BYTES} bytes are being received, which is the limit; try again "
+                f"{MAX_LARGE} requests above {LARGE_BYTES} bytes are being received, which is the limit; try again "
                 "later or send less at once",
                 retry_after_s=RECEIVED_S * _spread(),
             )

@@ -1,11 +1,11 @@
-"""Clients with their keys and scopes, read once at the start. Knows no HTTP.
+"""Clients with their keys and scopes, read once at startup. Knows no HTTP.
 
 One key per line in a file, or separated by semicolons in a variable; `#` begins a comment:
 
     name digest scope[,scope] [requests_per_minute=N] [tokens_per_minute=N]
 
 The digest is the SHA-256 of the key in hexadecimal, so neither place contains a usable key. A name may have two lines
-with two digests, the old key and the new one; everything else on them must be equal.
+with different digests, for the old key and the new one during a rotation; the rest of both lines must be equal.
 """
 
 import hashlib
@@ -33,21 +33,23 @@ FORM = "name, SHA-256 digest, scopes and optional limits, as scripts/make_key.py
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The sender of a request. A limit of None is that of the settings, 0 is no limit."""
+    """The sender of a request. A limit of None means the setting's, 0 means no limit."""
 
     name: str
     scopes: frozenset[str]
-    salt: str  # requests with different salts share no cached prefixes
+    cache_salt: str  # requests with different salts share no cached prefixes
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
 
 
-ANYONE = Client("anyone", SCOPES, "")  # every request's client if no keys are configured
-ANONYMOUS = Client("nobody", frozenset(), "")  # requests a public address without a key, if keys are configured
+ANYONE = Client("anyone", SCOPES, "")  # the client of every request if no keys are configured
+ANONYMOUS = Client(
+    "nobody", frozenset(), ""
+)  # the client of requests without a key to public addresses, if keys are configured
 
 
 class Keys:
-    """Digests of keys and their clients. Without any, `configured` is False and no key is needed."""
+    """Clients by the digests of their keys. If there are none, `configured` is False and no key is needed."""
 
     def __init__(self, entries: Iterable[tuple[bytes, Client]] = ()) -> None:
         self._entries = tuple(entries)
@@ -57,7 +59,7 @@ class Keys:
         return bool(self._entries)
 
     def find(self, presented: str) -> Client | None:
-        """The client of a key. Takes the same time for every wrong key, which is compared with all digests."""
+        """The client of a key. The time does not depend on the key, which is always compared with all digests."""
         digest = hashlib.sha256(presented.encode(errors="replace")).digest()
         found = None
         for known, client in self._entries:
@@ -67,7 +69,7 @@ class Keys:
 
 
 def load_keys(file: Path | None, variable: str) -> Keys:
-    """The keys of both places; raises SettingsError for the first malformed line, without quoting it."""
+    """The keys of the file and the variable; raises SettingsError for the first malformed line, without quoting it."""
     lines = (
         [(f"{FILE}, line {number}", text) for number, text in enumerate(_read(file).splitlines(), 1)] if file else []
     )
@@ -80,11 +82,11 @@ def load_keys(file: Path | None, variable: str) -> Keys:
 
 
 def check_exposure(keys: Keys, host: str, everybody: bool) -> None:
-    """Raises SettingsError for an address that other machines reach without keys, unless that is allowed."""
+    """Raises SettingsError if other machines can reach the host without keys, unless that is allowed."""
     if not (keys.configured or everybody or _is_loopback(host)):
         raise SettingsError(
             f"INKWELL_HOST={host} lets other machines in and there are no keys: set {FILE} or {VARIABLE} "
-            "(scripts/make_key.py makes one), or INKWELL_OPEN=1 to let everybody in"
+            "(scripts/make_key.py makes one), or INKWELL_OPEN=1 to allow access without keys"
         )
 
 
@@ -118,7 +120,7 @@ def _parse(place: str, words: list[str]) -> tuple[bytes, Client]:
 
 
 def _check_together(entries: list[tuple[str, bytes, Client]]) -> None:
-    """Each digest belongs to one client; the lines of a client agree, and are at most two."""
+    """Check that each digest belongs to one client, and that a client has at most two lines, which agree."""
     clients: dict[str, Client] = {}
     digests: set[bytes] = set()
     counts: Counter[str] = Counter()

@@ -1,6 +1,6 @@
-"""Quotas per client and minute: requests, and tokens of prompts and texts together.
+"""Quotas per client and minute: requests, and prompt and generated tokens together.
 
-A request is charged its maximum cost before anything is computed. Windows slide: the previous minute counts in
+A request is charged its maximum cost before anything is computed. Sliding window counter: the previous minute counts in
 proportion to its overlap with the last 60 seconds. Knows no HTTP and no keys, only clients.
 """
 
@@ -18,14 +18,14 @@ MARGIN_S = 0.01  # a retry exactly at the boundary of a window could still be re
 
 
 class Quotas:
-    """Counts by client. The limits apply to clients without their own; 0 is no limit. Thread-safe."""
+    """Counters by client. The limits apply to clients without their own; 0 means no limit. Thread-safe."""
 
     def __init__(self, requests_per_minute: int, tokens_per_minute: int) -> None:
         self._requests_per_minute = requests_per_minute
         self._tokens_per_minute = tokens_per_minute
         self._storage = MemoryStorage()
         self._windows = SlidingWindowCounterRateLimiter(self._storage)
-        self._lock = threading.Lock()  # the storage alone is exact only for a single thread
+        self._lock = threading.Lock()  # the storage does not count atomically across threads
 
     def take_request(self, client: Client) -> None:
         """Count one request; raises RateLimited when the client has none left."""
@@ -34,7 +34,7 @@ class Quotas:
             self._take(client, "requests", limit, 1)
 
     def take_tokens(self, client: Client, tokens: int) -> None:
-        """Count the tokens of a prompt and the most that its texts can have.
+        """Count the prompt tokens and the maximum number of generated tokens.
 
         Raises RateLimited when too few are left, and InvalidParameter when the limit is below the cost.
         """
@@ -43,8 +43,8 @@ class Quotas:
             return
         if tokens > limit:
             raise InvalidParameter(
-                f"the request may take {tokens} tokens, prompt and generated ones together; "
-                f"{limit} a minute is the limit, so it could never pass"
+                f"the request may use {tokens} tokens, prompt and generated together; "
+                f"the limit is {limit} a minute, so it could never be admitted"
             )
         self._take(client, "tokens", limit, tokens)
 
@@ -61,7 +61,7 @@ class Quotas:
     def _wait_s(self, window: RateLimitItem, client: Client, cost: int) -> float:
         """Seconds until `cost` would pass if the client sent nothing else.
 
-        The weight of the previous window falls to 0 at the window's boundary; from then on, that of the present one
+        Until the window ends, the weight of the previous window falls to 0; after that, the weight of the current one
         falls.
         """
         span_s = window.get_expiry()

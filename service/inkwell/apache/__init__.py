@@ -1,5 +1,5 @@
-"""Apache as the service's front: its configuration, its process and the supervision of both.
+"""Apache as the front end: its configuration, and its process under supervision.
 
-Takes `Settings`; starts, watches, drains and ends httpd. Knows signals, folders and accounts; knows nothing of models'
-contents, of tensors, or of what a request means.
+Takes `Settings`; starts, watches, drains and ends httpd. Knows signals, folders and accounts; knows nothing of the
+contents of models or requests.
 """

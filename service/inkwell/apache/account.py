@@ -18,16 +18,16 @@ def children_account() -> str | None:
 
 
 def open_to_group(folder: Path) -> None:
-    """Let the children's account into a private folder of root's, to read."""
+    """Give the children's account read access to a private folder of root's."""
     if children_account():
         shutil.chown(folder, group=NAME)
         folder.chmod(0o750)
 
 
 def unreadable(folder: Path) -> list[str]:
-    """What the account may not read in `folder`, tried by that account itself, so that every rule counts.
+    """Paths in `folder` that the account may not read; a process of that account tries, so that every rule applies.
 
-    Nothing when there is no change of user.
+    Empty when there is no change of user.
     """
     if not children_account():
         return []
@@ -39,6 +39,6 @@ def unreadable(folder: Path) -> list[str]:
 
 
 def permission_advice(paths: list[str]) -> str:
-    """One line that says what to do about unreadable paths."""
+    """One line of advice about unreadable paths."""
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     return f"{NAME} may not read {paths[0]}{more}; allow it with chmod -R o+rX"

@@ -1,7 +1,7 @@
 """Turns lines that Apache and libraries write into log records.
 
-Takes bytes, gives bytes. Requests that the application answers have a record already (http/access_log.py); Apache logs
-only those that it answers itself, in the format that httpd.conf.template names `refused`. Among them are requests
+Takes bytes, returns bytes. Requests that the application answers have a record already (http/access_log.py); Apache
+logs only those that it answers itself, in the format that httpd.conf.template names `refused`. Among them are requests
 whose body did not arrive: mod_wsgi calls the application before it reads the body, so they have a record as well.
 """
 
@@ -25,25 +25,25 @@ LEVELS = {
     "warn": logging.WARNING, "notice": logging.INFO, "info": logging.INFO,
 }  # fmt: skip
 CHUNKED = " WSGI0139: "  # a body of unknown length; the record of its refusal covers it
-UNREAD = " WSGI0126: "  # the client sent less of its body than it promised, or too slowly
-MOST_KNOWN = 1_000
+UNREAD = " WSGI0126: "  # the client sent less than its Content-Length, or too slowly
+MAX_KNOWN = 1_000
 
 
 class ApacheLogTranslator:
-    """Makes lines of the form "json" or "text"; as text, Apache's errors stay as they are.
+    """Renders lines as "json" or "text"; as text, Apache's errors stay as they are.
 
-    Lines of Apache below `level` become nothing. Whatever else is printed has no level, and is never dropped.
+    Apache's lines below `level` are dropped. All other output has no level and is never dropped.
     """
 
     def __init__(self, form: str, level: str) -> None:
         self._formatter = formatter(form)
         self._is_json = form == "json"
         self._level = logging.getLevelNamesMapping()[level.upper()]
-        # Requests that the application has logged and Apache is about to log as well; bounded, in case it does not.
-        self._known: deque[str] = deque(maxlen=MOST_KNOWN)
+        # Ids of requests that the application has logged and Apache may log as well; bounded, in case it does not.
+        self._known: deque[str] = deque(maxlen=MAX_KNOWN)
 
     def translate(self, line: bytes) -> bytes:
-        """One line, with its end; a record of ours comes out as it was."""
+        """Translate one line, including its line end; the application's own records stay unchanged."""
         text = line.decode(errors="replace").rstrip("\r\n")
         if refused := REFUSED.fullmatch(text):
             return self._refusal(refused)
@@ -63,7 +63,7 @@ class ApacheLogTranslator:
         return self._written(f"apache.{error['module']}", level, error["text"]) if self._is_json else line
 
     def _refusal(self, refused: re.Match[str]) -> bytes:
-        """The record of a request that Apache answered, with the fields that those of the application have too."""
+        """The record of a request that Apache answered, with the same fields as the application's records."""
         if refused["unique_id"] in self._known:
             self._known.remove(refused["unique_id"])
             return b""
@@ -93,5 +93,5 @@ def _is_record(text: str) -> bool:
         return False
     try:
         return isinstance(json.loads(text), dict)
-    except (ValueError, RecursionError):  # the latter for what is nested very deep
+    except (ValueError, RecursionError):  # RecursionError for deeply nested JSON
         return False

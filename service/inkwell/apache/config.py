@@ -1,8 +1,8 @@
 """httpd.conf, rendered from the template beside this file.
 
-Takes the settings and a `Site` (folders and account of this start), returns text, and writes the files of refusals that
-the text names. Starts nothing. Values that other modules share are defined here; all other numbers are in the template,
-each with its reason.
+Takes the settings and a `Site` (folders and account of this start), returns text, and writes the error documents that
+the text refers to. Starts nothing. Values that other modules share are defined here; all other numbers are in the
+template, each with its reason.
 """
 
 import importlib.util
@@ -19,10 +19,10 @@ from inkwell.settings.settings import Settings
 
 TEMPLATE = Path(__file__).with_name("httpd.conf.template")
 APACHE_MODULES = Path("/usr/lib/apache2/modules")
-# One step quieter than ours: at info, mod_wsgi logs every stage of its start, and at debug every request.
+# One level above ours: at info, mod_wsgi logs every stage of its start, and at debug every request.
 LOG_LEVELS = {"debug": "info", "info": "warn", "warning": "warn", "error": "error"}
 HTTPD_CONF = "httpd.conf"
-DRAIN_S = 315  # the longest that a stop waits for running requests before it cuts them
+DRAIN_S = 315  # longest wait for running requests at a stop, after which they are aborted
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Site:
 
     run_dir: Path  # private to this start, removed at its end
     root: Path  # holds the `service` package as Apache's processes import it
-    account: str | None  # the user of Apache's children; None: the user that started the launcher
+    account: str | None  # the user of Apache's children; None for the user that started the launcher
 
 
 def authority(host: str, port: int) -> str:
@@ -40,7 +40,7 @@ def authority(host: str, port: int) -> str:
 
 
 def render(settings: Settings, site: Site) -> str:
-    """The whole of httpd.conf."""
+    """Return the complete httpd.conf."""
     values = {
         "listen": authority(settings.host, settings.port),
         "run_dir": site.run_dir,
@@ -63,7 +63,7 @@ def render(settings: Settings, site: Site) -> str:
 
 
 def write_refusals(folder: Path) -> None:
-    """One JSON file per status, named as httpd.conf refers to it."""
+    """Write one JSON file per status, under the names that httpd.conf refers to."""
     folder.mkdir()
     for refusal in REFUSALS:
         (folder / f"{refusal.status}.json").write_text(json.dumps(refusal.body()) + "\n")

@@ -1,7 +1,7 @@
-"""Standard output of the launcher: its own records, and the lines of Apache and of everything below it.
+"""Standard output of the launcher: its own records, and the lines of Apache and all of its child processes.
 
-Writing never raises: a closed terminal or pipe must not end a service that has requests to finish. In the form "json"
-every output line is a JSON object, whichever process wrote it.
+Writing never raises: a closed terminal or pipe must not end a service that has requests to finish. In the format "json"
+every output line is a JSON object, regardless of the process that wrote it.
 """
 
 import logging
@@ -18,23 +18,23 @@ log = logging.getLogger("inkwell")
 
 
 def log_info(text: str, **fields: object) -> None:
-    """One record of the launcher's own."""
+    """Log one record of the launcher."""
     log.info(text, extra=fields)
 
 
 def print_fatal(text: str, form: str) -> None:
-    """Why the service does not start, on standard error; nothing is configured yet."""
+    """Print why the service cannot start, on standard error, because logging is not configured yet."""
     described = {"name": log.name, "levelno": logging.CRITICAL, "levelname": "CRITICAL", "msg": text}
     print(formatter(form).format(logging.makeLogRecord(described)), file=sys.stderr)
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines to copy from, hence without a prefix; only for the text format."""
+    """Print lines without a prefix, so that they can be copied; only in the text format."""
     _write("".join(f"{line}\n" for line in lines).encode())
 
 
 def copy(lines: Iterable[bytes], translator: ApacheLogTranslator) -> None:
-    """Write lines as the translator renders them, until their source ends.
+    """Write lines through the translator until the source ends.
 
     Keeps reading when output is closed, so that the source never blocks.
     """

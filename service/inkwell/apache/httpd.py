@@ -1,4 +1,4 @@
-"""The httpd process: its environment, its signals, its output, and its end together with everything below it.
+"""The httpd process: its environment, signals and output, and how it ends together with all its descendants.
 
 Takes a configuration file and the settings; knows nothing of when to start or to stop.
 """
@@ -26,13 +26,13 @@ NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 def environment(settings: Settings, home: Path, otel: Mapping[str, str] = NO_VARIABLES) -> dict[str, str]:
-    """All that Apache, the web process and the workers inherit; nothing else of the launcher's environment does."""
+    """The environment of Apache, the web process and the workers; no other variable is passed on."""
     values = {PREFIX + item.name.upper(): _as_text(getattr(settings, item.name)) for item in fields(settings)}
     return {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(home), "LANG": "C.UTF-8", **otel, **values}
 
 
 def _as_text(value: object) -> str:
-    """A setting as its variable holds it."""
+    """A setting as the text of its variable."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -43,7 +43,7 @@ def _as_text(value: object) -> str:
 
 
 class Httpd:
-    """A running httpd. It gets SIGTERM from the kernel when the launcher dies, in whatever way."""
+    """A running httpd. The kernel sends it SIGTERM when the launcher dies, even if it is killed."""
 
     def __init__(self, process: subprocess.Popen[bytes], translator: ApacheLogTranslator) -> None:
         self._process = process
@@ -61,15 +61,15 @@ class Httpd:
         return self._process.wait()
 
     def finish(self) -> None:
-        """Stop gracefully: close the listeners, and end when the running requests have ended."""
+        """Stop gracefully: close the listeners, and exit once the running requests have ended."""
         self._process.send_signal(signal.SIGWINCH)
 
     def cut(self) -> None:
-        """End now and cut running requests."""
+        """Stop immediately and abort running requests."""
         self._process.send_signal(signal.SIGTERM)
 
     def reap_orphans(self) -> None:
-        """Collect processes that lost their parent and were given to us, as happens to the first of a container."""
+        """Reap orphaned processes that were re-parented to this one, as happens to process 1 of a container."""
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
         try:
             while (ended := os.waitid(os.P_ALL, 0, flags)) and ended.si_pid != self._process.pid:
@@ -92,9 +92,9 @@ class Httpd:
 
 @contextmanager
 def running_httpd(run_dir: Path, variables: dict[str, str], translator: ApacheLogTranslator) -> Iterator[Httpd]:
-    """Start httpd; at the end of the block nothing of it is left.
+    """Start httpd; when the block ends, none of its processes is left.
 
-    A session of its own keeps the terminal's Ctrl-C and window changes away from it: SIGINT would cut the streams.
+    It runs in its own session, so that the terminal's SIGINT and SIGWINCH do not reach it: SIGINT would abort streams.
     Its output is a pipe rather than ours, because Apache opens its logs by name, which fails for sockets and for
     another user's terminal.
     """

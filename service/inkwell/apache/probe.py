@@ -1,7 +1,7 @@
-"""Asks /readyz over loopback, as any client would.
+"""Queries /readyz over loopback, like any client.
 
-Takes the address that Apache listens on, returns a `Readiness`, or `None` if there is no answer or one of another
-shape. Knows no process and no signal.
+Takes the address that Apache listens on, returns a `Readiness`, or `None` if there is no response or a malformed one.
+Knows no process and no signal.
 """
 
 import http.client
@@ -14,7 +14,7 @@ EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """One answer of /readyz."""
+    """One response of /readyz."""
 
     ready: bool
     status: str
@@ -23,12 +23,12 @@ class Readiness:
 
 
 def local_host(host: str) -> str:
-    """A host to connect to; loopback if Apache listens on every address."""
+    """The host to connect to; loopback if Apache listens on all addresses."""
     return EVERY_ADDRESS.get(host, host)
 
 
 def ask(host: str, port: int) -> Readiness | None:
-    """One question to /readyz."""
+    """Query /readyz once."""
     connection = http.client.HTTPConnection(local_host(host), port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", "/readyz", headers={"Connection": "close"})

@@ -2,7 +2,7 @@
 
 A context manager creates and removes it. If a launcher was killed, the next one removes its folder. The folder's name
 also identifies the processes of a start: all of them inherit it in their environment, and no other process has it.
-Workers lead sessions of their own and orphans have changed their parent, so neither group nor parent would do.
+Process groups and parents would not identify them, because workers have their own sessions and orphans a new parent.
 """
 
 import fcntl
@@ -20,14 +20,14 @@ from inkwell.errors import SettingsError
 
 PREFIX = "inkwell-run-"
 VARIABLE = "INKWELL_STATE_DIR"
-SETTLED_S = 60  # a folder that is younger may be between its creation and its lock
+SETTLED_S = 60  # a younger folder may have been created and not locked yet
 
 
 @contextmanager
 def run_folder(parent: Path) -> Iterator[Path]:
-    """A new folder below `parent`, closed to everybody else, held by a lock as long as its launcher lives.
+    """A new folder below `parent` without access for other users, locked for as long as its launcher runs.
 
-    The lock also keeps systemd's cleaner of temporary files away.
+    The lock also prevents its removal by systemd-tmpfiles.
     """
     _remove_abandoned(parent)
     try:
@@ -57,14 +57,14 @@ def _remove_abandoned(parent: Path) -> None:
     for folder in parent.glob(f"{PREFIX}*"):
         try:
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        except OSError:  # another user's, or gone already
+        except OSError:  # another user's process, or already ended
             continue
         try:
             status = os.fstat(lock)
             if status.st_uid == os.geteuid() and time.time() - status.st_mtime > SETTLED_S:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
-        except BlockingIOError:  # its launcher lives
+        except BlockingIOError:  # its launcher is running
             continue
         finally:
             os.close(lock)
@@ -79,5 +79,5 @@ def _pids_of(run_dir: Path) -> list[int]:
 def _environment(pid: int) -> list[bytes]:
     try:
         return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:  # it has ended, or is another user's
+    except OSError:  # the process has ended, or belongs to another user
         return []

@@ -1,8 +1,8 @@
-"""Copies of the code and of the models where Apache's account can read them.
+"""Copies the code and mirrors the models to folders that Apache's account can read.
 
 Root's checkout may be below a folder that other users cannot enter. The code is small and copied at each start. Models
-are large and hard-linked, which costs nothing; what cannot be linked is copied: files on another file system, and
-files that only their owner may read, as safetensors writes them. Knows folders and files, not what a checkpoint is.
+are large and therefore hard-linked. Files that cannot be linked are copied: those on another file system, and those
+that only their owner may read, which is how safetensors writes them. Knows folders and files, not what a checkpoint is.
 """
 
 import compileall
@@ -24,7 +24,7 @@ Signature = dict[Path, tuple[int, int]]  # file -> (bytes, time of change in ns)
 
 
 def stage_code(package: Path, root: Path) -> None:
-    """Copy the package with its compiled files, which Apache's account could not write, and open it to everybody."""
+    """Copy the package and make it world-readable; byte-compiles it first, because Apache's account could not."""
     compileall.compile_dir(package, quiet=2)
     shutil.copytree(package, root / package.name)
     for folder, _, files in os.walk(root):
@@ -34,7 +34,7 @@ def stage_code(package: Path, root: Path) -> None:
 
 
 class ModelMirror:
-    """Keeps `target` in step with the model folders of `source`; every folder appears and vanishes as a whole."""
+    """Keeps `target` in sync with the model folders of `source`; each folder appears and disappears atomically."""
 
     def __init__(self, source: Path, target: Path) -> None:
         self._source = source
@@ -44,7 +44,7 @@ class ModelMirror:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="model-mirror", daemon=True)
         target.mkdir(exist_ok=True)
-        open_to_group(target)  # and closed to others: a checkpoint may be private
+        open_to_group(target)  # and to no one else: a checkpoint may be private
 
     def __enter__(self) -> "ModelMirror":
         self.sync(settled_only=False)
@@ -60,11 +60,11 @@ class ModelMirror:
             self.sync(settled_only=True)
 
     def sync(self, settled_only: bool) -> None:
-        """One pass. While serving, a folder is taken over when it did not change between two passes."""
+        """Run one pass. With `settled_only`, only publish folders that have not changed since the previous pass."""
         lock = os.open(self._target, os.O_RDONLY)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)  # another launcher may serve the same checkout
-            self._remove_leftovers()
+            self._remove_scratch()
             wanted = {name: _signature(folder.path) for name, folder in scan(self._source).items()}
             for name, signature in wanted.items():
                 settled = not settled_only or self._seen.get(name) == signature
@@ -73,8 +73,8 @@ class ModelMirror:
             for name in {entry.name for entry in self._target.iterdir()} - wanted.keys():
                 self._withdraw(name)
             self._seen = wanted
-        except OSError as error:  # a folder that changes meanwhile, or a full disk; the next pass tries again
-            self._report(f"models are not in step yet: {error.strerror}: {error.filename}")
+        except OSError as error:  # a folder changed during the pass, or the disk is full; the next pass retries
+            self._report(f"models are not in sync yet: {error.strerror}: {error.filename}")
         finally:
             os.close(lock)
 
@@ -102,8 +102,8 @@ class ModelMirror:
             (self._target / name).rename(old / name)
             shutil.rmtree(old)
 
-    def _remove_leftovers(self) -> None:
-        for folder in self._target.glob(".*-*"):  # of a launcher that was killed in the middle of a pass
+    def _remove_scratch(self) -> None:
+        for folder in self._target.glob(".*-*"):  # left by a launcher that was killed during a pass
             shutil.rmtree(folder)
 
 
@@ -113,7 +113,7 @@ def _signature(folder: Path) -> Signature:
 
 
 def _link(source: Path, target: Path) -> bool:
-    """Whether `target` is now a second name of `source`, and readable."""
+    """Hard-link `source` as `target`; returns False if that is impossible or the link would be unreadable."""
     if not source.stat().st_mode & stat.S_IROTH:
         return False
     try:

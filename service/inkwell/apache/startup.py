@@ -1,4 +1,4 @@
-"""Reports the progress of a start: asks /readyz until the service is ready, and prints each new reason why it is not.
+"""Reports the progress of a start: polls /readyz until the service is ready, and prints each new reason why it is not.
 
 When it is ready, prints its addresses and an example request.
 """
@@ -10,11 +10,11 @@ from inkwell.apache.config import authority
 from inkwell.apache.console import log_info, print_lines
 from inkwell.settings.settings import Settings
 
-ANSWER_LIMIT_S = 60.0  # for the web process to answer at all; loading a model may take longer
+ANSWER_LIMIT_S = 60.0  # for the first response of the web process; loading a model may take longer
 
 
 class Startup:
-    """Whether the service has become ready, and whether waiting still makes sense."""
+    """Tracks whether the service has become ready, and whether to keep waiting."""
 
     def __init__(self, settings: Settings) -> None:
         self._host = settings.host
@@ -33,7 +33,7 @@ class Startup:
 
     @property
     def hopeless(self) -> bool:
-        """Whether the web process has given no usable answer for too long."""
+        """Whether the web process has not sent a usable response for too long."""
         return not self.answered and self._seconds > ANSWER_LIMIT_S
 
     @property
@@ -41,7 +41,7 @@ class Startup:
         return time.monotonic() - self._started
 
     def look(self) -> None:
-        """Ask once, and print what is new."""
+        """Query once, and print any change."""
         answer = probe.ask(self._host, self._port)
         if answer is None:
             return
@@ -49,12 +49,12 @@ class Startup:
             self.ready = True
             self._announce(f"ready after {self._seconds:.1f} s")
         elif answer.reason != self._reason:
-            hint = "" if answer.status == "loading" else " (looked for again and again; Ctrl-C stops)"
+            hint = "" if answer.status == "loading" else " (checked repeatedly; Ctrl-C stops)"
             log_info(f"not ready yet: {answer.reason}{hint}")
         self._reason = answer.reason
 
     def _announce(self, text: str) -> None:
-        """Print addresses and an example: lines to copy from in text format, fields of a record in JSON."""
+        """Print addresses and an example request: as lines to copy in text format, as fields of a record in JSON."""
         url = f"http://{authority(probe.local_host(self._host), self._port)}"
         query = f"input_text=Once%20upon%20a%20time&length=60&model_name={self._model}"
         command = f"curl {self._key}'{url}/text-generate?{query}'"
@@ -68,7 +68,7 @@ class Startup:
                 f"  Service   {url}/",
                 f"  Swagger   {url}/apidocs/",
                 f"  Try it    {command}",
-                "  Stop      Ctrl-C: running requests finish first; a second Ctrl-C cuts them",
+                "  Stop      Ctrl-C: running requests finish first; a second Ctrl-C aborts them",
                 "",
             )
         )

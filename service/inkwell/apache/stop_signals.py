@@ -1,6 +1,6 @@
 """The signals that end the service, as a queue that the supervisor waits on.
 
-SIGINT, SIGTERM, SIGHUP and SIGWINCH mean the same: drain. Knows nothing of what draining is.
+SIGINT, SIGTERM, SIGHUP and SIGWINCH all request a drain, which the supervisor performs.
 """
 
 import os
@@ -10,15 +10,17 @@ from types import FrameType
 
 
 class StopSignals:
-    """Takes over the signals from the moment it is built."""
+    """Installs the handlers when constructed."""
 
     def __init__(self) -> None:
-        self._received: queue.SimpleQueue[int] = queue.SimpleQueue()  # may be put to from a signal handler
+        self._received: queue.SimpleQueue[int] = (
+            queue.SimpleQueue()
+        )  # SimpleQueue.put may be called from a signal handler
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGWINCH):
             self._take(number)
 
     def wait(self, timeout_s: float) -> bool:
-        """Whether a signal arrived within that time."""
+        """Return whether a signal arrived within this time."""
         try:
             self._received.get(timeout=timeout_s)
         except queue.Empty:
@@ -26,7 +28,7 @@ class StopSignals:
         return True
 
     def _take(self, number: signal.Signals) -> None:
-        """A terminal sends SIGWINCH when its window changes, which must not stop anything; `nohup` ignores SIGHUP."""
+        """A terminal sends SIGWINCH when its window is resized, which must stop nothing; `nohup` ignores SIGHUP."""
         ignored = number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN
         if not ignored and not (number == signal.SIGWINCH and has_terminal()):
             signal.signal(number, self._note)

@@ -31,7 +31,7 @@ class Supervisor:
         self._drain_flag = drain_flag
 
     def run(self) -> int:
-        """Serve until a stop signal or the end of httpd; 0 when no request was cut."""
+        """Serve until a stop signal or the end of httpd; returns 0 if no request was aborted."""
         startup = Startup(self._settings)
         while self._httpd.running:
             if self._stop.wait(SERVING_TICK_S if startup.ready else STARTING_TICK_S):
@@ -50,13 +50,13 @@ class Supervisor:
         deadline = time.monotonic() + DRAIN_S
         while self._httpd.running and self._has_requests(answered):
             if time.monotonic() > deadline:
-                return self._cut(f"requests were still running after {DRAIN_S} s; they are cut")
+                return self._cut(f"requests were still running after {DRAIN_S} s; aborting them")
             if self._stop.wait(DRAINING_TICK_S):
-                return self._cut("second signal: running requests are cut")
+                return self._cut("second signal: running requests are aborted")
         return self._finish()
 
     def _has_requests(self, answered: bool) -> bool:
-        """Whether requests run. A service that does not answer now but did before is taken to be busy."""
+        """Whether requests are running. A service that stopped responding is assumed to be busy."""
         answer = probe.ask(self._settings.host, self._settings.port)
         return answer.requests != 0 if answer else answered
 
@@ -65,7 +65,7 @@ class Supervisor:
         self._httpd.finish()
         while self._httpd.running:
             if self._stop.wait(DRAINING_TICK_S):
-                return self._cut("second signal: running requests are cut")
+                return self._cut("second signal: running requests are aborted")
         log_info("stopped")
         return 0
 
@@ -75,6 +75,6 @@ class Supervisor:
         return FAILED
 
     def _report_end(self) -> int:
-        """httpd has ended without being asked to."""
+        """httpd has ended unexpectedly."""
         log_info(f"Apache ended by itself with status {self._httpd.status}")
         return FAILED

@@ -1,4 +1,4 @@
-"""From a valid request to pieces of text: the one path below every dialect of the API."""
+"""Generation: turns a valid request into text events, for every dialect of the API."""
 
 from inkwell.generation.choice import Choice
 from inkwell.generation.events import Finish, Heartbeat, TextEvent, TextToken

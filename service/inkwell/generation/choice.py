@@ -1,4 +1,4 @@
-"""One text of a request as it grows: tokens in, text out, and an end. Knows no HTTP and no worker."""
+"""One text of a request while it is generated: takes tokens, returns text events. Knows no HTTP and no worker."""
 
 from inkwell.engine.contract import Event, Job, TokenEvent
 from inkwell.generation.events import Finish, TextEvent, TextToken
@@ -9,9 +9,9 @@ from inkwell.generation.text_buffer import TextBuffer
 
 
 class Choice:
-    """The text number `number` of a request, with `length` tokens before its sentence may be completed.
+    """Text `number` of a request. After `length` tokens it may only complete its sentence.
 
-    Only the `first` text of a prompt reports what is asked about the prompt; the others could only repeat it.
+    Only the `first` text of a prompt reports on the prompt, because the others would report the same.
     """
 
     def __init__(
@@ -27,12 +27,12 @@ class Choice:
         self.number = number
         self.prompt = prompt
         self.first = first
-        self.logprob = 0.0  # of all tokens together, where the engine reports it
+        self.logprob = 0.0  # sum over all tokens, if the engine reports log-probabilities
         self.finish: Finish | None = None
         self.stop: str | None = None  # the stop string that ended it
         self.sentence: Sentence | None = None
         self._length = length
-        self._limit_at: int | None = None  # characters when the text had `length` tokens
+        self._limit_at: int | None = None  # number of characters when the text had `length` tokens
         self._chain = chain
         self._buffer = buffer
         self._stop_checker = stop_checker
@@ -48,12 +48,12 @@ class Choice:
 
     @property
     def generated(self) -> int:
-        """Generated tokens, including those that are not part of the text because it was cut."""
+        """Number of generated tokens, including those cut off the end of the text."""
         return self._chain.generated
 
     @property
     def dropped_tokens(self) -> int:
-        """Tokens cut off the prompt, or slid out of the context."""
+        """Number of tokens cut off the prompt, or dropped when the context window slid."""
         return self.prompt.dropped_tokens + self._chain.dropped_tokens
 
     @property
@@ -61,11 +61,11 @@ class Choice:
         return self._chain.first
 
     def next_job(self) -> Job | None:
-        """The job that continues the text after one that ended at its limit; None when the text has ended."""
+        """The job that continues the text after the previous job reached its limit; None if the text has ended."""
         return None if self.finish else self._chain.next()
 
     def take(self, event: Event) -> TextEvent | None:
-        """Take one event of the engine; returns the text that can be emitted because of it."""
+        """Process one event of the engine; returns the text that can now be emitted."""
         if self.first:
             self.prompt.note(event)
         if not isinstance(event, TokenEvent):
@@ -77,7 +77,7 @@ class Choice:
         return self.end(event.finish)
 
     def end(self, finish: Finish) -> TextEvent:
-        """End the text where it is."""
+        """End the text at its current length."""
         self._buffer.finish()
         event = self._emit(finish)
         assert event is not None, "the last event is emitted even without text"

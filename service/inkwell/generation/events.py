@@ -1,12 +1,12 @@
-"""What a running generation gives to the dialect that shapes its reply."""
+"""The events of a running generation, from which a dialect builds its reply."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from inkwell.engine.contract import TopTokens
 
-# Why a text ended: the end-of-text token, a stop string, the limit of tokens, the end of a sentence that the limit
-# would have cut, the request's timeout, or a cancellation.
+# Why a text ended: the end-of-text token, a stop string, the token limit, the end of a sentence that the limit would
+# have cut, the request's timeout, or a cancellation.
 Finish = Literal["stop", "stop_sequence", "length", "sentence", "timeout", "cancelled"]
 
 
@@ -14,7 +14,7 @@ Finish = Literal["stop", "stop_sequence", "length", "sentence", "timeout", "canc
 class TextToken:
     """One token of a text or prompt. `offset` counts characters from the beginning of its text.
 
-    `logprob` is None for the first token of a prompt, which nothing precedes.
+    `logprob` is None for the first token of a prompt, because it has no context.
     """
 
     id: int
@@ -25,13 +25,13 @@ class TextToken:
 
     @property
     def text(self) -> str:
-        """Its bytes as text, with U+FFFD in place of a partial character."""
+        """The token's bytes as text, with U+FFFD in place of a partial character."""
         return self.data.decode(errors="replace")
 
 
 @dataclass(frozen=True, slots=True)
 class TextEvent:
-    """More of one text. Its last event, and no other, has a `finish`.
+    """The next part of one text. Only its last event has a `finish`.
 
     `tokens` are those whose first character is in `text`; empty unless log-probabilities were asked for.
     """
@@ -44,4 +44,4 @@ class TextEvent:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Nothing happened for a while. A stream then writes a comment, which reveals a client that has disconnected."""
+    """Emitted after a while without other events. Streams write a comment for it, to detect disconnected clients."""

@@ -1,4 +1,4 @@
-"""One admitted request that a worker has: its events while it runs, its whole reply, and its end."""
+"""One admitted request that was submitted to a worker: its stream of events, its complete reply, and its outcome."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,9 +22,9 @@ TaskT_co = TypeVar("TaskT_co", bound=Task, covariant=True)
 class Generation(Generic[TaskT_co]):
     """Iterate `events` or call `collect`. `deadline` is monotonic seconds.
 
-    A request that generates has `choices`, whose numbers its jobs have. Others have none, and a job for each prompt.
-    The context that provides a generation owns its resources: the slots, the model and its place among the admitted
-    requests.
+    A `Generate` request has one job per choice, with the choice's number as its key; other tasks have one job per
+    prompt and no choices. The context manager that provides a generation owns its resources: the slots, the model's
+    lease and the admission.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Generation(Generic[TaskT_co]):
         deadline: float,
         on_token: Callable[[], None],
     ) -> None:
-        self.request = request  # the effective one: model, length and seed are decided
+        self.request = request  # with model, length and seed filled in
         self.model = model
         self.prompts = list(prompts)
         self.choices = list(choices)
@@ -48,7 +48,7 @@ class Generation(Generic[TaskT_co]):
         self._deadline = deadline
         self._on_token = on_token
         self._first_token: float | None = None  # monotonic seconds
-        self._computed = False  # whether the engine has reported anything of a job
+        self._computed = False  # whether the engine has reported anything on a job
         context.measure = self._outcome
         context.on_cancel = stream.wake
 
@@ -62,7 +62,7 @@ class Generation(Generic[TaskT_co]):
 
     @property
     def prompt_tokens(self) -> int:
-        """Tokens of all prompts, each counted once for all its texts."""
+        """Number of prompt tokens; each prompt counts once, regardless of its number of texts."""
         return sum(len(prompt.tokens) for prompt in self.prompts)
 
     @property
@@ -77,7 +77,7 @@ class Generation(Generic[TaskT_co]):
 
     @property
     def dropped_tokens(self) -> int:
-        """Tokens cut off the prompts or slid out of the context, for each text of the reply."""
+        """Number of tokens cut off the prompt or dropped by the sliding window, for each text of the reply."""
         if isinstance(self.task, Generate):
             return sum(choice.dropped_tokens for choice in self.best)
         return sum(prompt.dropped_tokens for prompt in self.prompts)
@@ -110,7 +110,7 @@ class Generation(Generic[TaskT_co]):
 
     @property
     def best(self) -> list[Choice]:
-        """The texts of the reply: all, or of each prompt the `nsamples` with the highest log-probability per token."""
+        """The texts of the reply: all, or for each prompt the `nsamples` with the highest log-probability per token."""
         if not isinstance(self.task, Generate) or self.task.samples == self.task.nsamples:
             return self.choices
         made, wanted = self.task.samples, self.task.nsamples
@@ -118,11 +118,11 @@ class Generation(Generic[TaskT_co]):
         return [choice for group in groups for choice in sorted(group, key=_likelihood, reverse=True)[:wanted]]
 
     def failed(self, error: Exception) -> None:
-        """Report this error as the request's outcome, also one that happened while its reply was made."""
+        """Report this error as the request's outcome, even if it occurred while the reply was built."""
         self._context.error = error
 
     def events(self, ping_s: float) -> Iterator[TextEvent | Heartbeat]:
-        """Pieces of text as they come, one final event for each text; raises the error that ended the generation."""
+        """Text events as they arrive, one final event per text; raises the error that ended the generation."""
         try:
             yield from self._events(ping_s)
         except Exception as error:
@@ -142,7 +142,7 @@ class Generation(Generic[TaskT_co]):
                 yield piece
 
     def collect(self) -> list[Choice]:
-        """The whole reply: the drained stream."""
+        """The complete reply, collected from the stream."""
         for _ in self.events(ping_s=60):
             pass
         return self.best
@@ -154,7 +154,7 @@ class Generation(Generic[TaskT_co]):
         return all(prompt.computed for prompt in self.prompts)
 
     def _take(self, number: int, event: Event) -> TextEvent | None:
-        """Hand an event to its text or prompt; a text that has ended gets none, because messages cross."""
+        """Pass an event to its text or prompt. Late events of a text that has ended are ignored."""
         choice = self.choices[number] if self.choices else None
         if choice and choice.finish:
             return None
@@ -184,15 +184,15 @@ class Generation(Generic[TaskT_co]):
         return piece
 
     def _cancel(self) -> Iterator[TextEvent]:
-        if not isinstance(self.task, Generate):  # a part of its result means nothing
+        if not isinstance(self.task, Generate):  # a partial result is useless
             raise Cancelled("the request was cancelled before it had a result")
         yield from self._end_all("cancelled")
 
     def _time_out(self) -> Iterator[TextEvent]:
         if not isinstance(self.task, Generate):
-            raise DeadlineExceeded("the request's time was over before it had a result")
+            raise DeadlineExceeded("the request timed out before it had a result")
         if not self.generated_tokens:
-            raise DeadlineExceeded("the request's time was over before its first token")
+            raise DeadlineExceeded("the request timed out before its first token")
         yield from self._end_all("timeout")
 
     def _end_all(self, finish: Finish) -> Iterator[TextEvent]:

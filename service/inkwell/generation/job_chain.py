@@ -1,6 +1,6 @@
-"""The engine's jobs of one text. With `slides` a further job continues when the context is full.
+"""The engine jobs of one text. With `slides`, another job continues the text when the context is full.
 
-A further job keeps the newer half of the context. Knows token ids and no text.
+Each further job starts from the newer half of the context. Knows token ids and no text.
 """
 
 from dataclasses import replace
@@ -9,16 +9,16 @@ from inkwell.engine.contract import Job
 
 
 class JobChain:
-    """One text of at most `max_tokens` tokens. `job` is a template: its key and its length do not matter."""
+    """One text of at most `max_tokens` tokens. `job` is a template, whose key and length are ignored."""
 
     def __init__(self, job: Job, max_tokens: int, context: int, slides: bool) -> None:
         self.generated = 0  # tokens, including those after the end of the text that is kept
-        self.dropped_tokens = 0  # slid out of the context
+        self.dropped_tokens = 0  # dropped when the window slid
         self._job = job
         self._max_tokens = max_tokens
         self._context = context
         self._slides = slides
-        self._window = list(job.prompt)  # what the running job's slot holds
+        self._window = list(job.prompt)  # contents of the running job's slot
 
     @property
     def first(self) -> Job:
@@ -26,7 +26,7 @@ class JobChain:
 
     @property
     def continues(self) -> bool:
-        """Whether another job follows one that ends at its limit."""
+        """Whether another job follows when the running one reaches its limit."""
         return self._slides and self.generated < self._max_tokens
 
     def push(self, token: int) -> None:
@@ -35,7 +35,7 @@ class JobChain:
         self._window.append(token)
 
     def next(self) -> Job:
-        """The job that continues the text, which slides the window."""
+        """Slide the window and return the job that continues the text."""
         kept = max(self._context // 2, 1)
         self.dropped_tokens += len(self._window) - kept
         del self._window[:-kept]

@@ -1,7 +1,7 @@
-"""A request's tasks as the engine's jobs: the one place that translates between both.
+"""Translates the task of a request into engine jobs.
 
-A `Score` or an `Inspect` is a job for each prompt, a `Generate` one for each text. For the engine, a job without tokens
-to generate computes its prompt alone.
+`Score` and `Inspect` become one job per prompt, `Generate` one per text. A job with no tokens to generate only computes
+its prompt.
 """
 
 from collections import Counter
@@ -19,16 +19,16 @@ from inkwell.parameters import Generate, GenerationRequest, Inspect, Score, Task
 PROMPT_ALONE = 0  # tokens to generate
 
 
-def choices_of(
+def create_choices(
     request: GenerationRequest[Task],
     model: Model,
     prompts: Sequence[PromptState],
     lengths: Sequence[int],
     cache_salt: str,
 ) -> list[Choice]:
-    """Every text of the request, those of the first prompt before those of the second; none unless it generates.
+    """The texts of the request, in the order of its prompts; none unless its task is `Generate`.
 
-    A prompt gets the texts that it would get alone. If it occurs again, it gets further samples, not the same again.
+    The texts of a prompt do not depend on the other prompts. A repeated prompt gets further samples, not the same ones.
     """
     if not isinstance(request.task, Generate):
         return []
@@ -47,7 +47,7 @@ def choices_of(
 
 
 def prompt_job(task: Score | Inspect, prompt: PromptState, cache_salt: str) -> Job:
-    """The job that computes a prompt, and what the task asks about it."""
+    """The job that computes a prompt, and its scores or distribution."""
     if isinstance(task, Score):
         return Job(0, prompt.tokens, PROMPT_ALONE, cache_salt=cache_salt, prompt_logprobs=task.prompt_logprobs)
     return Job(0, prompt.tokens, PROMPT_ALONE, task.sampling, cache_salt=cache_salt, inspect=task.top)

@@ -1,6 +1,6 @@
-"""What belongs to one prompt of a request: its tokens, and what the engine reports of them.
+"""The state of one prompt of a request: its tokens, and the results that the engine reports for them.
 
-The texts of a prompt share its state, and the engine reports it in the first text's job alone.
+All texts of a prompt share its state; the engine reports the results only in the first text's job.
 """
 
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ from inkwell.generation.events import TextToken
 
 
 class PromptState:
-    """The prompt number `number` of a request, as the model gets it."""
+    """Prompt `number` of a request, as passed to the model."""
 
     def __init__(self, number: int, tokens: Sequence[int], dropped_tokens: int, tokenizer: TextTokenizer) -> None:
         self.number = number
         self.tokens = tuple(tokens)
-        self.dropped_tokens = dropped_tokens  # cut off its beginning
+        self.dropped_tokens = dropped_tokens  # number of tokens cut off its beginning
         self.cached_tokens = 0  # reused from an earlier request; known once computed
-        self.computed = False  # everything that was asked about the prompt is known
+        self.computed = False  # all requested results for the prompt have arrived
         self.inspection: InspectionEvent | None = None
         self._tokenizer = tokenizer
-        self._logprobs: list[tuple[float, TopTokens]] = []  # of all tokens but the first
+        self._logprobs: list[tuple[float, TopTokens]] = []  # of all tokens except the first
 
     def note(self, event: Event) -> None:
-        """An event of the prompt's first job. Those after its first token say nothing about the prompt."""
+        """Process an event of the prompt's first job. Events after its first token contain nothing about the prompt."""
         if isinstance(event, PromptEvent):
             self._logprobs += zip(event.logprobs, event.top, strict=True)
         elif isinstance(event, InspectionEvent):
@@ -38,7 +38,7 @@ class PromptState:
         return "".join(map(decoder.push, self.tokens)) + decoder.finish()
 
     def text_tokens(self) -> list[TextToken]:
-        """The tokens, with their log-probabilities if these were asked for."""
+        """The tokens, with their log-probabilities if requested."""
         decoder, offset, found = self._tokenizer.decoder(), 0, []
         known: list[tuple[float | None, TopTokens]] = [(None, ()), *self._logprobs]
         for place, token in enumerate(self.tokens):

@@ -1,6 +1,6 @@
-"""Prompts made to fit: texts to token ids, truncated as the request allows, with room for what is to be generated.
+"""Tokenises prompts and fits them into the context: truncates as the request allows, with room for generated tokens.
 
-Takes a `GenerationRequest` and a model, gives a `PromptState` for each of its prompts, or raises why they do not fit.
+Takes a `GenerationRequest` and a model, returns a `PromptState` for each prompt, or raises if one does not fit.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from inkwell.parameters import Generate, GenerationRequest, Task
 
 @dataclass(frozen=True, slots=True)
 class FieldNames:
-    """What the dialect of a request calls the fields that messages name."""
+    """The names that the request's dialect uses for the fields in error messages."""
 
     prompt: str = "input_text"
     length: str = "length"
@@ -33,7 +33,7 @@ def fitted(request: GenerationRequest[Task], model: Model, names: FieldNames) ->
 
 
 def text_lengths(task: Task, prompts: Sequence[PromptState], context: int) -> list[int]:
-    """Maximum number of tokens of a text after each prompt, without those that may complete a sentence.
+    """Maximum number of tokens of each prompt's texts, without those that may complete a sentence.
 
     Empty for a task that generates nothing.
     """
@@ -54,7 +54,7 @@ def _encoded(prompt: str | tuple[int, ...], model: Model, names: FieldNames) -> 
             size = model.config.vocab_size
             message = f"{names.prompt} holds the token {unknown}; {model.name} has tokens from 0 to {size - 1}"
             raise InvalidParameter(message, param=names.prompt)
-    if not tokens:  # a tokenizer with a normaliser may leave nothing of the text
+    if not tokens:  # a tokenizer's normaliser may remove the whole text
         raise InvalidParameter(f"{names.prompt} has no token in the vocabulary of {model.name}", param=names.prompt)
     return tokens
 
@@ -65,7 +65,7 @@ def _truncated(tokens: Sequence[int], request: GenerationRequest[Task], context:
 
 
 def _most_kept(request: GenerationRequest[Task], context: int) -> int:
-    """Most tokens of a truncated prompt: `slide` leaves room for one token, `truncate_left` for the whole text."""
+    """Maximum size of a truncated prompt: `slide` leaves room for one token, `truncate_left` for the whole text."""
     if request.on_overflow == "slide" or not isinstance(request.task, Generate):
         return max(context - 1, 1)
     wanted = context // 2 if request.task.length is None else request.task.length
@@ -76,7 +76,7 @@ def _check(prompt_tokens: int, request: GenerationRequest[Task], model: Model, n
     context = model.config.context
     length, left = None, ""
     if isinstance(request.task, Generate):
-        length, left = request.task.length, ", and one must be left to generate"
+        length, left = request.task.length, ", and at least one must be generated"
     if prompt_tokens > context or (prompt_tokens == context and left):
         message = f"{names.prompt} has {prompt_tokens} tokens; {model.name} takes {context}{left}"
         raise ContextLengthExceeded(message, param=names.prompt)

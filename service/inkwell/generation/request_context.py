@@ -13,16 +13,16 @@ from inkwell.observability.outcome import CANCELLED, REFUSED, OutcomeListener, R
 class RequestContext:
     """One admitted request as a context manager: leaving it reports its outcome, once.
 
-    `measure` describes the outcome; a generation replaces it by one that counts tokens. `on_cancel` is called after
-    `cancelled` is set.
+    `measure` builds the outcome; a generation replaces it with a function that counts tokens. `on_cancel` is called
+    after `cancelled` is set.
     """
 
     def __init__(self, request_id: str, client: Client, listeners: Sequence[OutcomeListener]) -> None:
         self.request_id = request_id
         self.client = client
         self.started = time.monotonic()
-        self.model_name: str | None = None  # its folder's, even if the model cannot be served
-        self.error: BaseException | None = None  # the one that ended the request
+        self.model_name: str | None = None  # name of the folder, even if the model cannot be served
+        self.error: BaseException | None = None  # the error that ended the request
         self.cancelled = threading.Event()
         self.on_cancel: Callable[[], None] = lambda: None
         self.measure: Callable[[], RequestOutcome] = self._unsubmitted
@@ -40,12 +40,12 @@ class RequestContext:
             report(outcome)
 
     def cancel(self) -> None:
-        """End the request in its present state; may be called from any thread."""
+        """Cancel the request; may be called from any thread."""
         self.cancelled.set()
         self.on_cancel()
 
     def _unsubmitted(self) -> RequestOutcome:
-        """The outcome of a request that ended with an error before a worker had it."""
+        """The outcome of a request that failed before it was submitted to a worker."""
         return RequestOutcome(
             request_id=self.request_id,
             client=self.client.name,
@@ -64,7 +64,7 @@ class RequestContext:
 
 
 def result_of(error: BaseException | None) -> str:
-    """The result of a request that ended with this error; failures that are not the client's have a code."""
+    """The outcome's `result` for this error: its code if the service is at fault."""
     if isinstance(error, Cancelled):
         return CANCELLED
     if isinstance(error, RequestError | Refused):

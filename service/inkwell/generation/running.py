@@ -9,7 +9,7 @@ from inkwell.errors import RequestNotFound
 
 
 class Running:
-    """The running requests by id and client. If a client uses an id twice, it means both requests."""
+    """The running requests by id and client. An id that a client uses twice refers to both requests."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -17,7 +17,7 @@ class Running:
 
     @contextmanager
     def entry(self, request_id: str, client: Client, cancel: Callable[[], None]) -> Iterator[None]:
-        """The request can be cancelled by its id; `cancel` is called from another request's thread."""
+        """Register a request until the block ends; `cancel` is called from another request's thread."""
         with self._lock:
             self._cancels[cancel] = (request_id, client)
         try:

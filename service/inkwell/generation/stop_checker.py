@@ -1,7 +1,7 @@
-"""Where a growing text ends: at a stop string, at the end of a sentence, or at its limit of tokens.
+"""Decides where a text ends: at a stop string, at the end of a sentence, or at its token limit.
 
-Works on the pending part of the text, which is decoded and not emitted yet. What might be the beginning of a stop
-string, or belongs to an open sentence, stays pending until more text decides. Knows no tokens.
+Works on the pending part of the text, which is decoded but not emitted. Text that may be the beginning of a stop
+string, or that belongs to an unfinished sentence, stays pending until more text arrives. Knows no tokens.
 """
 
 import re
@@ -15,7 +15,7 @@ from inkwell.generation.events import Finish
 # sentence ended at all.
 Sentence = Literal["whole", "extended", "cut", "open"]
 
-# Sentences of English and related languages. A heuristic: it knows marks and a few abbreviations.
+# A heuristic for English and related languages, based on punctuation and a few abbreviations.
 _END = re.compile(r"[.!?…]+[\"'”’)\]»]*(?=\s|$)")
 _BLANK_LINE = re.compile(r"\S(?=\s*\n\s*\n)")
 _ABBREVIATION = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Prof|Jr|Sr|vs|etc|No|e\.g|i\.e)|\b[A-Z])\.$")
@@ -49,10 +49,10 @@ class StopChecker:
     finish_sentence: bool
 
     def check(self, pending: str, limit_at: int | None, finish: Finish | None, emitted: bool) -> StopDecision:
-        """How much of `pending` to emit; `emitted` is whether any text came before it.
+        """Decide how much of `pending` to emit; `emitted` is whether any text was emitted before.
 
-        `limit_at` is the place in `pending` at which the limit of tokens was reached, None before that. `finish` is the
-        reason why no more tokens come, if none do.
+        `limit_at` is the offset in `pending` at which the token limit was reached, None before that. `finish` is the
+        reason if this was the last token, else None.
         """
         match = find_stop(pending, self.stops)
         if match is not None:
@@ -64,7 +64,7 @@ class StopChecker:
     def _check_sentence(self, pending: str, limit_at: int | None, finish: Finish | None, emitted: bool) -> StopDecision:
         if finish not in (None, "length"):
             return StopDecision(len(pending), finish, sentence="whole" if finish == "stop" else "open")
-        if limit_at == 0 and emitted:  # the limit is in the white space after a sentence that was emitted
+        if limit_at == 0 and emitted:  # the limit falls into the white space after an emitted sentence
             return StopDecision(0, "sentence", sentence="whole")
         ends = sentence_ends(pending, final=finish is not None)
         if limit_at is not None:
@@ -79,14 +79,14 @@ class StopChecker:
         return StopDecision(len(pending) if limit_at is None else limit_at, finish, sentence="open")
 
     def _safe(self, pending: str) -> int:
-        """The characters that cannot become part of a stop string."""
+        """Number of leading characters that cannot become part of a stop string."""
         return len(pending) - partial_stop(pending, self.stops)
 
 
 def find_stop(text: str, stops: Sequence[str]) -> Match | None:
     """The stop string that ends first, the longest of several that end there.
 
-    So the way in which a text is divided into pieces does not change what is found.
+    The result therefore does not depend on how the text is split into events.
     """
     found = [(place + len(stop), place, stop) for stop in stops if (place := text.find(stop)) >= 0]
     if not found:
@@ -96,7 +96,7 @@ def find_stop(text: str, stops: Sequence[str]) -> Match | None:
 
 
 def partial_stop(text: str, stops: Sequence[str]) -> int:
-    """How many characters at the end of the text may be the beginning of a stop string."""
+    """Number of characters at the end of the text that may be the beginning of a stop string."""
     longest = max((len(stop) - 1 for stop in stops), default=0)
     for length in range(min(longest, len(text)), 0, -1):
         tail = text[-length:]
@@ -106,7 +106,7 @@ def partial_stop(text: str, stops: Sequence[str]) -> int:
 
 
 def sentence_ends(text: str, final: bool) -> list[int]:
-    """The ends of the whole sentences of the text, in ascending order.
+    """The end offsets of the complete sentences of the text, in ascending order.
 
     A mark at the very end counts only if the text is `final`: the next token might add digits or quotes.
     """

@@ -1,6 +1,6 @@
-"""Generated tokens as text: characters are pending from their decoding until they are emitted.
+"""Decodes generated tokens into text, which is pending until it is emitted.
 
-Text never ends within a character, and each token has the offset of its first character. Knows no rules of stopping.
+Text never ends within a character, and each token has the offset of its first character. Knows no stop conditions.
 """
 
 from dataclasses import replace
@@ -11,13 +11,13 @@ from inkwell.generation.events import TextToken
 
 
 class TextBuffer:
-    """One text. `trims` leaves out the white space at its beginning; `keeps_tokens` collects its tokens."""
+    """One text. `trims` removes white space from its start; `keeps_tokens` collects its tokens."""
 
     def __init__(self, tokenizer: TextTokenizer, trims: bool, keeps_tokens: bool) -> None:
-        self.text = ""  # emitted, without what was trimmed
-        self.tokens: list[TextToken] = []  # of that text
+        self.text = ""  # the emitted text, without trimmed characters
+        self.tokens: list[TextToken] = []  # the tokens of `text`
         self.pending = ""
-        self.emitted = 0  # characters, including those that were trimmed
+        self.emitted = 0  # number of characters, including trimmed ones
         self._tokenizer = tokenizer
         self._decoder = tokenizer.decoder()
         self._trims = trims
@@ -27,11 +27,11 @@ class TextBuffer:
 
     @property
     def stripped_length(self) -> int:
-        """Characters so far, pending ones included, without pending white space at the end."""
+        """Number of characters so far, including pending ones but without pending white space at the end."""
         return self.emitted + len(self.pending.rstrip())
 
     def push(self, token: int, event: TokenEvent) -> None:
-        """Decode one more token, the event's."""
+        """Decode the token of an event."""
         if self._keeps_tokens:
             offset = self.emitted + len(self.pending)
             self._pending_tokens.append(
@@ -40,11 +40,11 @@ class TextBuffer:
         self.pending += self._decoder.push(token)
 
     def finish(self) -> None:
-        """No more tokens come: a partial character at the end becomes U+FFFD."""
+        """End decoding: a partial character at the end becomes U+FFFD."""
         self.pending += self._decoder.finish()
 
     def emit(self, characters: int, final: bool) -> tuple[str, tuple[TextToken, ...]]:
-        """Emit so many pending characters, and the tokens that begin in them.
+        """Emit this many pending characters, and the tokens that begin in them.
 
         A `final` call that leaves nothing pending also emits tokens without characters at the end of the text.
         """

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds from the request's start. `first_token_s` is None without any token.
+    """Seconds from the request's start. `first_token_s` is None if there was no token.
 
-    `queue_s` is the longest wait of a job for its slot. For one that ended before the engine reported its slot, it is
-    all the time since the worker got it.
+    `queue_s` is the longest wait of a job for its slot. A job that ended without a slot waited from its submission to
+    its end.
     """
 
     queue_s: float
@@ -18,7 +18,7 @@ class Timings:
 
 
 class QueueTimes:
-    """How long the jobs of a request waited for their slots. A job's number stays the same when it is continued."""
+    """How long the jobs of a request waited for their slots. A continuation keeps the number of its job."""
 
     def __init__(self, jobs: int) -> None:
         self.submitted = time.monotonic()
@@ -30,11 +30,11 @@ class QueueTimes:
         return time.monotonic() - self.submitted if self._waiting else self._longest_s
 
     def note(self, number: int, queue_s: float) -> None:
-        """A job had its slot after `queue_s`; only its first report counts."""
+        """Record that a job got its slot after `queue_s`; only the first report counts."""
         if number in self._waiting:
             self._waiting.remove(number)
             self._longest_s = max(self._longest_s, queue_s)
 
     def end(self, number: int) -> None:
-        """A job ended: if it still waits, its wait ends now."""
+        """Record the end of a job; if it was still waiting, its wait ends now."""
         self.note(number, time.monotonic() - self.submitted)

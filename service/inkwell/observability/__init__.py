@@ -1,1 +1,1 @@
-"""What the service reports of itself: logs, metrics, traces, and the outcome of each request."""
+"""Observability: logs, metrics, traces, and the outcome of each request."""

@@ -1,6 +1,6 @@
 """Logging: one line a record on standard output, as a JSON object for collectors or as text for people.
 
-Records carry ids, names, counts and times; no prompt, generated text or key is ever handed to a logger.
+Records carry ids, names, counts and times; no prompt, generated text or key is ever passed to a logger.
 """
 
 import json
@@ -19,14 +19,14 @@ PLAIN = re.compile(r"[\w./:@+-]+")  # a value that needs no quotes
 
 @dataclass(frozen=True, slots=True)
 class LogOptions:
-    """From which level on records are written, and how: "json" or "text"."""
+    """The lowest level of records that are written, and their format: "json" or "text"."""
 
     level: str = "warning"
     form: str = "json"
 
 
 class JsonLines(JsonFormatter):
-    """An object a record, with its time in UTC as RFC 3339 has it, to the millisecond."""
+    """One JSON object per record; its time is in UTC, in RFC 3339 format with milliseconds."""
 
     def __init__(self) -> None:
         names = {"asctime": "time", "levelname": "level", "name": "logger"}
@@ -44,7 +44,7 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        """The line without a traceback, which follows on lines of its own."""
+        """The first line; a traceback follows on separate lines."""
         extra = [(name, value) for name, value in vars(record).items() if name not in RESERVED_ATTRS]
         line = super().formatMessage(record).replace("\n", "\\n")
         return " ".join([line, *(f"{name}={_shown(value)}" for name, value in extra)])
@@ -53,8 +53,8 @@ class TextFormatter(logging.Formatter):
 def configure(level: str, form: str = "json", **fields: str) -> None:
     """Send all records of `level` and above, and Python's warnings, to standard output as "json" or "text".
 
-    Every record gets the `fields`. The descriptor is used itself, because under mod_wsgi `sys.stdout` leads into
-    Apache's error log, which would put a time and the level "error" before every line.
+    Every record gets the `fields`. Writes to the file descriptor itself, because mod_wsgi redirects `sys.stdout` to
+    Apache's error log, which would prefix every line with a time and the level "error".
     """
 
     def add_fields(record: logging.LogRecord) -> bool:
@@ -69,12 +69,12 @@ def configure(level: str, form: str = "json", **fields: str) -> None:
 
 
 def formatter(form: str) -> logging.Formatter:
-    """What makes a line of a record: "json" or "text"."""
+    """The formatter for "json" or "text"."""
     return TextFormatter() if form == "text" else JsonLines()
 
 
 def _shown(value: object) -> str:
-    """A value on one line that no other value can be taken for."""
+    """A value on one line, quoted if it would be ambiguous."""
     if isinstance(value, list):
         return ",".join(map(_shown, value)) or "-"
     text = "-" if value is None else str(value)

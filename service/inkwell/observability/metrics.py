@@ -1,7 +1,7 @@
 """Prometheus metrics: counters and histograms of one application, and their text form.
 
-Labels are routes of our own table, statuses, codes of errors, outcomes, and names of folders; nothing that a client
-sent. Gauges, which are measured at each scrape, are in http/metrics.py. Thread-safe.
+Label values are routes from the URL map, statuses, error codes, outcomes, and folder names; never text from a client.
+Gauges, which are measured at each scrape, are in http/metrics.py. Thread-safe.
 """
 
 import time
@@ -14,7 +14,7 @@ from prometheus_client.exposition import choose_encoder
 from inkwell.engine.contract import Event, TokenEvent
 from inkwell.observability.outcome import REFUSED, RequestOutcome
 
-# A CPU may take seconds for what a GPU does in a millisecond, so each scale spans both. Seconds:
+# Histogram buckets in seconds. A CPU may take seconds for what a GPU does in a millisecond, so they cover both.
 FIRST_TOKEN = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
 BETWEEN_TOKENS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5)
 QUEUE = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
@@ -25,25 +25,24 @@ ROWS = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128, 256)
 # refusal is seen as an increase.
 LIMITS = ("queue_full", "rate_limit_exceeded")
 LOADED, FAILED = "ok", "failed"
-# Why a worker ended: we ended it, it could not load, a signal ended it (such as the kernel's for want of memory), or it
-# went by itself.
+# Why a worker ended: the service stopped it, it could not load, a signal killed it (for example when memory ran out),
+# or it exited on its own.
 STOPPED, NOT_LOADED, KILLED, EXITED = "stopped", "load_failed", "killed", "exited"
 CRASHED = frozenset({KILLED, EXITED})
 
 
 class StepMeter:
-    """Measures the steps of one worker, in the thread that reads what it says."""
+    """Measures the steps of one worker, in the thread that reads its messages."""
 
     def __init__(self, rows: Histogram, gaps: Histogram, tokens: Counter, clock: Callable[[], float]) -> None:
         self._rows, self._gaps, self._tokens = rows, gaps, tokens
         self._clock = clock
         self._last = clock()
-        self._decoding: set[int] = (
-            set()
-        )  # jobs that got a token in the last step; a job that continues is in every step
+        # Jobs that got a token in the last step; a running job gets one in every step.
+        self._decoding: set[int] = set()
 
     def note(self, rows: int, events: Sequence[Event]) -> None:
-        """Record a step of `rows` rows. Several tokens of one text share the time of the step equally."""
+        """Record a step of `rows` rows. Its time is divided equally among several tokens of one text."""
         now = self._clock()
         counts = Count(event.key for event in events if isinstance(event, TokenEvent) and event.token is not None)
         self._rows.observe(rows)
@@ -56,50 +55,58 @@ class StepMeter:
 
 
 class Metrics:
-    """The families that are counted as things happen. Its `registry` is its own: two applications share nothing."""
+    """Metrics that are updated when something happens. Each application has its own `registry`."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        # Otherwise every counter has a second series with its time of creation.
+        # Otherwise every counter has a second series with its creation time.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library's function has no types
         self._clock = clock
         self.registry = CollectorRegistry()
-        self._answers = self._counter("requests", "Replies, by the route that was asked and status.", "route", "status")
-        self._refusals = self._counter("refusals", "Replies that are an error, by its code.", "code")
+        self._answers = self._counter("requests", "Responses, by route and status.", "route", "status")
+        self._refusals = self._counter("refusals", "Error responses, by code.", "code")
         for code in LIMITS:
             self._refusals.labels(code)
-        self._generations = self._counter("generations", "Admitted requests that ended, by outcome.", "outcome")
-        self._prompt_tokens = self._counter("prompt_tokens", "Tokens of prompts.")
-        self._cached_tokens = self._counter("cached_tokens", "Tokens of prompts that were found computed already.")
-        self._tokens = self._counter("generated_tokens", "Tokens that the model has generated.")
-        self._loads = self._counter("model_loads", "Loads of a model that ended, by result.", "result")
-        self._evictions = self._counter("model_evictions", "Unloads that made room for another model.")
-        self._exits = self._counter("worker_exits", "Ends of a model's process, by reason.", "reason")
-        self._restarts = self._counter("worker_restarts", "Workers started in the place of one that crashed.")
-        self._first = self._histogram("time_to_first_token_seconds", "From a request to its first token.", FIRST_TOKEN)
-        self._gaps = self._histogram("inter_token_seconds", "Between two tokens of a text.", BETWEEN_TOKENS)
-        self._queue = self._histogram("queue_seconds", "Longest wait for a slot, or for an end without one.", QUEUE)
-        self._duration = self._histogram("request_duration_seconds", "From an admitted request to its end.", REQUEST)
-        self._rows = self._histogram("batch_rows", "Texts that shared a step of the engine.", ROWS)
+        self._generations = self._counter("generations", "Admitted requests that have ended, by outcome.", "outcome")
+        self._prompt_tokens = self._counter(
+            "prompt_tokens", "Prompt tokens, including those reused from the prefix cache."
+        )
+        self._cached_tokens = self._counter("cached_tokens", "Prompt tokens reused from the prefix cache.")
+        self._tokens = self._counter("generated_tokens", "Tokens generated.")
+        self._loads = self._counter("model_loads", "Completed model loads, by result.", "result")
+        self._evictions = self._counter("model_evictions", "Models unloaded to make room for another one.")
+        self._exits = self._counter("worker_exits", "Worker process exits, by reason.", "reason")
+        self._restarts = self._counter("worker_restarts", "Workers restarted after a crash.")
+        self._first = self._histogram(
+            "time_to_first_token_seconds", "Time from a request to its first token.", FIRST_TOKEN
+        )
+        self._gaps = self._histogram("inter_token_seconds", "Time between two tokens of a text.", BETWEEN_TOKENS)
+        self._queue = self._histogram(
+            "queue_seconds", "Longest wait for a slot, or until the request ended without one.", QUEUE
+        )
+        self._duration = self._histogram(
+            "request_duration_seconds", "Time from admission to the end of a request.", REQUEST
+        )
+        self._rows = self._histogram("batch_rows", "Texts in one step of the engine.", ROWS)
 
     def text(self, accept: str) -> tuple[bytes, str]:
-        """All families in the form that the header `accept` prefers, and its content type."""
+        """All metrics in the format that the Accept header prefers, and its content type."""
         encode, content_type = choose_encoder(accept)
         return encode(self.registry), content_type
 
     def answered(self, route: str, status: int) -> None:
-        """A reply begins to leave; `route` is a rule of our own table."""
+        """Count a response when its first byte is sent; `route` is a rule of the URL map."""
         self._answers.labels(route, str(status)).inc()
 
     def refused(self, code: str) -> None:
-        """A reply that is an error begins to leave; `code` is one of our own."""
+        """Count an error response when its first byte is sent; `code` is one of ours."""
         self._refusals.labels(code).inc()
 
     def listen(self) -> Callable[[RequestOutcome], None]:
-        """A request was admitted; returns the function that counts its end."""
+        """Called when a request is admitted; returns the function that counts its end."""
         return self._ended
 
     def starting(self, model: str) -> StepMeter:
-        """A worker starts. Its counters are there from now on, so that Prometheus sees the first event as a rise."""
+        """A worker starts. Creates its counters at 0, so that Prometheus sees the first event as an increase."""
         for reason in (STOPPED, NOT_LOADED, KILLED, EXITED):
             self._exits.labels(model, reason)
         for result in (LOADED, FAILED):
@@ -111,37 +118,36 @@ class Metrics:
         return StepMeter(rows, gaps, self._tokens.labels(model), self._clock)
 
     def restarted(self, model: str) -> None:
-        """The worker that starts takes the place of one that was killed or went by itself."""
+        """Count a worker that replaces a crashed one."""
         self._restarts.labels(model).inc()
 
     def loaded(self, model: str, result: str) -> None:
-        """A load ended: `LOADED` or `FAILED`."""
+        """Count a completed load: `LOADED` or `FAILED`."""
         self._loads.labels(model, result).inc()
 
     def evicted(self, model: str) -> None:
         self._evictions.labels(model).inc()
 
     def exited(self, model: str, reason: str) -> None:
-        """A worker ended, for one of the four reasons above."""
+        """Count the exit of a worker, for one of the four reasons above."""
         self._exits.labels(model, reason).inc()
 
     def _ended(self, outcome: RequestOutcome) -> None:
         model = outcome.model or ""
         self._generations.labels(model, outcome.result).inc()
-        if outcome.result != REFUSED:  # their short times would hide how long the others take
+        if outcome.result != REFUSED:  # refused requests end at once and would lower the distribution
             self._duration.labels(model).observe(outcome.duration_s)
         if outcome.first_token_s is not None:
             self._first.labels(model).observe(outcome.first_token_s)
-        if (
-            outcome.submitted_s is not None
-        ):  # also requests that left or failed in the queue: without them a long queue would look short
+        # Includes requests that were cancelled or failed in the queue: without them a long queue would look short.
+        if outcome.submitted_s is not None:
             self._queue.labels(model).observe(outcome.queue_s)
         if outcome.computed:
             self._prompt_tokens.labels(model).inc(outcome.prompt_tokens)
             self._cached_tokens.labels(model).inc(outcome.cached_tokens)
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
-        """A family of a model each, except those of replies, which know no model."""
+        """A counter labelled by model, except counters of responses, which have no model."""
         own = labels if labels[:1] in (("route",), ("code",)) else ("model", *labels)
         return Counter(f"inkwell_{name}", meaning, own, registry=self.registry)
 

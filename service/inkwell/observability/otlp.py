@@ -1,8 +1,8 @@
-"""Spans as OpenTelemetry has them, sent in batches to a collector over OTLP/HTTP.
+"""OpenTelemetry spans, sent in batches to a collector over OTLP/HTTP.
 
-A request is one server span; its child is the generation, whose children are the phases prepare (tokens, and the load
-of the model), queue, prefill (to the first token) and decode. Attributes are names, counts and ids: no text, and no
-address, because it may hold a prompt. The SDK reads endpoint, headers, sampler and sizes from the environment.
+A request is one server span; its child is the generation, whose children are the phases prepare (tokenization and
+loading the model), queue, prefill (to the first token) and decode. Attributes are names, counts and ids: no text, and
+no URL, because it may contain a prompt. The SDK reads endpoint, headers, sampler and sizes from the environment.
 """
 
 import time
@@ -27,7 +27,7 @@ NOT_FAILED = (OK, CANCELLED, REFUSED)
 
 
 class OtlpRequest:
-    """The span of one request, present in its thread until `leave`."""
+    """The span of one request, current in its thread until `leave`."""
 
     def __init__(self, span: Span, name: str) -> None:
         self._span = span
@@ -48,7 +48,7 @@ class OtlpRequest:
 
 
 class Otlp:
-    """A tracer of its own; the library's global one is left alone."""
+    """A separate tracer; the library's global tracer provider stays unchanged."""
 
     def __init__(self, version: str, resource: Mapping[str, str], timeout_s: float) -> None:
         own = {"service.version": version, **resource}
@@ -83,7 +83,7 @@ class Otlp:
 
 
 def phases(outcome: RequestOutcome) -> Iterator[tuple[str, float, float]]:
-    """Name, begin and end of each phase that the request came to, in seconds from its start and without a gap."""
+    """Name, start and end of each phase that the request reached, in seconds from its start and without gaps."""
     end_s = outcome.duration_s
     if outcome.submitted_s is None:
         yield "prepare", 0.0, end_s
@@ -101,7 +101,7 @@ def phases(outcome: RequestOutcome) -> Iterator[tuple[str, float, float]]:
 
 
 def _attributes(outcome: RequestOutcome) -> dict[str, Attribute]:
-    """By the names that OpenTelemetry's conventions for generative models have, and our own for the rest."""
+    """Attributes named after OpenTelemetry's conventions for generative models, and our own for the rest."""
     model: dict[str, Attribute] = {} if outcome.model is None else {"gen_ai.request.model": outcome.model}
     return model | {
         "gen_ai.operation.name": "text_completion",

@@ -1,8 +1,8 @@
-"""Traces of requests: whether OpenTelemetry's standard variables ask for them, and what the service needs of a tracer.
+"""Request tracing: whether OpenTelemetry's standard variables enable it, and the interface of a tracer.
 
-otlp.py is the tracer, and is imported only where one is wanted. OpenTelemetry's SDK reads most OTEL_* variables by
-itself and judges them; here are only the rules that are the service's own: signals and protocols that it does not have,
-and values that may hold a key, which the SDK would quote in the log.
+otlp.py is the tracer, and is only imported if tracing is enabled. OpenTelemetry's SDK reads and validates most OTEL_*
+variables itself. This module only rejects signals and protocols that the service does not support, and values that may
+contain a key, which the SDK would log.
 """
 
 import re
@@ -26,18 +26,18 @@ TIMEOUTS = ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
 PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 TIMEOUT_MS = "10000"
 HEADER = re.compile(r"\s*[\w!#$&'*+.^`|~-]+\s*=[^\",;\\]*", re.ASCII)
-SENDABLE = re.compile(r"[\t -~]*")  # what a header may hold once its escapes are read
+SENDABLE = re.compile(r"[\t -~]*")  # characters allowed in a header after unescaping
 
 
 class RequestSpan(Protocol):
-    """The span of one HTTP request, the parent of all spans that begin in its thread until `leave`."""
+    """The span of one HTTP request, the parent of all spans started in its thread until `leave`."""
 
     def leave(self) -> None:
-        """Called in the thread that began the span: spans that begin there later do not belong to it."""
+        """Called in the thread that started the span: spans started there later are not its children."""
         ...
 
     def end(self, route: str | None, status: int) -> None:
-        """Called from any thread when the reply was sent. `route` is a rule of our table, None for other addresses."""
+        """Called from any thread once the response is sent. `route` is a rule of the URL map, None if none matched."""
         ...
 
 
@@ -45,14 +45,14 @@ class Tracing(Protocol):
     """Makes the spans of one service and sends them. Thread-safe."""
 
     def request(self, method: str | None, headers: Mapping[str, str], request_id: str) -> RequestSpan:
-        """Begin the span of a request, as a child of the caller's span if `headers` name one.
+        """Start the span of a request, as a child of the caller's span if `headers` contain one.
 
         `method` is None for a method that HTTP does not define.
         """
         ...
 
     def listen(self) -> Callable[[RequestOutcome], None]:
-        """A generation begins within the current span; returns what records its spans when it has ended."""
+        """Called when a generation starts in the current span; returns the function that records its spans."""
         ...
 
     def close(self) -> None:
@@ -61,22 +61,22 @@ class Tracing(Protocol):
 
 
 def tracing(variables: Mapping[str, str]) -> Tracing | None:
-    """The tracer that these OTEL_* variables of this process ask for; None if they ask for none.
+    """The tracer that these OTEL_* variables configure; None if they do not enable tracing.
 
-    Raises SettingsError for values that OpenTelemetry refuses.
+    Raises SettingsError for values that OpenTelemetry rejects.
     """
     if not wanted(variables):
         return None
     try:
-        from inkwell.observability.otlp import Otlp  # takes a third of a second and 15 MB, which few need
+        from inkwell.observability.otlp import Otlp  # takes a third of a second and 15 MB, so only on demand
 
         return Otlp(__version__, _resource(variables), timeout_s(variables))
     except ValueError as error:
-        raise SettingsError(f"OpenTelemetry refuses a variable: {error}") from error
+        raise SettingsError(f"OpenTelemetry rejects a variable: {error}") from error
 
 
 def wanted(variables: Mapping[str, str]) -> bool:
-    """Whether these variables ask for traces: by an endpoint, or by the exporter, whose endpoint is then this host."""
+    """Whether these variables enable traces: by an endpoint, or by the exporter, which then sends to this host."""
     exporter = variables.get(EXPORTER, "").lower()
     named = exporter == "otlp" or (not exporter and bool(variables.get(counting(variables, ENDPOINTS))))
     return named and not _disabled(variables)
@@ -88,7 +88,7 @@ def counting(variables: Mapping[str, str], names: tuple[str, ...]) -> str:
 
 
 def timeout_s(variables: Mapping[str, str]) -> float:
-    """The timeout of one attempt to send. The standard has milliseconds, which the SDK would take for seconds."""
+    """The timeout of one export. The standard specifies milliseconds, which the SDK would interpret as seconds."""
     name = counting(variables, TIMEOUTS)
     text = variables.get(name) or TIMEOUT_MS
     if not text.isdecimal() or int(text) == 0:
@@ -97,7 +97,7 @@ def timeout_s(variables: Mapping[str, str]) -> float:
 
 
 def check(variables: Mapping[str, str]) -> None:
-    """Raises SettingsError for the first variable that asks for what the service does not have."""
+    """Raises SettingsError for the first variable that requests something the service does not support."""
     if _disabled(variables):
         return
     _refuse_unless(variables, EXPORTER, "otlp or none", lambda value: value.lower() in ("otlp", "none"))
@@ -115,7 +115,7 @@ def check(variables: Mapping[str, str]) -> None:
 
 
 def _resource(variables: Mapping[str, str]) -> dict[str, str]:
-    """What spans say of their service, unless the variables name it."""
+    """The default resource attributes, as far as the variables do not set them."""
     named = "OTEL_SERVICE_NAME" in variables or "service.name=" in variables.get("OTEL_RESOURCE_ATTRIBUTES", "")
     return {} if named else {"service.name": "inkwell"}
 
@@ -128,7 +128,7 @@ def _is_address(text: str) -> bool:
     try:
         parts = urlsplit(text)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # also of a port that is not a number
+    except ValueError:  # also raised for a port that is not a number
         return False
 
 
@@ -137,7 +137,7 @@ def _are_headers(text: str) -> bool:
 
 
 def _refuse_unless(variables: Mapping[str, str], name: str, wanted: str, fits: Callable[[str], bool]) -> None:
-    """A variable that is set must fit; a value that may hold a key is not shown."""
+    """Raise unless the variable is unset or valid; a value that may contain a key is not shown."""
     value = variables.get(name)
     if value and not fits(value):
         shown = "" if name in ENDPOINTS + HEADERS else f"; it is {value[:SHOWN_CHARACTERS]!r}"

@@ -9,12 +9,12 @@ from typing import Any
 from inkwell.errors import InvalidParameter
 from inkwell.parameters.parameter import Parameter, checked_text, plain, wrong_type
 
-MOST_STOPS = 4  # as in OpenAI's API
+MAX_STOPS = 4  # as in OpenAI's API
 STOP_BYTES = 256
-MOST_BIASES = 1_024
+MAX_BIASES = 1_024
 BIAS_LIMIT = 100
 _STOP = {"type": "string", "minLength": 1}
-STOP_SCHEMA: Mapping[str, Any] = {"oneOf": [_STOP, {"type": "array", "items": _STOP, "maxItems": MOST_STOPS}]}
+STOP_SCHEMA: Mapping[str, Any] = {"oneOf": [_STOP, {"type": "array", "items": _STOP, "maxItems": MAX_STOPS}]}
 BIAS_SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "additionalProperties": {"type": "number", "minimum": -BIAS_LIMIT, "maximum": BIAS_LIMIT},
@@ -26,8 +26,8 @@ def stops(row: Parameter, given: Any) -> tuple[str, ...]:
     values = [given] if isinstance(given, str) else given
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise InvalidParameter(f"{row.name} must be a string or a list of strings", param=row.name)
-    if len(values) > MOST_STOPS:
-        raise InvalidParameter(f"{row.name} may hold {MOST_STOPS} strings; it holds {len(values)}", param=row.name)
+    if len(values) > MAX_STOPS:
+        raise InvalidParameter(f"{row.name} may hold {MAX_STOPS} strings; it holds {len(values)}", param=row.name)
     if any(len(checked_text(row, value).encode()) > STOP_BYTES for value in values):
         raise InvalidParameter(f"each string of {row.name} must be at most {STOP_BYTES} bytes long", param=row.name)
     return tuple(values)
@@ -37,8 +37,8 @@ def biases(row: Parameter, given: Any) -> tuple[tuple[int, float], ...]:
     """An object that maps token ids, written as strings, to numbers between -100 and 100."""
     if not isinstance(given, dict):
         raise wrong_type(row, given)
-    if len(given) > MOST_BIASES:
-        raise InvalidParameter(f"{row.name} may hold {MOST_BIASES} tokens; it holds {len(given)}", param=row.name)
+    if len(given) > MAX_BIASES:
+        raise InvalidParameter(f"{row.name} may hold {MAX_BIASES} tokens; it holds {len(given)}", param=row.name)
     return tuple(sorted((_token(row, key), _bias(row, key, value)) for key, value in given.items()))
 
 

@@ -49,12 +49,12 @@ class Parameter:
         return self.target or self.name
 
     def to_json(self, value: Any) -> Any:
-        """A parsed value in the form in which requests send it."""
+        """A parsed value in the form that requests use."""
         return self.as_json(value) if self.as_json else value
 
     @property
     def range(self) -> str:
-        """The limits in words, for error messages and the documentation."""
+        """The limits in words, for error messages and documentation."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
         if self.above is not None:
@@ -63,7 +63,7 @@ class Parameter:
 
 
 def typed(row: Parameter, given: Any) -> Any:
-    """A JSON value checked against the row: true is not a number, 5.5 not an integer. Raises InvalidParameter."""
+    """Check a JSON value against the row: true is not a number, 5.5 not an integer. Raises InvalidParameter."""
     if row.parse is not None:
         return row.parse(row, given)
     fits = {

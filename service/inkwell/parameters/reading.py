@@ -1,4 +1,4 @@
-"""Parses a client's values by a table of parameters: from JSON, or from the text of a query or form.
+"""Parses a client's values according to a table of parameters: from JSON, or from the text of a query or form.
 
 Names that are not in the table are rejected; nothing is ever ignored. Knows no Flask.
 """
@@ -23,7 +23,7 @@ def read_json(table: Table, values: Mapping[str, Any], refused: Mapping[str, str
 
 
 def read_text(table: Table, values: Mapping[str, str]) -> dict[str, Any]:
-    """The same from a query or a form, whose values are all text; lists and objects are written as JSON."""
+    """Like `from_json`, for a query or form, whose values are text; lists and objects are written as JSON."""
     return _read(table, values, _converted, {})
 
 

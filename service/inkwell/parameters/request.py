@@ -1,6 +1,6 @@
-"""`GenerationRequest`: what every dialect's request becomes, checked, and all that the layers below it see.
+"""`GenerationRequest`: the validated request of any dialect, which is all that lower layers see.
 
-Its task says what to do with the prompts: generate texts, score the prompts, or inspect the next token's distribution.
+Its task is to generate texts, to score the prompts, or to inspect the distribution of the next token.
 """
 
 from collections.abc import Mapping
@@ -35,25 +35,25 @@ class Generate:
 
     @property
     def samples(self) -> int:
-        """Texts to generate for each prompt, including those that `best_of` discards."""
+        """Number of texts per prompt, including those that `best_of` discards."""
         return max(self.nsamples, self.best_of or 1)
 
     @property
     def grace_tokens(self) -> int:
-        """Tokens that a text may have beyond its length."""
+        """Number of tokens that a text may have beyond its length."""
         return self.sentence_grace_tokens if self.finish_sentence else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Compute each prompt and nothing after it; nothing is drawn."""
+    """Compute each prompt and generate nothing; no random numbers are drawn."""
 
-    prompt_logprobs: int | None = 0  # alternatives per position; None: no log-probabilities are wanted
+    prompt_logprobs: int | None = 0  # alternatives per position; None for no log-probabilities
 
 
 @dataclass(frozen=True, slots=True)
 class Inspect:
-    """Compute the distribution of the token after each prompt, at each stage of the sampler; nothing is drawn."""
+    """Compute the distribution of the token after each prompt, at each stage of the sampler; no token is drawn."""
 
     top: int  # tokens of the distribution to return
     sampling: Sampling = Sampling()
@@ -66,9 +66,9 @@ TaskT = TypeVar("TaskT", bound=Task)
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest(Generic[TaskT_co]):
-    """A valid request. `None` means that only the model or the service can decide.
+    """A valid request. `None` means a default that depends on the model or the service.
 
-    `table.py` describes each field. A dialect without a name for a field leaves its default.
+    `table.py` describes each field. Fields that a dialect does not have keep their defaults.
     """
 
     prompts: tuple[Prompt, ...]
@@ -81,7 +81,7 @@ class GenerationRequest(Generic[TaskT_co]):
 
     @staticmethod
     def from_fields(kind: type[TaskT], values: Mapping[str, Any]) -> "GenerationRequest[TaskT]":
-        """A request for a kind of task from checked values by field, including those of the task and its `Sampling`."""
+        """Build a request with this kind of task from checked values by field, also those of its `Sampling`."""
         own = _named(values, _names(GenerationRequest))
         of_task = {name: value for name, value in values.items() if name not in own and name not in _OF_SAMPLING}
         if "sampling" in _names(kind):
@@ -89,11 +89,11 @@ class GenerationRequest(Generic[TaskT_co]):
         return GenerationRequest(task=kind(**of_task), **own)
 
     def with_task(self, task: TaskT) -> "GenerationRequest[TaskT]":
-        """The same request for another task."""
+        """Return the same request with another task."""
         return GenerationRequest(task=task, **self._shared())
 
     def values(self) -> dict[str, Any]:
-        """Every value by its field, including those of the task and its `Sampling`."""
+        """All values by field, including those of the task and its `Sampling`."""
         found = self._shared() | {name: getattr(self.task, name) for name in _names(type(self.task))}
         sampling = found.pop("sampling", None)
         return found | ({name: getattr(sampling, name) for name in _OF_SAMPLING} if sampling else {})

@@ -125,7 +125,7 @@ class Sampling:
 
     @property
     def greedy(self) -> bool:
-        """Whether the most likely token is always taken and no random number used."""
+        """Whether decoding is greedy: the most likely token is taken and no random number is used."""
         return self.temperature == 0
 
     def as_greedy(self) -> "Sampling":

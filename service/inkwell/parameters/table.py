@@ -112,7 +112,7 @@ def _request(values: dict[str, Any]) -> GenerationRequest[Generate]:
 
 
 def effective(request: GenerationRequest[Task]) -> dict[str, Any]:
-    """The parameters that the request's task has, under their native names, in the form that JSON requests use."""
+    """The parameters of the request's task under their native names, in the form that JSON requests use."""
     values = request.values()
     rows = (row for row in PARAMETERS if row.name not in NOT_EFFECTIVE and row.field in values)
     return {row.name: row.to_json(values[row.field]) for row in rows}

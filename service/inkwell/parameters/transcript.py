@@ -1,14 +1,14 @@
-"""A conversation rendered as a transcript, which a base model, one without training for chat, can continue.
+"""Renders a conversation as a transcript that a model without chat training can continue.
 
-    the system messages
+    the system message
 
     User: a question
     Assistant: an answer
     User: another question
     Assistant:
 
-Takes messages and gives text; drops the oldest rounds of a conversation that is too long. Knows no HTTP and no model:
-a function counts the tokens of a text.
+Takes messages, returns text, and drops the oldest rounds of a conversation that is too long. Knows no HTTP and no
+model: the caller passes a function that counts tokens.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,23 +18,23 @@ from typing import Literal
 Role = Literal["system", "user", "assistant"]
 NAME, TEXT = "{name}", "{text}"
 TEMPLATE = f"{NAME}: {TEXT}"
-MOST_TEMPLATE_CHARACTERS = 200
+MAX_TEMPLATE_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message; those of the system go to the top of the transcript."""
+    """One message; system messages go to the start of the transcript."""
 
     role: Role
     text: str
 
 
-Round = list[Message]  # the user's messages and the assistant's replies to them
+Round = list[Message]  # the user's messages up to and including the assistant's reply
 
 
 @dataclass(frozen=True, slots=True)
 class ChatTemplate:
-    """How to render a conversation, and how much of it. A `max_turns` of 0 means all rounds."""
+    """The format of a transcript, and how many rounds it keeps; `max_turns` 0 keeps all."""
 
     user: str = "User"
     assistant: str = "Assistant"
@@ -44,19 +44,19 @@ class ChatTemplate:
 
     @property
     def stops(self) -> tuple[str, ...]:
-        """Strings by which the model begins the next message: heads of messages, and the end of the template."""
+        """Stop strings that end the reply: the beginnings of further messages, and the end of the template."""
         heads = (f"\n{self._head(name).strip()}" for name in (self.user, self.assistant))
         return tuple(dict.fromkeys(stop for stop in (*heads, self._tail.strip()) if stop))
 
-    def write(self, system: str, rounds: Sequence[Round]) -> str:
-        """The transcript, up to where the assistant's next message begins."""
+    def render(self, system: str, rounds: Sequence[Round]) -> str:
+        """The transcript, up to the beginning of the assistant's next message."""
         turns = [self._turn(message) for each in rounds for message in each]
-        # White space before the answer would be half of its first token, which begins with a space.
+        # No trailing white space: the first token of the reply usually begins with a space itself.
         cue = self._head(self.assistant).rstrip()
         return (f"{system}\n\n" if system else "") + "\n".join([*turns, cue])
 
-    def written(self, round: Round) -> str:
-        """The text that a round adds to a transcript beginning with the next one."""
+    def render_round(self, round: Round) -> str:
+        """The text that an earlier round adds to a transcript."""
         return "".join(f"{self._turn(message)}\n" for message in round)
 
     @property
@@ -74,7 +74,7 @@ class ChatTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A text to continue, and how many messages it leaves out."""
+    """The text to continue, and the number of messages left out."""
 
     text: str
     dropped_messages: int
@@ -83,17 +83,17 @@ class Transcript:
 def render_transcript(
     messages: Sequence[Message], template: ChatTemplate, count_tokens: Callable[[str], int], room: int
 ) -> Transcript:
-    """Render a conversation in at most `room` tokens, where that is possible.
+    """Render the conversation within `room` tokens by dropping the oldest rounds.
 
-    Drops the oldest rounds, but never system messages nor the last round, which alone may exceed `room`.
+    The system messages and the last round are always kept, so the result may still be too long.
     """
     system = "\n\n".join(text for message in messages if message.role == "system" and (text := message.text.strip()))
     rounds = _rounds([message for message in messages if message.role != "system"])
-    kept = rounds[-template.max_turns :]  # [-0:] is all
+    kept = rounds[-template.max_turns :]  # [-0:] keeps all
     if template.overflow == "drop":
         kept = kept[_first_kept(system, kept, template, count_tokens, room) :]
     dropped = rounds[: len(rounds) - len(kept)]
-    return Transcript(template.write(system, kept), sum(map(len, dropped)))
+    return Transcript(template.render(system, kept), sum(map(len, dropped)))
 
 
 def _rounds(messages: Sequence[Message]) -> list[Round]:
@@ -108,23 +108,23 @@ def _rounds(messages: Sequence[Message]) -> list[Round]:
 def _first_kept(
     system: str, rounds: Sequence[Round], template: ChatTemplate, count_tokens: Callable[[str], int], room: int
 ) -> int:
-    """Index of the first round from which on the transcript fits; that of the last one if it never does."""
+    """Index of the first round to keep so that the transcript fits; that of the last round if none fits."""
     last = max(len(rounds) - 1, 0)
-    first, left = last, room - count_tokens(template.write(system, rounds[last:]))
-    # From the newest to the oldest, each round once: a long history costs no more than what of it fits.
-    while first > 0 and (left := left - count_tokens(template.written(rounds[first - 1]))) >= 0:
+    first, left = last, room - count_tokens(template.render(system, rounds[last:]))
+    # From the newest to the oldest, counting each round once, so that a long history costs no more than what fits.
+    while first > 0 and (left := left - count_tokens(template.render_round(rounds[first - 1]))) >= 0:
         first -= 1
-    # Parts may have fewer tokens than the whole, where a vocabulary joins what the parts separate.
-    while first < last and count_tokens(template.write(system, rounds[first:])) > room:
+    # Rounds counted separately may have fewer tokens than together, where a merge depends on the text around it.
+    while first < last and count_tokens(template.render(system, rounds[first:])) > room:
         first += 1
     return first
 
 
 def check_template(text: str) -> str:
-    """The template, unchanged; raises ValueError with a reason that begins with "must"."""
+    """Return a valid template unchanged; raises ValueError with a reason that begins with "must"."""
     head, found, tail = text.partition(TEXT)
     if not found or head.count(NAME) != 1 or NAME in tail or TEXT in tail:
-        raise ValueError(f"must hold {NAME} once and, after it, {TEXT} once")
-    if len(text) > MOST_TEMPLATE_CHARACTERS:
-        raise ValueError(f"must be at most {MOST_TEMPLATE_CHARACTERS} characters long")
+        raise ValueError(f"must hold {NAME} once, followed by {TEXT} once")
+    if len(text) > MAX_TEMPLATE_CHARACTERS:
+        raise ValueError(f"must be at most {MAX_TEMPLATE_CHARACTERS} characters long")
     return text

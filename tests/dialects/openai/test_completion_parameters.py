@@ -2,7 +2,7 @@
 
 import pytest
 
-from inkwell.dialects.openai.completion_parameters import MOST_PROMPTS, ScoredPrompts, parse_completion
+from inkwell.dialects.openai.completion_parameters import MAX_PROMPTS, ScoredPrompts, parse_completion
 from inkwell.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
 from inkwell.parameters import Generate, GenerationRequest, Score
 
@@ -49,8 +49,8 @@ def test_other_prompts_are_refused(prompt: object):
 
 
 def test_the_number_of_prompts_and_their_size_are_bounded():
-    assert len(request(prompt=["a"] * MOST_PROMPTS).prompts) == MOST_PROMPTS
-    assert "it holds 129" in refused(InvalidParameter, "prompt", prompt=["a"] * (MOST_PROMPTS + 1))
+    assert len(request(prompt=["a"] * MAX_PROMPTS).prompts) == MAX_PROMPTS
+    assert "it holds 129" in refused(InvalidParameter, "prompt", prompt=["a"] * (MAX_PROMPTS + 1))
     assert "65536 bytes" in refused(InvalidParameter, "prompt", prompt=["a", "a" * 65_537])
 
 

@@ -10,12 +10,12 @@ from inkwell.parameters.request import GenerationRequest, Inspect
 from inkwell.parameters.sampling import NEEDS_GENERATED, SAMPLING
 from inkwell.parameters.table import BY_NAME
 
-MOST_TOKENS = 50
+MAX_TOKENS = 50
 REFUSED = dict.fromkeys(NEEDS_GENERATED, "it counts generated tokens, and there are none before the next token")
 NEXT_PARAMETERS = (
     replace(BY_NAME["input_text"], name="prompt"),
     replace(BY_NAME["model_name"], name="model", target="model_name"),
-    Parameter("top", "integer", 10, "How many of the most likely tokens to return.", 5, low=1, high=MOST_TOKENS),
+    Parameter("top", "integer", 10, "How many of the most likely tokens to return.", 5, low=1, high=MAX_TOKENS),
     *(row for row in SAMPLING if row.name not in REFUSED),
     BY_NAME["truncate"],
 )

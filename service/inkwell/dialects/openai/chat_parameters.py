@@ -23,7 +23,7 @@ from inkwell.parameters.parameter import Parameter, checked_text, wrong_type
 from inkwell.parameters.reading import read_json
 from inkwell.parameters.request import Generate, GenerationRequest
 from inkwell.parameters.table import BY_NAME
-from inkwell.parameters.transcript import MOST_TEMPLATE_CHARACTERS, TEMPLATE, ChatTemplate, Message, check_template
+from inkwell.parameters.transcript import MAX_TEMPLATE_CHARACTERS, TEMPLATE, ChatTemplate, Message, check_template
 
 NO_TOOLS, TEXT_ALONE = "these models call no tools", "these models read and write text alone"
 NO_STORE, NO_REASONING = "nothing is stored here", "these models only continue a text"
@@ -118,7 +118,7 @@ _LENGTH = replace(
     help="Maximum number of new tokens. Default: what the conversation leaves of the context window, at most half.",
 )  # fmt: skip
 _TEXT = {"type": "string"}
-_TEMPLATE = _TEXT | {"pattern": r"\{name\}[\s\S]*\{text\}", "maxLength": MOST_TEMPLATE_CHARACTERS}
+_TEMPLATE = _TEXT | {"pattern": r"\{name\}[\s\S]*\{text\}", "maxLength": MAX_TEMPLATE_CHARACTERS}
 PARAMETERS = (
     MODEL,
     Parameter(

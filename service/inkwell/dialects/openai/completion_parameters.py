@@ -25,7 +25,7 @@ from inkwell.parameters.request import Generate, GenerationRequest, Prompt, Scor
 from inkwell.parameters.table import BY_NAME
 
 END_OF_TEXT = "<|endoftext|>"  # OpenAI's default prompt: the start of a new document
-MOST_PROMPTS = 128
+MAX_PROMPTS = 128
 HIGHEST_ID = 2**31 - 1  # far above every vocabulary; the model's own limit is checked once the model is known
 REFUSED = {"suffix": "models of these families only continue a text, they fill in no middle"}
 NEUTRAL = {"suffix": ("",)}
@@ -55,8 +55,8 @@ def _prompts(row: Parameter, given: Any) -> tuple[Prompt, ...]:
     if isinstance(given, list) and 0 < len(given):
         if all(map(_is_token, given)):
             return (tuple(given),)
-        if len(given) > MOST_PROMPTS:
-            raise InvalidParameter(f"{row.name} may hold {MOST_PROMPTS} prompts; it holds {len(given)}", param=row.name)
+        if len(given) > MAX_PROMPTS:
+            raise InvalidParameter(f"{row.name} may hold {MAX_PROMPTS} prompts; it holds {len(given)}", param=row.name)
         if all(isinstance(each, str) for each in given):
             return tuple(_text(row, each) for each in given)
         if all(isinstance(each, list) and each and all(map(_is_token, each)) for each in given):
@@ -78,12 +78,12 @@ PARAMETERS = (
     MODEL,
     Parameter(
         "prompt", "array", (END_OF_TEXT,),
-        f"The text to continue, its token ids, or a list of up to {MOST_PROMPTS} of either. Default, also for "
+        f"The text to continue, its token ids, or a list of up to {MAX_PROMPTS} of either. Default, also for "
         "an empty one: the start of a new document.",
         "Once upon a time", target="prompts", parse=_prompts,
         schema={"oneOf": [
-            {"type": "string"}, {"type": "array", "minItems": 1, "maxItems": MOST_PROMPTS, "items": {"type": "string"}},
-            _TOKENS, {"type": "array", "minItems": 1, "maxItems": MOST_PROMPTS, "items": _TOKENS},
+            {"type": "string"}, {"type": "array", "minItems": 1, "maxItems": MAX_PROMPTS, "items": {"type": "string"}},
+            _TOKENS, {"type": "array", "minItems": 1, "maxItems": MAX_PROMPTS, "items": _TOKENS},
         ]},
     ),
     replace(

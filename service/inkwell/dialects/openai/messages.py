@@ -9,7 +9,7 @@ from inkwell.parameters.parameter import Parameter, checked_text
 from inkwell.parameters.reading import readable
 from inkwell.parameters.transcript import Message, Role
 
-MOST_MESSAGES = 4_096
+MAX_MESSAGES = 4_096
 ROLES: Mapping[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 REFUSED_ROLES = ("tool", "function")
 # Values without meaning, which clients send because they return the messages that they received unchanged.
@@ -37,7 +37,7 @@ _PART = {
 SCHEMA: Mapping[str, Any] = {
     "type": "array",
     "minItems": 1,
-    "maxItems": MOST_MESSAGES,
+    "maxItems": MAX_MESSAGES,
     "items": {
         "type": "object",
         "required": ["role", "content"],
@@ -53,8 +53,8 @@ def messages(row: Parameter, given: Any) -> tuple[Message, ...]:
     """A list of messages, the oldest first; the role `developer` is the same as `system`."""
     if not isinstance(given, list) or not given:
         raise InvalidParameter(f"{row.name} must be a list of one or more messages", param=row.name)
-    if len(given) > MOST_MESSAGES:
-        raise InvalidParameter(f"{row.name} may hold {MOST_MESSAGES}; it holds {len(given)}", param=row.name)
+    if len(given) > MAX_MESSAGES:
+        raise InvalidParameter(f"{row.name} may hold {MAX_MESSAGES}; it holds {len(given)}", param=row.name)
     return tuple(_message(replace(row, name=f"{row.name}[{place}]"), each) for place, each in enumerate(given))
 
 

@@ -9,15 +9,15 @@ from inkwell.parameters.parameter import Parameter, checked_text
 from inkwell.parameters.reading import read_json
 from inkwell.parameters.table import BY_NAME
 
-MOST_CONTINUATIONS = 16
+MAX_CONTINUATIONS = 16
 
 
 def _texts(row: Parameter, given: Any) -> tuple[str, ...]:
     """A list of 1 to 16 non-empty strings."""
     if not isinstance(given, list) or not all(isinstance(value, str) for value in given):
         raise InvalidParameter(f"{row.name} must be a list of strings", param=row.name)
-    if not 1 <= len(given) <= MOST_CONTINUATIONS:
-        message = f"{row.name} must hold between 1 and {MOST_CONTINUATIONS} strings; it holds {len(given)}"
+    if not 1 <= len(given) <= MAX_CONTINUATIONS:
+        message = f"{row.name} must hold between 1 and {MAX_CONTINUATIONS} strings; it holds {len(given)}"
         raise InvalidParameter(message, param=row.name)
     return tuple(checked_text(row, value) for value in given)
 
@@ -26,7 +26,7 @@ TEXTS_SCHEMA = {
     "type": "array",
     "items": {"type": "string", "minLength": 1},
     "minItems": 1,
-    "maxItems": MOST_CONTINUATIONS,
+    "maxItems": MAX_CONTINUATIONS,
 }
 SCORE_PARAMETERS = (
     replace(
@@ -40,7 +40,7 @@ SCORE_PARAMETERS = (
         "prompt", "string", None, "The text before the continuations; may be empty.", "Once upon a", may_be_empty=True
     ),
     Parameter(
-        "continuations", "array", None, f"Up to {MOST_CONTINUATIONS} texts to compare.", [" time", " king", " xyz"],
+        "continuations", "array", None, f"Up to {MAX_CONTINUATIONS} texts to compare.", [" time", " king", " xyz"],
         parse=_texts, schema=TEXTS_SCHEMA,
     ),
     replace(BY_NAME["model_name"], name="model", target="model_name"),

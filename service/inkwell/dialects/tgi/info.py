@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from inkwell.dialects.tgi.parameters import MOST_TOP_TOKENS
+from inkwell.dialects.tgi.parameters import MAX_TOP_TOKENS
 from inkwell.http.services import Services
 from inkwell.models.model_store import Model
-from inkwell.parameters.lists import MOST_STOPS
+from inkwell.parameters.lists import MAX_STOPS
 from inkwell.parameters.table import BY_NAME
 
 
@@ -22,8 +22,8 @@ def info(model: Model, services: Services) -> dict[str, Any]:
         "model_pipeline_tag": "text-generation",
         "max_concurrent_requests": services.max_requests,
         "max_best_of": min(services.limits.samples, int(BY_NAME["best_of"].high or 1)),
-        "max_stop_sequences": MOST_STOPS,
-        "max_top_n_tokens": MOST_TOP_TOKENS,
+        "max_stop_sequences": MAX_STOPS,
+        "max_top_n_tokens": MAX_TOP_TOKENS,
         "max_input_tokens": context - 1,  # one must remain to be generated
         "max_input_length": context - 1,  # its name before TGI 2.1
         "max_total_tokens": context,

@@ -16,7 +16,7 @@ from inkwell.parameters.request import Generate, GenerationRequest
 from inkwell.parameters.sampling import NEEDS_DRAWING, SAMPLING
 from inkwell.parameters.table import BY_NAME
 
-MOST_TOP_TOKENS = 5
+MAX_TOP_TOKENS = 5
 ONLY_TEXT = "this service generates free text and has no grammars"
 REFUSED = {
     "watermark": "this service does not watermark texts",
@@ -66,7 +66,7 @@ TGI_PARAMETERS = (
     ),
     Parameter(
         "top_n_tokens", "integer", 0, "Return this many alternatives per position.", 2,
-        low=0, high=MOST_TOP_TOKENS,
+        low=0, high=MAX_TOP_TOKENS,
     ),
     # native parameters that TGI does not have
     replace(BY_NAME["keep_stop"], default=True, example=True),
