@@ -19,6 +19,8 @@ from inkwell.models.registry import Registry
 from inkwell.observability.outcome import RequestOutcome
 from inkwell.settings.settings import Settings
 
+pytestmark = [pytest.mark.slow, pytest.mark.parallel]  # half a minute of one core
+
 Place = tuple[str, int]
 TRACED = (replies.__file__, generator.__file__, str(Path(dialects.__file__).parent))
 JSON = {"Accept": "application/json"}

@@ -12,6 +12,8 @@ from openapi_spec_validator import OpenAPIV30SpecValidator
 
 from tests.layers import PACKAGE
 
+pytestmark = [pytest.mark.slow, pytest.mark.parallel]  # half a minute of one core
+
 DIALECTS = sorted(file.parent.name for file in (PACKAGE / "dialects").glob("*/__init__.py"))
 PROGRAM = """
 import json
