@@ -1,6 +1,7 @@
 """Runs one target in a new process and turns its JSON lines into a result. Knows the lines, not the targets."""
 
 import json
+import os
 import subprocess
 import tempfile
 import time
@@ -25,10 +26,13 @@ def run_target(name: str, spec: TargetSpec, python: str, on_tokens: OnTokens) ->
     with tempfile.TemporaryFile() as output:
         # The target ends with the benchmark, even if the benchmark is killed.
         command = ["/usr/bin/setpriv", "--pdeathsig", "TERM", python, "-m", "scripts.benchmark.target_process"]
+        # OpenVINO's target has a Python of its own, which does not know where the package is.
+        variables = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT / "service")}
         spawned_s = time.monotonic()
         process = subprocess.Popen(
-            command, cwd=PROJECT_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output, text=True
-        )
+            command, cwd=PROJECT_ROOT, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=output,
+            text=True,
+        )  # fmt: skip
         assert process.stdin and process.stdout
         try:
             with process.stdin as line:
