@@ -5,6 +5,7 @@ import pytest
 from inkwell.dialects.openai.completion_parameters import MAX_PROMPTS, ScoredPrompts, parse_completion
 from inkwell.errors import InvalidParameter, RequestError, UnknownParameter, UnsupportedParameter
 from inkwell.parameters import Generate, GenerationRequest, Score
+from inkwell.parameters.sampling import Sampling
 
 
 def request(**values: object):
@@ -88,7 +89,8 @@ def test_echo_with_logprobs_asks_for_those_of_the_prompt():
 def test_no_tokens_are_for_scoring_alone():
     wanted = {"prompt": ["a", "b"], "max_tokens": 0, "echo": True, "n": 3, "seed": 4, "truncate": 5, "timeout_s": 2}
     asked = parse_completion(wanted | {"logprobs": 1})
-    assert asked == ScoredPrompts(GenerationRequest(("a", "b"), Score(1), truncate=5, timeout_s=2.0), False, n=3)
+    request = GenerationRequest(("a", "b"), Score(1), truncate=5, timeout_s=2.0)
+    assert asked == ScoredPrompts(request, Sampling(), include_usage=False, n=3)
     assert parse_completion(wanted).request.task == Score(None)
     assert "needs echo" in refused(InvalidParameter, "max_tokens", max_tokens=0)
     refused(InvalidParameter, "finish_sentence", max_tokens=0, echo=True, finish_sentence=True)

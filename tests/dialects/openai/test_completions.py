@@ -153,6 +153,11 @@ def test_offsets_count_characters_of_the_echo_too(client: FlaskClient):
     assert logprobs["tokens"] == ["bytes:\\xc3", "bytes:\\xa9", "1", "2"] and logprobs["text_offset"] == [0, 0, 1, 2]
 
 
+def test_a_bias_for_a_token_that_the_model_lacks_is_refused_also_where_nothing_is_generated(client: FlaskClient):
+    asked = {"prompt": "ab", "echo": True, "max_tokens": 0, "logit_bias": {"257": 1}}
+    assert "the token 257" in problem(client.post(PATH, json=asked), 400, "invalid_parameter", "logit_bias")
+
+
 def test_no_tokens_score_the_prompt(client: FlaskClient):
     reply = complete(client, prompt=["abd", "12"], echo=True, logprobs=1, max_tokens=0)
     assert reply["usage"] == {"prompt_tokens": 5, "completion_tokens": 0, "total_tokens": 5}

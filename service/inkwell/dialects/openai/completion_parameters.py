@@ -22,6 +22,7 @@ from inkwell.errors import InvalidParameter
 from inkwell.parameters.parameter import Parameter, checked_text
 from inkwell.parameters.reading import read_json
 from inkwell.parameters.request import Generate, GenerationRequest, Prompt, Score
+from inkwell.parameters.sampling import Sampling
 from inkwell.parameters.table import BY_NAME
 
 END_OF_TEXT = "<|endoftext|>"  # OpenAI's default prompt: the start of a new document
@@ -41,9 +42,13 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class ScoredPrompts:
-    """What was asked with `max_tokens` 0: the prompts themselves, each in `n` equal choices."""
+    """What was asked with `max_tokens` 0: the prompts themselves, each in `n` equal choices.
+
+    `sampling` has no effect on them, but is checked like that of other requests.
+    """
 
     request: GenerationRequest[Score]
+    sampling: Sampling
     include_usage: bool
     n: int
 
@@ -127,4 +132,4 @@ def _scored(request: GenerationRequest[Generate], include_usage: bool) -> Scored
         raise InvalidParameter("max_tokens 0 generates nothing, so it needs echo", param="max_tokens")
     if task.finish_sentence:
         raise InvalidParameter("finish_sentence needs max_tokens above 0", param="finish_sentence")
-    return ScoredPrompts(request.with_task(Score(task.logprobs)), include_usage, task.nsamples)
+    return ScoredPrompts(request.with_task(Score(task.logprobs)), task.sampling, include_usage, task.nsamples)

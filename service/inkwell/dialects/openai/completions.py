@@ -17,8 +17,10 @@ from inkwell.http.openapi import documented
 from inkwell.http.request_body import read_json
 from inkwell.http.services import Services
 from inkwell.models.listing import entry
+from inkwell.models.model_store import Model
 from inkwell.models.registry import Registry
-from inkwell.parameters import Generate, Score, Task
+from inkwell.parameters import Generate, GenerationRequest, Score, Task
+from inkwell.parameters.sampling import check_tokens
 
 NAMES = FieldNames(prompt="prompt", length="max_tokens", model="model")
 SERVABLE = ("available", "loading", "ready")
@@ -77,7 +79,12 @@ def _answer_scored(services: Services, asked: ScoredPrompts) -> Response:
         options = _options(services, generation, asked.include_usage, wants_logprobs)
         return ScoredPromptsReply(generation, options, asked.n)
 
-    return respond(services.generator.start(request, g.request_id, g.client, NAMES), reply_to, request.stream)
+    def prepare(model: Model) -> GenerationRequest[Score]:
+        check_tokens(asked.sampling, model.name, model.config.vocab_size)
+        return request
+
+    opened = services.generator.start_on(request.model_name, prepare, g.request_id, g.client, NAMES)
+    return respond(opened, reply_to, request.stream)
 
 
 def _options(
