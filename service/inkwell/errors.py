@@ -128,7 +128,7 @@ class Unauthorized(RequestError):
 
 
 class Forbidden(RequestError):
-    """The key is valid, but its scopes do not include this endpoint."""
+    """The key lacks the scope of this endpoint, or a service without keys does not allow this host or origin."""
 
     code = "permission_denied"
 

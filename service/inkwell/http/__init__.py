@@ -1,1 +1,1 @@
-"""HTTP: the only package that imports Flask. Shapes of requests and replies, nothing of torch or processes."""
+"""What all dialects share of HTTP. Shapes of requests and replies, nothing of torch or processes."""

@@ -117,7 +117,9 @@ class Settings:
     )
     keys: str = _setting("", str, "The lines of such a file, separated by semicolons; both together are valid.")
     open: bool = _setting(
-        "0", parse.boolean, "1 allows access without keys, also from other machines; 0 refuses to start in that case."
+        "0",
+        parse.boolean,
+        "1 serves other machines without keys; 0 refuses to start without keys on an address that they can reach.",
     )
     requests_per_minute: int = _setting(
         "0",

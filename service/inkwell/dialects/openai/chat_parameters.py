@@ -142,17 +142,21 @@ PARAMETERS = (
     USER,
     replace(USER, name="safety_identifier", target="user"),
     *OWN,
-    Parameter("user_name", "string", None, "Names the user in the transcript; by setting User.", "Traveller",
+    Parameter("user_name", "string", None,
+              "The user's name in the transcript. Default: INKWELL_CHAT_USER, initially User.", "Traveller",
               target="user_role", parse=_name, schema=_TEXT),
-    Parameter("assistant_name", "string", None, "Names the model in the transcript; by setting Assistant.", "Fairy",
+    Parameter("assistant_name", "string", None,
+              "The model's name in the transcript. Default: INKWELL_CHAT_ASSISTANT, initially Assistant.", "Fairy",
               target="assistant", parse=_name, schema=_TEXT),
-    Parameter("template", "string", None, f"How a message is written; by setting {TEMPLATE}.", TEMPLATE,
+    Parameter("template", "string", None,
+              f"How a message is written. Default: INKWELL_CHAT_TEMPLATE, initially {TEMPLATE}.", TEMPLATE,
               parse=_template, schema=_TEMPLATE),
-    Parameter("max_turns", "integer", None, "The newest rounds that the model is shown; 0 is all. By setting all.",
+    Parameter("max_turns", "integer", None,
+              "The newest rounds that the model is shown; 0 shows all. Default: INKWELL_CHAT_MAX_TURNS, initially 0.",
               8, low=0, high=10_000),
     Parameter("chat_overflow", "string", None,
-              "When the conversation does not fit the model: take the oldest rounds away, never what the system says "
-              "(drop), or refuse it (error). By setting drop.",
+              "When the conversation does not fit the model: drop the oldest rounds, never the system's messages "
+              "(drop), or refuse it (error). Default: INKWELL_CHAT_OVERFLOW, initially drop.",
               "drop", choices=("drop", "error"), target="overflow"),
 )  # fmt: skip
 
