@@ -88,7 +88,7 @@ dev: $(VENV)/.serve-ready ## Run Flask's development server, which reloads chang
 .PHONY: test
 test: $(VENV)/.test-ready $(addprefix $(VENV)/bin/,nginx podman promtool) | system-test ## Set everything up and run every test
 	@$(PARALLEL_TESTS) -m 'not slow or parallel' || failed=1; $(SERIAL_TESTS) || failed=1; exit $${failed:-0}
-	@$(if $(SUDO),echo "==> Skipped the tests of the image, which require root (sudo make test)")
+	@$(if $(SUDO),echo "==> Skipped the tests of the image: they require root (sudo make test)")
 
 .PHONY: test-fast
 test-fast: $(VENV)/.test-ready ## Run the tests that start neither Apache nor a browser

@@ -37,6 +37,15 @@ def test_make_alone_lists_every_target() -> None:
         assert re.search(rf"^  make {target} +\S", lines, re.MULTILINE), target
 
 
+@pytest.mark.parametrize("user", ["", "sudo"], ids=["root", "a user with sudo"])
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_command_of_a_target_is_well_formed(target: str, user: str) -> None:
+    commands = make("--dry-run", "--always-make", target, f"SUDO={user}", "NAME=124M").stdout
+    assert commands
+    parsed = subprocess.run(["bash", "-n"], input=commands, capture_output=True, text=True, check=False)
+    assert (parsed.returncode, parsed.stderr) == (0, "")
+
+
 def test_port_and_model_become_settings() -> None:
     commands = make("--dry-run", "serve", "PORT=9123", "MODEL=124M").stdout
     assert "INKWELL_PORT='9123' INKWELL_DEFAULT_MODEL='124M' INKWELL_PRELOAD='124M'" in commands
