@@ -1,4 +1,4 @@
-"""A defect in what a dialect makes of a generation: the client is told, and the request has failed."""
+"""A defect in what a dialect makes of a generation: the client gets an error, and the request counts as failed."""
 
 import gc
 import json
